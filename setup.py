@@ -1,0 +1,71 @@
+"""Build the distribution ``plone.recipe.zope2instance``."""
+
+from pathlib import Path
+
+from setuptools import find_namespace_packages, setup
+
+HERE = Path(__file__).parent
+
+
+def long_description() -> str:
+    return "\n\n".join(
+        (HERE / name).read_text(encoding="utf-8") for name in ("README.rst", "CHANGES.rst")
+    )
+
+
+setup(
+    name="plone.recipe.zope2instance",
+    version="10.0.0",
+    description="A zc.buildout recipe that makes and runs a Zope or Plone instance",
+    long_description=long_description(),
+    long_description_content_type="text/x-rst",
+    license="ZPL-2.1",
+    license_files=["LICENSE.txt"],
+    keywords=["buildout", "zope", "plone", "wsgi", "deployment"],
+    classifiers=[
+        "Development Status :: 4 - Beta",
+        "Environment :: Web Environment",
+        "Framework :: Buildout :: Recipe",
+        "Framework :: Plone",
+        "Framework :: Zope :: 5",
+        "Intended Audience :: System Administrators",
+        "Operating System :: POSIX",
+        "Programming Language :: Python :: 3 :: Only",
+        "Programming Language :: Python :: 3.10",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
+        "Topic :: Internet :: WWW/HTTP :: WSGI :: Server",
+        "Topic :: System :: Installation/Setup",
+        "Typing :: Typed",
+    ],
+    package_dir={"": "src"},
+    packages=find_namespace_packages("src", include=["recipe*", "plone*"]),
+    package_data={"recipe": ["py.typed", "templates/*"]},
+    zip_safe=False,
+    python_requires=">=3.10",
+    install_requires=[
+        "Jinja2",
+        "Paste",
+        "PasteDeploy",
+        "python-dotenv",
+        "waitress >= 3",
+        "zc.buildout >= 4",
+        "zc.recipe.egg",
+        "ZConfig",
+        "zdaemon",
+        "ZEO",
+        "ZODB",
+        "Zope >= 5.13",
+    ],
+    extras_require={
+        "profile": ["repoze.profile"],
+        "sentry": ["sentry-sdk >= 2"],
+    },
+    entry_points={
+        "zc.buildout": ["default = plone.recipe.zope2instance.recipe:Recipe"],
+        "paste.server_factory": ["main = recipe.wsgi.server:server_factory"],
+        "paste.server_runner": ["main = recipe.wsgi.server:serve"],
+        "paste.filter_factory": ["sentry = recipe.wsgi.sentry:filter_factory"],
+    },
+)

@@ -1,0 +1,20 @@
+"""The import names that other people's code uses; the code is in ``recipe``.
+
+``plone.recipe.zope2instance:main`` is the server factory that wsgi.ini names.
+"""
+
+from typing import Any
+
+__all__ = ["Recipe", "main"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "Recipe":
+        from recipe.buildout import Recipe
+
+        return Recipe
+    if name == "main":
+        from recipe.wsgi.server import server_factory
+
+        return server_factory
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

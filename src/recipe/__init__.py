@@ -1,0 +1,17 @@
+"""A buildout part described, rendered and run as a Zope instance.
+
+``Recipe`` is buildout's face. It is imported only when asked for: the control
+script and the server import this package too, and must not pay for buildout.
+"""
+
+from typing import Any
+
+__all__ = ["Recipe"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "Recipe":
+        from recipe.buildout import Recipe
+
+        return Recipe
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

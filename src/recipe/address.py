@@ -1,0 +1,60 @@
+"""Addresses a server listens on: ``8080``, ``host:port``, ``[::1]:8080``, ``*:8080``, ``unix:/path``.
+
+Read by the recipe (the option ``http-address``) and by the server (``listen``
+in wsgi.ini); both must agree, so the rule stands here once.
+"""
+
+from dataclasses import dataclass, replace
+
+ALLOWED = "a port, host:port, [ipv6]:port, *:port or unix:/path"
+
+
+@dataclass(frozen=True)
+class Address:
+    """One address. ``path`` is set for a unix socket, ``host`` and ``port`` for TCP.
+
+    The host ``*`` stands for every interface, IPv4 and IPv6.
+    """
+
+    host: str = ""
+    port: int = 0
+    path: str = ""
+
+    def __str__(self) -> str:
+        if self.path:
+            return f"unix:{self.path}"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}"
+
+    def shifted(self, by: int) -> "Address":
+        """The same address with `by` added to its port; a unix socket has none.
+
+        Raises ValueError where the sum is no port.
+        """
+        return self if self.path else replace(self, port=_port(str(self.port + by)))
+
+
+def parse(text: str) -> Address:
+    """Read one address; a bare port is one on all IPv4 interfaces.
+
+    Raises ValueError with what is wrong.
+    """
+    if text.startswith("unix:"):
+        path = text.removeprefix("unix:")
+        if not path.startswith("/"):
+            raise ValueError(f"{text!r} needs an absolute path, as in unix:/run/zope.sock")
+        return Address(path=path)
+    host, colon, port = text.rpartition(":")
+    if not colon:
+        return Address("0.0.0.0", _port(port))
+    if host.startswith("[") and host.endswith("]"):
+        host = host[1:-1]
+    elif ":" in host:
+        raise ValueError(f"{text!r} is ambiguous: write an IPv6 address as [{host}]:{port}")
+    return Address(host or "0.0.0.0", _port(port))
+
+
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text) <= 65535):
+        raise ValueError(f"{text!r} is not a port (0 to 65535)")
+    return int(text)
