@@ -1,0 +1,32 @@
+"""Fixtures for tests that run real buildouts and real servers; see ``support.py``."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+
+import pytest
+
+from support import Buildout, free_port
+
+
+def pytest_configure() -> None:
+    """Let the servers under test hear Ctrl-C.
+
+    A shell starts its background jobs with SIGINT ignored, and that is inherited by every
+    process below, the servers included. A handler of our own is not: they get the default.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture
+def buildout(tmp_path: Path) -> Buildout:
+    """An empty directory for a buildout."""
+    return Buildout(tmp_path / "buildout")
+
+
+@pytest.fixture
+def port() -> int:
+    """A free TCP port on 127.0.0.1."""
+    return free_port()

@@ -1,0 +1,432 @@
+"""What the tests use to run real buildouts and real servers.
+
+A test writes a buildout, runs it and talks to what it made::
+
+    def test_it_serves(buildout: Buildout, port: int) -> None:
+        buildout.instance(f"http-address = 127.0.0.1:{port}")
+        buildout.run()
+        with serving(buildout, url=f"http://127.0.0.1:{port}/") as server:
+            assert server.response.status == 200
+
+Everything that takes long is made once and kept in ``.cache`` in the checkout: a virtualenv with
+zc.buildout, the eggs, and the develop link to this checkout. So a run of buildout takes a second.
+"""
+
+from __future__ import annotations
+
+import base64
+import errno
+import fcntl
+import hashlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import textwrap
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+
+from constraints import read_pins
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+TESTS = CHECKOUT / "tests"
+CACHE = CHECKOUT / ".cache"
+PYTHON = "{}.{}".format(*sys.version_info)
+
+#: Where the eggs go; another directory can be given, to share it between checkouts.
+EGGS = Path(os.environ.get("RECIPE_TEST_EGGS", CACHE / "eggs")).resolve()
+
+#: What the virtualenv for the tests' buildouts holds.
+BUILDOUT_REQUIREMENTS = ("zc.buildout", "setuptools", "wheel", "packaging", "pip", "platformdirs")
+
+#: Variables that would change what buildout or the server does, and come from the test runner.
+UNWANTED_VARIABLES = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "PLONE_ENV", "CHAMELEON_CACHE")
+
+
+def clean_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return the environment for a buildout or a server: this one's, less what would disturb."""
+    environment = {k: v for k, v in os.environ.items() if k not in UNWANTED_VARIABLES}
+    return environment | dict(extra or {})
+
+
+def free_port() -> int:
+    """Return a TCP port on 127.0.0.1 that nobody listens on at the moment."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        port: int = sock.getsockname()[1]
+        return port
+
+
+# --- what is made once -----------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Toolchain:
+    """What all the tests' buildouts share."""
+
+    bin: Path
+    """The directory of the virtualenv's programs, with ``buildout`` and ``python``."""
+    home: Path
+    """What ``BUILDOUT_HOME`` names: its ``default.cfg`` applies to every buildout."""
+    develop_eggs: Path
+    """The develop-eggs directory with the link to this checkout."""
+
+
+@cache
+def toolchain() -> Toolchain:
+    """Make, or find made, what all the tests' buildouts share.
+
+    The work is done under a lock, because test processes run side by side.
+    """
+    tools = Toolchain(
+        bin=CACHE / f"buildout-{PYTHON}" / "bin",
+        home=CACHE / f"buildout-home-{PYTHON}",
+        develop_eggs=CACHE / f"develop-eggs-{PYTHON}",
+    )
+    CACHE.mkdir(exist_ok=True)
+    EGGS.mkdir(parents=True, exist_ok=True)
+    with (EGGS / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        _make_virtualenv(tools.bin.parent)
+        _write_defaults(tools)
+        _link_checkout(tools)
+        _fill_eggs(tools)
+    return tools
+
+
+def _make_virtualenv(directory: Path) -> None:
+    """Make a virtualenv with zc.buildout, unless it has been made from the same pins."""
+    pins = read_pins()
+    requirements = [f"{name}=={pins[name]}" for name in BUILDOUT_REQUIREMENTS]
+    stamp = directory / "requirements.txt"
+    wanted = "\n".join(requirements)
+    if stamp.is_file() and stamp.read_text() == wanted:
+        return
+    shutil.rmtree(directory, ignore_errors=True)
+    _call([sys.executable, "-m", "venv", str(directory)])
+    _call([str(directory / "bin/python"), "-m", "pip", "install", "--quiet", *requirements])
+    stamp.write_text(wanted)
+
+
+def _write_defaults(tools: Toolchain) -> None:
+    """Write the user's defaults, by which the buildouts' own text stays as a user writes it."""
+    tools.home.mkdir(exist_ok=True)
+    tools.develop_eggs.mkdir(exist_ok=True)
+    # BUILDOUT_HOME/default.cfg: https://www.buildout.org/en/latest/topics/user-defaults.html
+    _write_if_changed(
+        tools.home / "default.cfg",
+        textwrap.dedent(
+            f"""\
+            [buildout]
+            extends = {TESTS / "versions.cfg"}
+            allow-picked-versions = false
+            develop-eggs-directory = {tools.develop_eggs}
+            eggs-directory = {EGGS}
+            newest = false
+            """
+        ),
+    )
+
+
+def _link_checkout(tools: Toolchain) -> None:
+    """Link this checkout as a develop egg, again when its metadata have changed.
+
+    buildout's ``develop`` runs pip each time, for three seconds: once is enough, since the link
+    is to the directory, and only the entry points and requirements are copied.
+    """
+    sources = [CHECKOUT / name for name in ("setup.py", "pyproject.toml")]
+    link = tools.develop_eggs / "plone.recipe.zope2instance.egg-link"
+    newest = max(path.stat().st_mtime for path in sources)
+    if link.is_file() and link.stat().st_mtime > newest:
+        return
+    with tempfile.TemporaryDirectory() as directory:
+        _buildout(tools, Path(directory), f"[buildout]\nparts =\ndevelop = {CHECKOUT}\n")
+
+
+def _fill_eggs(tools: Toolchain) -> None:
+    """Install all the eggs that tests use, unless that has been done for the same lists."""
+    lists = [TESTS / "eggs.cfg", TESTS / "versions.cfg", CHECKOUT / "examples/basic/versions.cfg"]
+    lists += [CHECKOUT / "setup.py"]
+    content = b"".join(path.read_bytes() for path in lists)
+    stamp = EGGS / f".filled-{PYTHON}-{hashlib.sha256(content).hexdigest()[:16]}"
+    if stamp.exists():
+        return
+    with tempfile.TemporaryDirectory() as directory:
+        _buildout(tools, Path(directory), f"[buildout]\nextends = {TESTS / 'eggs.cfg'}\n")
+    stamp.touch()
+
+
+def _buildout(tools: Toolchain, directory: Path, text: str) -> None:
+    (directory / "buildout.cfg").write_text(text, encoding="utf-8")
+    _call(
+        [str(tools.bin / "buildout")],
+        cwd=directory,
+        env=clean_environment({"BUILDOUT_HOME": str(tools.home)}),
+    )
+
+
+def _call(command: list[str], cwd: Path | None = None, env: dict[str, str] | None = None) -> None:
+    """Run ``command``; raise an error with all that it printed when it fails."""
+    done = subprocess.run(
+        command,
+        cwd=cwd,
+        env=env,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(command)} failed:\n{done.stdout}")
+
+
+def _write_if_changed(path: Path, text: str) -> None:
+    if not path.is_file() or path.read_text(encoding="utf-8") != text:
+        path.write_text(text, encoding="utf-8")
+
+
+# --- a buildout ------------------------------------------------------------------------------
+
+
+@dataclass
+class Buildout:
+    """A directory in which a test writes a buildout and runs it."""
+
+    directory: Path
+
+    def __post_init__(self) -> None:
+        self.directory.mkdir(parents=True, exist_ok=True)
+        # Buildout reports real paths, and a temporary directory may be reached by a link.
+        self.directory = self.directory.resolve()
+
+    def write(self, text: str, name: str = "buildout.cfg") -> Path:
+        """Write ``text``, less its common indentation, to the file ``name``; return its path."""
+        path = self.directory / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(textwrap.dedent(text).lstrip("\n"), encoding="utf-8")
+        return path
+
+    def instance(self, options: str = "", *, recipe: str = "plone.recipe.zope2instance") -> Path:
+        """Write a buildout with the one part ``instance``, which has these ``options``.
+
+        ``user = admin:admin`` is given already. Text after the options may open more sections.
+        """
+        head = "[buildout]\nparts = instance\n\n[instance]\n"
+        lines = f"recipe = {recipe}\nuser = admin:admin\n"
+        return self.write(head + lines + textwrap.dedent(options).lstrip("\n"))
+
+    def run(
+        self,
+        *args: str,
+        check: bool = True,
+        env: Mapping[str, str] | None = None,
+        timeout: float = 300,
+    ) -> subprocess.CompletedProcess[str]:
+        """Run ``buildout ARGS`` here, without a terminal.
+
+        Returns the completed process; ``stdout`` has all that it printed, on either stream. With
+        ``check``, a failed run is an AssertionError that shows the output.
+        """
+        tools = toolchain()
+        return self.call(
+            str(tools.bin / "buildout"),
+            *args,
+            check=check,
+            env={"BUILDOUT_HOME": str(tools.home)} | dict(env or {}),
+            timeout=timeout,
+        )
+
+    def call(
+        self,
+        program: str,
+        *args: str,
+        check: bool = True,
+        env: Mapping[str, str] | None = None,
+        timeout: float = 60,
+        stdin: str = "",
+    ) -> subprocess.CompletedProcess[str]:
+        """Run ``program ARGS`` here, by a path from here (``bin/instance``) or an absolute one.
+
+        What it prints is in ``stdout``, on either stream; ``check`` as for ``run``.
+        """
+        done = subprocess.run(
+            [str(self.directory / program), *args],
+            cwd=self.directory,
+            env=clean_environment(env),
+            input=stdin,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=timeout,
+        )
+        if check and done.returncode:
+            command = " ".join([program, *args])
+            raise AssertionError(f"{command} exited with {done.returncode}:\n{done.stdout}")
+        return done
+
+    def part(self, name: str = "instance") -> Path:
+        """Return the directory of the part ``name``."""
+        return self.directory / "parts" / name
+
+    def read(self, path: str) -> str:
+        """Return the text of a file, by its path from here (``parts/instance/etc/zope.conf``)."""
+        return (self.directory / path).read_text(encoding="utf-8")
+
+
+# --- a server --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Response:
+    """What a server answered."""
+
+    status: int
+    text: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+def fetch(url: str, *, user: str = "", timeout: float = 30) -> Response:
+    """Get ``url``, as ``user`` (``name:password``) where given; any status is an answer.
+
+    Raises OSError where nobody listens, or the connection breaks.
+    """
+    request = urllib.request.Request(url)
+    if user:
+        token = base64.b64encode(user.encode()).decode()
+        request.add_header("Authorization", f"Basic {token}")
+    # No proxy: the servers under test are on this machine, whatever the environment says.
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(request, timeout=timeout) as answer:
+            return Response(answer.status, answer.read().decode("utf-8"), dict(answer.headers))
+    except urllib.error.HTTPError as error:
+        with error:
+            text = error.read().decode("utf-8", "replace")
+            return Response(error.code, text, dict(error.headers))
+
+
+def wait_for_http(
+    url: str, timeout: float = 60, process: subprocess.Popen[str] | None = None
+) -> Response:
+    """Ask ``url`` until it answers, for ``timeout`` seconds; return the first answer.
+
+    Raises TimeoutError, or ChildProcessError as soon as ``process`` has ended.
+    """
+    end = time.monotonic() + timeout
+    while True:
+        left = end - time.monotonic()
+        try:
+            return fetch(url, timeout=max(left, 0.1))
+        except OSError as error:
+            if left <= 0:
+                raise TimeoutError(f"{url} did not answer in {timeout} s: {error}") from error
+        if process is not None and process.poll() is not None:
+            raise ChildProcessError(f"the server ended with {process.returncode}")
+        time.sleep(0.05)
+
+
+@dataclass
+class Server:
+    """A server that a test has started, with what it printed and what it answered first."""
+
+    process: subprocess.Popen[str]
+    log: Path
+    response: Response = field(default_factory=lambda: Response(0, ""))
+
+    @property
+    def pid(self) -> int:
+        """The id of the process that was started."""
+        return self.process.pid
+
+    @property
+    def output(self) -> str:
+        """All that the server has printed so far, on either stream."""
+        return self.log.read_text(encoding="utf-8", errors="replace")
+
+    def stop(self, timeout: float = 10) -> int:
+        """Press Ctrl-C: SIGINT to the server's process group. Return the exit status.
+
+        What still runs after ``timeout`` seconds is killed, and the status is that of the kill.
+        """
+        if self.process.poll() is None:
+            self._signal(signal.SIGINT)
+            with suppress(subprocess.TimeoutExpired):
+                self.process.wait(timeout)
+        # Also what the server may have left behind in its group, once it has gone itself.
+        self._signal(signal.SIGKILL)
+        return self.process.wait()
+
+    def _signal(self, number: signal.Signals) -> None:
+        # The group was made for this server (start_new_session): its id is the server's.
+        try:
+            os.killpg(self.process.pid, number)
+        except OSError as error:
+            if error.errno != errno.ESRCH:
+                raise
+
+
+@contextmanager
+def serving(
+    buildout: Buildout,
+    script: str = "instance",
+    command: str = "fg",
+    *,
+    url: str,
+    args: tuple[str, ...] = (),
+    env: Mapping[str, str] | None = None,
+    timeout: float = 60,
+    clean_exit: bool = True,
+) -> Iterator[Server]:
+    """Run ``bin/SCRIPT COMMAND`` for as long as the block takes, as in a terminal of its own.
+
+    The block begins when ``url`` has answered (with any status; see ``Server.response``), and
+    Ctrl-C is pressed when it ends. With ``clean_exit``, a server that does not end by itself
+    then, or ends as failed (status other than 0, 130 or death by SIGINT), is an AssertionError.
+    """
+    with start(buildout, script, command, args=args, env=env) as server:
+        try:
+            server.response = wait_for_http(url, timeout, server.process)
+        except (TimeoutError, ChildProcessError) as error:
+            raise AssertionError(f"{error}:\n{server.output}") from error
+        yield server
+        status = server.stop()
+        clean = (0, 128 + signal.SIGINT, -signal.SIGINT)
+        assert not clean_exit or status in clean, f"ended with {status}:\n{server.output}"
+
+
+@contextmanager
+def start(
+    buildout: Buildout,
+    script: str = "instance",
+    command: str = "fg",
+    *,
+    args: tuple[str, ...] = (),
+    env: Mapping[str, str] | None = None,
+) -> Iterator[Server]:
+    """Run ``bin/SCRIPT COMMAND ARGS`` without waiting for it to answer; stop it in the end."""
+    log = buildout.directory / f"{script}-{command}.out"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [str(buildout.directory / "bin" / script), command, *args],
+            cwd=buildout.directory,
+            env=clean_environment(env),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+    server = Server(process, log)
+    try:
+        yield server
+    finally:
+        server.stop()
