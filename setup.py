@@ -45,6 +45,7 @@ setup(
     zip_safe=False,
     python_requires=">=3.10",
     install_requires=[
+        "AuthEncoding[bcrypt]",
         "Jinja2",
         "Paste",
         "PasteDeploy",

@@ -1,0 +1,90 @@
+"""The working set of a part, and the scripts of its eggs: zc.recipe.egg does the work."""
+
+import re
+from collections.abc import Mapping, MutableMapping
+from dataclasses import dataclass
+from typing import Any
+
+from zc.recipe.egg import Scripts
+
+from recipe.instance import RECIPE, Instance
+from recipe.render import DIRECTORY_VARIABLE
+
+
+@dataclass(frozen=True)
+class WorkingSet:
+    """The distributions of a part: their names, and what they put on sys.path, in order."""
+
+    projects: frozenset[str]
+    paths: tuple[str, ...]
+
+
+class Eggs:
+    """zc.recipe.egg on a copy of the part, so that it writes no default back into it."""
+
+    def __init__(self, buildout: Any, name: str, part: MutableMapping[str, str]) -> None:
+        self.buildout = buildout
+        self.name = name
+        self.options = dict(part)
+        # Without it zc.recipe.egg takes the part's name for an egg
+        self.options.setdefault("eggs", "")
+
+    def working_set(self, extras: tuple[str, ...] = ()) -> WorkingSet:
+        """The eggs of the part and the recipe's own distribution, with what they require.
+
+        Raises zc.buildout.UserError where one cannot be had.
+        """
+        requirement = RECIPE + (f"[{','.join(extras)}]" if extras else "")
+        _, found = self._scripts({}).working_set([requirement])
+        paths: list[str] = []
+        for dist in found:
+            paths += _locations(dist)
+        return WorkingSet(
+            frozenset(dist.project_name for dist in found),
+            tuple(dict.fromkeys(paths)),
+        )
+
+    def install_scripts(self, instance: Instance) -> list[str]:
+        """Make the scripts of the eggs; returns their paths."""
+        settings = instance.settings.scripts
+        if settings.scripts == "":
+            return []
+        overrides = {
+            "extra-paths": "\n".join(settings.extra_paths),
+            "initialization": initialization(instance, self.options),
+            "relative-paths": "true" if instance.relative_paths else "false",
+        }
+        if settings.dependent_scripts is not None:
+            overrides["dependent-scripts"] = "true" if settings.dependent_scripts else "false"
+        if instance.relative_paths:
+            overrides["initialization"] = (
+                f"os.environ[{DIRECTORY_VARIABLE!r}] = base\n" + overrides["initialization"]
+            )
+        return list(self._scripts(overrides).install())
+
+    def _scripts(self, overrides: Mapping[str, str]) -> Scripts:
+        return Scripts(self.buildout, self.name, self.options | overrides)
+
+
+def _locations(dist: Any) -> list[str]:
+    """What a distribution puts on sys.path: its location, and what a .pth file of it names."""
+    from zc.buildout import easy_install
+
+    # zc.buildout 5 and later: editable installs are a directory with a .pth file
+    find = getattr(easy_install, "get_pth_paths", lambda location: [])
+    return [easy_install.realpath(path) for path in (dist.location, *find(dist.location))]
+
+
+_OPTION = re.compile(r"%(?:(?P<percent>%)|\((?P<name>[^)]+)\)s)")
+
+
+def initialization(instance: Instance, part: Mapping[str, str]) -> str:
+    """The Python lines of the option, with ``%(option)s`` filled in from the part and ``%%`` made ``%``.
+
+    Anything else is left as it is: a ``%`` is an operator in Python.
+    """
+
+    def replacement(match: re.Match[str]) -> str:
+        return "%" if match["percent"] else part.get(match["name"], match[0])
+
+    return _OPTION.sub(replacement, instance.settings.scripts.initialization)

@@ -1,0 +1,69 @@
+"""The one place that writes: all files at once, only what changed, never half a file."""
+
+import os
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+
+from recipe.render import File
+
+
+def write(files: Iterable[File]) -> list[str]:
+    """Write files, each to a temporary name, synced and renamed; returns the paths that changed.
+
+    All are staged before the first is renamed, so that an error leaves what was there.
+    Raises OSError.
+    """
+    staged: list[tuple[str, str]] = []
+    written: list[str] = []
+    try:
+        for file in files:
+            if not _unchanged(file):
+                staged.append((_stage(file), file.path))
+        while staged:
+            temporary, path = staged[0]
+            os.replace(temporary, path)
+            staged.pop(0)
+            written.append(path)
+    finally:
+        for temporary, _ in staged:
+            os.unlink(temporary)
+    return written
+
+
+def _unchanged(file: File) -> bool:
+    path = Path(file.path)
+    try:
+        return path.read_bytes() == file.text.encode() and path.stat().st_mode & 0o777 == file.mode
+    except OSError:
+        return False
+
+
+def _stage(file: File) -> str:
+    directory, name = os.path.split(file.path)
+    os.makedirs(directory, exist_ok=True)
+    descriptor, temporary = tempfile.mkstemp(prefix=f".{name}.", dir=directory)
+    with open(descriptor, "wb") as stream:
+        stream.write(file.text.encode())
+        stream.flush()
+        os.fchmod(descriptor, file.mode)
+        os.fsync(descriptor)
+    return temporary
+
+
+def remove_stale(directory: str, kept: Iterable[str], recorded: Iterable[str]) -> None:
+    """Remove the files in `directory` that an earlier run recorded and this one does not make."""
+    current = set(kept)
+    for path in recorded:
+        if os.path.dirname(path) == directory and path not in current:
+            Path(path).unlink(missing_ok=True)
+
+
+def make_directories(directories: Iterable[str], private: Iterable[str]) -> None:
+    """Create directories where they are missing, the private ones for their owner alone."""
+    for directory in directories:
+        os.makedirs(directory, exist_ok=True)
+    for directory in private:
+        if not os.path.isdir(directory):
+            os.makedirs(os.path.dirname(directory), exist_ok=True)
+            os.mkdir(directory, 0o700)

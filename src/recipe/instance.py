@@ -1,0 +1,244 @@
+"""The typed description of an instance, and how it follows from the options.
+
+Everything is decided here; the renderers only write it down. Pure: nothing is
+read from or written to the disk.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+from recipe import storage
+from recipe.address import Address
+from recipe.environment import variables
+from recipe.options import Problems, Settings, kinds, read
+from recipe.options.declare import Context
+from recipe.options.logs import AccessLog, EventLog
+from recipe.zconfig import Section, check_syntax
+
+RECIPE = "plone.recipe.zope2instance"
+
+
+@dataclass(frozen=True)
+class Handler:
+    """A handler of the logging package as wsgi.ini describes it; `file` is empty where there is none."""
+
+    file: str
+    class_: str
+    args: str
+    kwargs: str
+    level: str
+
+    @property
+    def disabled(self) -> bool:
+        return self.class_ == "NullHandler"
+
+
+@dataclass(frozen=True)
+class Instance:
+    """One instance. All paths are absolute.
+
+    name, directory, location, bin_directory   as in Context
+    settings       the options of the part, parsed
+    addresses      where the server listens, the port base added
+    pipeline       the whole pipeline
+    environment    environment variables that Zope sets
+    databases      what is around the storages
+    event_log, access_log   their handlers
+    """
+
+    name: str
+    directory: str
+    location: str
+    bin_directory: str
+    settings: Settings
+    relative_paths: bool
+    addresses: tuple[Address, ...]
+    pipeline: tuple[str, ...]
+    environment: Mapping[str, str]
+    storages: storage.Storages
+    temporary: str | None
+    event_log: Handler
+    access_log: Handler
+    directories: tuple[str, ...] = field(default=())
+
+    @property
+    def etc(self) -> str:
+        return f"{self.location}/etc"
+
+    @property
+    def zope_conf(self) -> str:
+        """The zope.conf that the server reads: the user's own, or the generated one."""
+        return self.settings.layout.zope_conf or f"{self.etc}/zope.conf"
+
+    @property
+    def wsgi_ini(self) -> str:
+        """The PasteDeploy file that the server reads: the user's own, or the generated one."""
+        wsgi = self.settings.server.wsgi
+        return wsgi if isinstance(wsgi, str) else f"{self.etc}/wsgi.ini"
+
+    @property
+    def interpreter(self) -> str:
+        return f"{self.location}/bin/interpreter"
+
+    @property
+    def control_script(self) -> str:
+        return f"{self.bin_directory}/{self.settings.scripts.control_script}"
+
+    @cached_property
+    def main_database(self) -> Section:
+        """``<zodb_db main>``."""
+        options = self.settings.storage
+        threads = self.settings.server.threads
+        keys = (
+            ("cache-size", options.cache_size),
+            ("cache-size-bytes", options.cache_size_bytes),
+            ("pool-size", threads if threads > storage.DEFAULT_POOL_SIZE else None),
+            ("mount-point", "/"),
+        )
+        return Section("zodb_db", keys, (self.storages.tree,), "main")
+
+
+def describe(
+    part: Mapping[str, str],
+    context: Context,
+    projects: Collection[str],
+    relative_paths: bool,
+    problems: Problems,
+) -> Instance:
+    """The instance that a part describes; what is wrong with the part goes to `problems`.
+
+    `projects` are the names of the distributions in the part's working set;
+    `relative_paths` is what holds where the part does not say.
+    """
+    settings = read(part, context, problems)
+    _check(settings, problems)
+    layout, logs = settings.layout, (settings.event_log, settings.access_log)
+    event_log, access_log = (_handler(log) for log in logs)
+    temporary = _temporary(settings, projects, problems)
+    relative = settings.scripts.relative_paths
+    instance = Instance(
+        name=context.name,
+        directory=context.directory,
+        location=context.location,
+        bin_directory=context.bin_directory,
+        settings=settings,
+        relative_paths=relative_paths if relative is None else relative,
+        addresses=_addresses(settings, problems),
+        pipeline=_pipeline(settings, access_log),
+        environment=_environment(settings, problems),
+        storages=storage.build(settings.storage, "blob-storage" in part, layout.var, layout.client_home),
+        temporary=temporary,
+        event_log=event_log,
+        access_log=access_log,
+    )
+    return replace(instance, directories=_directories(instance))
+
+
+def _check(settings: Settings, problems: Problems) -> None:
+    server, layout = settings.server, settings.layout
+    if server.wsgi is False:
+        problems.error(
+            "wsgi", "off (ZServer) is not supported by this version; stay with plone.recipe.zope2instance 9.1.0 for it"
+        )
+    if server.ini_template and server.logging_template:
+        problems.error("wsgi-ini-template", "and wsgi-logging-ini-template exclude each other; leave one of them out")
+    if layout.import_directory != f"{layout.client_home}/import":
+        problems.warn("import-directory", f"Zope imports from {layout.client_home}/import only")
+    storage.check(settings.storage, problems)
+    if settings.storage.wrapper is not None:
+        _check_zconfig("storage-wrapper", settings.storage.wrapper.replace("%s", "<storage/>"), problems)
+    _check_zconfig("zope-conf-additional", settings.zope.additional, problems)
+
+
+def _check_zconfig(option: str, text: str, problems: Problems) -> None:
+    try:
+        check_syntax(text)
+    except ValueError as error:
+        problems.error(option, str(error))
+
+
+def _addresses(settings: Settings, problems: Problems) -> tuple[Address, ...]:
+    server = settings.server
+    try:
+        return tuple(each.shifted(server.port_base) for each in server.addresses)
+    except ValueError as error:
+        problems.error("port-base", f"{server.port_base} is too much: {error}")
+        return server.addresses
+
+
+def _handler(log: EventLog | AccessLog) -> Handler:
+    if not log.file:
+        return Handler("", "NullHandler", "()", "{}", log.level)
+    file = repr(log.file)
+    args = log.args.replace("{0}", log.file) if log.args else f"({file}, 'a')"
+    if log.max_size and not log.handler:
+        kwargs = f"{{'maxBytes': {log.max_size}, 'backupCount': {log.old_files}}}"
+        return Handler(log.file, "handlers.RotatingFileHandler", args, kwargs, log.level)
+    return Handler(log.file, log.handler or "FileHandler", args, log.kwargs, log.level)
+
+
+def _pipeline(settings: Settings, access_log: Handler) -> tuple[str, ...]:
+    names = [name for name in settings.server.pipeline if name != "translogger" or not access_log.disabled]
+    if "zope" not in names:
+        names.append("zope")
+    switched_on = {"sentry": bool(settings.sentry.dsn), "profile": settings.profile.enabled}
+    for name, on in switched_on.items():
+        if on and name not in names:
+            names.insert(names.index("zope"), name)
+    return tuple(names)
+
+
+def _environment(settings: Settings, problems: Problems) -> dict[str, str]:
+    found = variables(settings.zope.environment_vars, problems)
+    cache = settings.zope.template_cache
+    if cache and "CHAMELEON_CACHE" not in found:
+        found["CHAMELEON_CACHE"] = cache if isinstance(cache, str) else f"{settings.layout.var}/cache"
+    return found
+
+
+TEMPORARY_DISTRIBUTIONS = {"tempstorage", "products.temporaryfolder"}
+
+
+def _temporary(settings: Settings, projects: Collection[str], problems: Problems) -> str | None:
+    """``<zodb_db temporary>`` as text, the user's own or ours; None where there is none."""
+    text = settings.storage.temporary
+    names = {name.lower().replace("_", "-") for name in projects}
+    if text is None:
+        return TEMPORARY if names >= TEMPORARY_DISTRIBUTIONS and "products.cmfplone" not in names else None
+    if text.lower() in kinds.FALSE:
+        return None
+    if text.lower() in kinds.TRUE:
+        missing = sorted(TEMPORARY_DISTRIBUTIONS - names)
+        if missing:
+            problems.warn("zodb-temporary-storage", f"Zope will not start: add {' and '.join(missing)} to eggs")
+        return TEMPORARY
+    _check_zconfig("zodb-temporary-storage", text, problems)
+    return text
+
+
+TEMPORARY = """\
+<zodb_db temporary>
+  <temporarystorage>
+    name temporary storage for sessioning
+  </temporarystorage>
+  mount-point /temp_folder
+  container-class Products.TemporaryFolder.TemporaryContainer
+</zodb_db>"""
+
+
+def _directories(instance: Instance) -> tuple[str, ...]:
+    """What must be there before the server starts, apart from the directories of blobs."""
+    settings = instance.settings
+    layout, zcml = settings.layout, settings.zcml
+    files = [layout.pid_file, instance.event_log.file, instance.access_log.file]
+    if settings.profile.enabled:
+        files += [settings.profile.log_filename, settings.profile.cachegrind_filename]
+    found = [instance.location, layout.var, layout.client_home, layout.import_directory]
+    found += [file.rpartition("/")[0] for file in files if file]
+    found += instance.storages.directories
+    found += [directory for directory in (zcml.locales, zcml.resources) if directory]
+    cache = settings.zope.template_cache
+    if cache and "CHAMELEON_CACHE" in instance.environment:
+        found.append(instance.environment["CHAMELEON_CACHE"])
+    return tuple(dict.fromkeys(directory for directory in found if "$" not in directory))

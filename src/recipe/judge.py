@@ -1,0 +1,111 @@
+"""Asks the instance's own Zope what it thinks of the files, before they are installed.
+
+Only Zope's schema knows what Zope takes, and only the part's eggs have it. So
+the question goes to a Python with these on its path. What it refuses is a
+warning here: some deployments edit the files afterwards. `bin/NAME` refuses them
+when it starts.
+"""
+
+import configparser
+import json
+import os
+import subprocess
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from recipe.inspection import Finding
+from recipe.instance import Instance
+from recipe.options import Problems
+from recipe.render import DIRECTORY_VARIABLE, File, Python
+
+SECONDS = 120
+MARK = "\x1e"  # before the answer: what is imported may print, too
+
+PROGRAM = f"""
+import json, sys
+question = json.load(sys.stdin)
+sys.path[0:0] = question["path"]
+from recipe.judge import answer
+print({MARK!r} + json.dumps(answer(question)))
+"""
+
+
+def check_ini(text: str, option: str, problems: Problems) -> None:
+    """Note where a wsgi.ini does not parse."""
+    try:
+        configparser.RawConfigParser().read_string(text)
+    except configparser.Error as error:
+        problems.error(option, f"the result does not parse: {' '.join(str(error).split())}")
+
+
+def ask(
+    instance: Instance, python: Python, files: Sequence[File], part: Mapping[str, str], problems: Problems
+) -> None:
+    """Ask about the files of an instance; findings become warnings that name option and line."""
+    texts = {os.path.basename(file.path): file for file in files if file.path.startswith(f"{instance.etc}/")}
+    question: dict[str, Any] = {
+        "path": python.paths,
+        "zope.conf": _text(texts.get("zope.conf")),
+        "wsgi.ini": _text(texts.get("wsgi.ini")),
+        "handlers": [instance.event_log.class_, instance.access_log.class_],
+    }
+    try:
+        findings = _run(python.executable, question, instance.directory)
+    except (OSError, ValueError, subprocess.SubprocessError) as error:
+        problems.warn("eggs", f"the configuration could not be checked with the part's Zope: {error}")
+        return
+    for finding in findings:
+        option = _option(finding, texts, part)
+        where = f"line {finding.line} of {finding.file}: " if finding.line else ""
+        problems.warn(option, f"the server will not start: {where}{' '.join(finding.message.split())}")
+
+
+def _text(file: File | None) -> tuple[str, str] | None:
+    return (file.text, file.path) if file else None
+
+
+def _run(executable: str, question: Mapping[str, Any], directory: str) -> list[Finding]:
+    os.makedirs(os.path.join(directory), exist_ok=True)
+    done = subprocess.run(
+        [executable, "-c", PROGRAM],
+        input=json.dumps(question),
+        env=os.environ | {DIRECTORY_VARIABLE: directory},
+        cwd=directory,
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+    )
+    _, mark, text = done.stdout.rpartition(MARK)
+    if not mark:
+        raise ValueError((done.stderr.strip().splitlines() or ["no answer"])[-1])
+    return [Finding(*each) for each in json.loads(text)]
+
+
+def answer(question: Mapping[str, Any]) -> list[tuple[str, int, str]]:
+    """The other side: runs with the instance's path."""
+    from recipe import inspection
+
+    found: list[Finding] = []
+    if question["zope.conf"]:
+        found += inspection.zope_conf(*question["zope.conf"])
+    if question["wsgi.ini"]:
+        found += inspection.pipeline(*question["wsgi.ini"])
+    for name in question["handlers"]:
+        found += inspection.handler(name)
+    return [(finding.file, finding.line, finding.message) for finding in found]
+
+
+def _option(finding: Finding, texts: Mapping[str, File], part: Mapping[str, str]) -> str:
+    """The option that the line of a finding comes from, or the file's name."""
+    name = os.path.basename(finding.file)
+    file = texts.get(name)
+    if file and finding.line:
+        line = file.text.splitlines()[finding.line - 1].strip()
+        for option, text in part.items():
+            if "\n" in text and any(line == each.strip() for each in text.splitlines()):
+                return option
+    for option, text in part.items():
+        if option.endswith("-handler") and text.strip() and text.strip() in finding.message:
+            return option
+    return "pipeline" if name == "wsgi.ini" else name

@@ -1,0 +1,154 @@
+"""Where the instance lies, how Zope is set up, and which scripts are made."""
+
+from dataclasses import dataclass
+
+from recipe.options import kinds
+from recipe.options.declare import Applies, option
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Directories and files of the instance, all absolute."""
+
+    var: str = option("var", kinds.FILE_IN_DIRECTORY, "The base of all data and logs.", "{directory}/var")
+    client_home: str = option(
+        "client-home", kinds.FILE_IN_DIRECTORY, "Zope's CLIENTHOME, a directory for run-time files.", "{var}/{name}"
+    )
+    import_directory: str = option(
+        "import-directory",
+        kinds.FILE_IN_DIRECTORY,
+        "A directory for ``.zexp`` files to import; created. Zope looks into ``CLIENTHOME/import`` only.",
+        "{client_home}/import",
+    )
+    pid_file: str = option(
+        "pid-file", kinds.FILE_IN_DIRECTORY, "Where the server writes its process id.", "{var}/{name}.pid"
+    )
+    lock_file: str = option(
+        "lock-file",
+        kinds.FILE_IN_DIRECTORY,
+        "The lock file of ZServer.",
+        "{var}/{name}.lock",
+        applies=Applies.ZSERVER,
+    )
+    zope_conf: str | None = option(
+        "zope-conf",
+        kinds.FILE_IN_DIRECTORY,
+        "A hand-made ``zope.conf`` to use: none is generated, and the options that would go into it do nothing.",
+    )
+
+
+@dataclass(frozen=True)
+class Zope:
+    """What goes to zope.conf beside the databases."""
+
+    debug_mode: bool = option("debug-mode", kinds.BOOLEAN, "Zope's debug mode; ``fg`` always has it on.", "off")
+    debug_exceptions: bool | None = option(
+        "debug-exceptions",
+        kinds.BOOLEAN,
+        "Let exceptions through to the WSGI pipeline instead of rendering an error page, for a debugger there.",
+        applies=Applies.WSGI,
+        instead="debug-mode",
+    )
+    verbose_security: bool = option(
+        "verbose-security",
+        kinds.BOOLEAN,
+        "Say in the event log why access was denied; selects the Python security policy.",
+        "off",
+    )
+    encoding: str = option(
+        "default-zpublisher-encoding", kinds.WORD, "The character set of requests and responses.", "utf-8"
+    )
+    environment_vars: str = option(
+        "environment-vars",
+        kinds.TEXT,
+        "Environment variables: ``KEY value``, one a line. Several on one line are read as alternating words.",
+        "",
+    )
+    template_cache: bool | str = option(
+        "template-cache",
+        kinds.PATH_OR_BOOLEAN,
+        "Where Chameleon keeps compiled templates: on is ``VAR/cache``, off is nowhere, else a directory. "
+        "A ``CHAMELEON_CACHE`` in ``environment-vars`` wins.",
+        "on",
+    )
+    python_check_interval: int = option(
+        "python-check-interval", kinds.INTEGER, "Passed on to Zope; it does nothing on Python 3.", "1000"
+    )
+    imports: tuple[str, ...] = option(
+        "zope-conf-imports", kinds.LINES, "Packages whose ZConfig components zope.conf imports, one a line.", ""
+    )
+    additional: str = option("zope-conf-additional", kinds.TEXT, "Lines appended to zope.conf.", "")
+    products: tuple[str, ...] = option(
+        "products",
+        kinds.PATHS,
+        "Directories with old-style products, one a line.",
+        "",
+        applies=Applies.ZSERVER,
+        instead="eggs: a product is an egg under WSGI",
+    )
+    deprecation_warnings: bool | None = option(
+        "deprecation-warnings", kinds.BOOLEAN, "Show or suppress Python's deprecation warnings."
+    )
+
+
+@dataclass(frozen=True)
+class Scripts:
+    """The scripts that are generated, and what stands in them."""
+
+    eggs: tuple[str, ...] = option(
+        "eggs", kinds.LINES, "Distributions on the instance's path, one a line; the recipe's own is added.", ""
+    )
+    user: tuple[str, str] | None = option(
+        "user",
+        kinds.USER,
+        "``name:password`` of the first Manager, written (hashed) to ``LOC/inituser`` on first install. "
+        "Without it the recipe asks, where there is a terminal.",
+        secret=True,
+    )
+    control_script: str = option("control-script", kinds.WORD, "The name of the control script in ``bin``.", "{name}")
+    scripts: str | None = option(
+        "scripts",
+        kinds.TEXT,
+        "The scripts of ``eggs`` to make, as in zc.recipe.egg. Left out: all. Given but empty: none.",
+        keep_empty=True,
+    )
+    initialization: str = option(
+        "initialization",
+        kinds.TEXT,
+        "Python lines run at the start of the generated scripts; ``%(option)s`` stands for an option of the part.",
+        "",
+    )
+    extra_paths: tuple[str, ...] = option(
+        "extra-paths", kinds.PATHS, "Directories put on the path of the scripts, one a line.", ""
+    )
+    relative_paths: bool | None = option(
+        "relative-paths",
+        kinds.BOOLEAN,
+        "Write all paths inside the buildout relative to it, so that the whole tree can be moved. "
+        "Left out: as in ``[buildout]``.",
+    )
+    include_site_packages: bool | None = option(
+        "include-site-packages", kinds.BOOLEAN, "As in zc.recipe.egg, where it does nothing since zc.buildout 2."
+    )
+    dependent_scripts: bool | None = option(
+        "dependent-scripts", kinds.BOOLEAN, "Make the scripts of all distributions ``eggs`` depend on, too."
+    )
+    entry_points: tuple[str, ...] = option(
+        "entry-points", kinds.WORDS, "Further scripts, ``name=module:function``, as in zc.recipe.egg.", ""
+    )
+    interpreter: str | None = option(
+        "interpreter", kinds.WORD, "The name of a Python interpreter in ``bin`` with the part's path."
+    )
+    arguments: str | None = option(
+        "arguments", kinds.TEXT, "Arguments of the generated scripts' functions, as in zc.recipe.egg."
+    )
+
+
+@dataclass(frozen=True)
+class Process:
+    """The operating system's side of the server."""
+
+    umask: str | None = option("zopectl-umask", kinds.OCTAL, "The server's umask, octal.")
+    effective_user: str | None = option(
+        "effective-user", kinds.WORD, "Started as root, the server binds its addresses and then becomes this user."
+    )

@@ -1,0 +1,290 @@
+"""The kinds of value an option can have: one small parser each.
+
+A parser gets the stripped text and the Context, and returns the value or raises
+ValueError with what is wrong with the text; what is allowed stands in the Kind.
+"""
+
+import ast
+import logging
+import os
+import re
+from collections.abc import Callable
+from typing import Any, TypeVar
+from xml.parsers import expat
+
+from recipe import address
+from recipe.options.declare import Context, Kind
+
+T = TypeVar("T")
+
+TRUE = {"on", "true", "yes", "1"}
+FALSE = {"off", "false", "no", "0"}
+
+
+def simple(name: str, allowed: str, parse: Callable[[str], T]) -> Kind[T]:
+    """A kind whose parser needs no Context."""
+    return Kind(name, allowed, lambda text, context: parse(text))
+
+
+def boolean(text: str) -> bool:
+    """`on`, `true`, `yes`, `1` and their opposites, in any case."""
+    word = text.lower()
+    if word not in TRUE | FALSE:
+        raise ValueError("is not a boolean")
+    return word in TRUE
+
+
+def integer(minimum: int) -> Callable[[str], int]:
+    """Whole numbers from `minimum` up."""
+
+    def parse(text: str) -> int:
+        if not re.fullmatch(r"[-+]?\d+", text):
+            raise ValueError("is not a whole number")
+        if int(text) < minimum:
+            raise ValueError(f"is below {minimum}")
+        return int(text)
+
+    return parse
+
+
+UNITS = {"": 1, "B": 1, "KB": 1024, "MB": 1024**2, "GB": 1024**3, "TB": 1024**4}
+
+
+def size(text: str) -> int:
+    """Bytes, with an optional unit of ZConfig's byte-size: `1048576`, `1024KB`, `1mb`, `1GB`."""
+    match = re.fullmatch(r"(\d+)\s*([a-z]*)", text.lower())
+    unit = match and UNITS.get(match[2].upper())
+    if not match or not unit:
+        raise ValueError("is not a size")
+    return int(match[1]) * unit
+
+
+def size_text(text: str) -> str:
+    """A size left as it is written, since ZConfig reads the units itself."""
+    size(text)
+    return text
+
+
+def octal(text: str) -> str:
+    """An octal mask, left as text."""
+    if not re.fullmatch(r"(0o)?[0-7]{1,4}", text):
+        raise ValueError("is not an octal mask")
+    return text.removeprefix("0o")
+
+
+def single_line(text: str) -> str:
+    """One line of text."""
+    if "\n" in text or "\0" in text:
+        raise ValueError("has more than one line")
+    return text
+
+
+def raw(text: str) -> str:
+    """Any text."""
+    return text
+
+
+def word(text: str) -> str:
+    """Text without white space."""
+    if len(text.split()) != 1:
+        raise ValueError("is not one word")
+    return text
+
+
+def words(text: str) -> tuple[str, ...]:
+    """Words separated by white space or line ends."""
+    return tuple(text.split())
+
+
+def lines(text: str) -> tuple[str, ...]:
+    """The lines that hold something; buildout keeps indented comments in a value, they are dropped."""
+    stripped = (line.strip() for line in text.splitlines())
+    return tuple(line for line in stripped if line and not line.startswith("#"))
+
+
+# ZConfig's names beyond those of the logging package, as levels that fileConfig knows
+_ZCONFIG_LEVELS = {"ALL": "DEBUG", "TRACE": "DEBUG", "BLATHER": "DEBUG"}
+
+
+def level(text: str) -> str:
+    """A name of a logging level in any case, or the number of one; ZConfig's are mapped."""
+    name = text.upper()
+    name = _ZCONFIG_LEVELS.get(name, name)
+    if name.isdigit():
+        name = logging.getLevelName(int(name))
+    if not isinstance(logging.getLevelName(name), int):
+        raise ValueError("is not a log level")
+    return name
+
+
+def addresses(text: str) -> tuple[address.Address, ...]:
+    """Addresses separated by white space."""
+    return tuple(address.parse(part) for part in text.split())
+
+
+def user(text: str) -> tuple[str, str]:
+    """`name:password`; the password may hold colons."""
+    name, colon, password = text.partition(":")
+    if not colon or not name or not password or "\n" in text:
+        raise ValueError("has no name or no password")
+    return name, password
+
+
+def dotted_name(text: str) -> str:
+    """A Python name with or without dots."""
+    if not re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", text):
+        raise ValueError("is not a dotted name")
+    return text
+
+
+def expression_of(*nodes: type[ast.expr]) -> Callable[[str], str]:
+    """Python text of one of the given literals, left as text.
+
+    logging.config evaluates it when the server starts. So only literals and the
+    names that its documentation shows (``sys.stdout``, ``handlers.SysLogHandler.LOG_USER``)
+    may stand in it: nothing that runs.
+    """
+
+    def parse(text: str) -> str:
+        try:
+            tree = ast.parse(text, mode="eval").body
+        except (SyntaxError, ValueError) as error:
+            raise ValueError("is not a Python literal") from error
+        if not isinstance(tree, nodes):
+            raise ValueError(f"is not a {nodes[0].__name__.lower()}")
+        for node in ast.walk(tree):
+            if not isinstance(node, _HARMLESS):
+                raise ValueError(f"holds code: {ast.unparse(node)}")
+        return " ".join(text.split("\n"))
+
+    return parse
+
+
+_HARMLESS = (
+    ast.Constant, ast.Tuple, ast.List, ast.Dict, ast.Set, ast.Name, ast.Attribute,
+    ast.UnaryOp, ast.USub, ast.UAdd, ast.BinOp, ast.Add, ast.Sub, ast.Mult, ast.BitOr, ast.expr_context,
+)  # fmt: skip
+
+
+def xml(text: str) -> str:
+    """A well-formed XML document, or ZCML statements without the element around them."""
+    document = text if text.startswith("<?xml") else f"<configure>{text}</configure>"
+    parser = expat.ParserCreate()
+    try:
+        parser.Parse(document, True)
+    except expat.ExpatError as error:
+        line = error.lineno
+        raise ValueError(f"is not well-formed: {expat.ErrorString(error.code)}, line {line}") from error
+    return text
+
+
+def path(base: str) -> Callable[[str, Context], str]:
+    """A path, made absolute relative to the Context's directory `base`."""
+
+    def parse(text: str, context: Context) -> str:
+        return os.path.normpath(os.path.join(getattr(context, base), single_line(text)))
+
+    return parse
+
+
+def existing_file(text: str, context: Context) -> str:
+    """A file that is there; relative to the buildout directory."""
+    found = path("directory")(text, context)
+    if not os.path.isfile(found):
+        raise ValueError(f"names no file: {found}")
+    return found
+
+
+def path_list(text: str, context: Context) -> tuple[str, ...]:
+    """Paths, one a line; several on one line where they cannot be one path with blanks.
+
+    An absolute path may hold blanks, so only a blank before a slash ends it.
+    """
+    found: list[str] = []
+    for line in lines(text):
+        found += re.split(r"\s+(?=/)", line) if line.startswith("/") else line.split()
+    return tuple(path("directory")(each, context) for each in found)
+
+
+def path_or_boolean(text: str, context: Context) -> bool | str:
+    """A boolean, or a path relative to the buildout directory."""
+    return boolean(text) if text.lower() in TRUE | FALSE else path("directory")(text, context)
+
+
+def or_none(parse: Callable[[str, Context], T]) -> Callable[[str, Context], T | None]:
+    """`parse`, with None for an empty value."""
+    return lambda text, context: parse(text, context) if text else None
+
+
+def rate(text: str) -> str:
+    """A share from 0 to 1, left as text."""
+    if not (re.fullmatch(r"\d*\.?\d+", text) and float(text) <= 1):
+        raise ValueError("is not a share")
+    return text
+
+
+def one_of(*allowed: str) -> Callable[[str], str]:
+    """One of some words, in any case."""
+
+    def parse(text: str) -> str:
+        if text.lower() not in allowed:
+            raise ValueError("is none of these")
+        return text.lower()
+
+    return parse
+
+
+SLUG = re.compile(r"(?P<package>[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)(?:-(?P<kind>meta|configure|overrides)|:(?P<file>\S+))?")
+
+
+def slugs(text: str) -> tuple[str, ...]:
+    """ZCML slugs separated by white space or line ends; `#` starts a comment."""
+    found = tuple(" ".join(line.partition("#")[0] for line in text.splitlines()).split())
+    for slug in found:
+        if slug != "*" and not SLUG.fullmatch(slug):
+            raise ValueError(f"holds {slug!r}, which is no slug")
+    return found
+
+
+DISABLED = ""
+
+
+def log_file(text: str, context: Context) -> str:
+    """A log file relative to `var`; the empty string where logging to a file is disabled."""
+    if text.lower() in FALSE | {"disable", "disabled", "none"}:
+        return DISABLED
+    return path("var")(text, context)
+
+
+BOOLEAN = simple("boolean", "on or off, true or false, yes or no, 1 or 0", boolean)
+COUNT = simple("number", "a whole number from 1 up", integer(1))
+NUMBER = simple("number", "a whole number from 0 up", integer(0))
+INTEGER = simple("number", "a whole number", integer(-(2**31)))
+SIZE = simple("size", "a number of bytes, with KB, MB or GB if you like", size)
+SIZE_TEXT = simple("size", "a number of bytes, with KB, MB or GB if you like", size_text)
+OCTAL = simple("octal mask", "an octal number such as 022", octal)
+LINE = simple("text", "one line of text", single_line)
+TEXT = simple("text", "any text", raw)
+WORD = simple("word", "one word", word)
+WORDS = simple("words", "words separated by white space", words)
+LINES = simple("lines", "one item a line", lines)
+LEVEL = simple("log level", "DEBUG, INFO, WARNING, ERROR or CRITICAL", level)
+ADDRESSES = simple("addresses", f"{address.ALLOWED}, several separated by white space", addresses)
+USER = simple("name:password", "name:password", user)
+DOTTED_NAME = simple("class", "the dotted name of a class", dotted_name)
+TUPLE = simple(
+    "tuple", "a Python tuple of literals, such as ('localhost', 9000)", expression_of(ast.Tuple, ast.List)
+)
+DICT = simple("dict", "a Python dict of literals, such as {'delay': True}", expression_of(ast.Dict))
+XML = simple("ZCML", "well-formed XML", xml)
+FILE_IN_DIRECTORY: Kind[str] = Kind("path", "a path, relative to the buildout directory", path("directory"))
+FILE_IN_VAR: Kind[str] = Kind("path", "a path, relative to var", path("var"))
+FILE_IN_DIRECTORY_OR_NONE = Kind("path", FILE_IN_DIRECTORY.allowed, or_none(path("directory")))
+FILE_IN_VAR_OR_NONE = Kind("path", FILE_IN_VAR.allowed, or_none(path("var")))
+EXISTING_FILE: Kind[str] = Kind("path", "an existing file, relative to the buildout directory", existing_file)
+PATHS: Kind[tuple[str, ...]] = Kind("paths", "one directory a line", path_list)
+PATH_OR_BOOLEAN: Kind[Any] = Kind("path or boolean", "on, off or a path", path_or_boolean)
+LOG_FILE: Kind[str] = Kind("path", "a path, relative to var, or disable", log_file)
+RATE = simple("share", "a number from 0 to 1", rate)
+ZLIB = simple("word", "active or passive", one_of("active", "passive"))
+SLUGS = simple("slugs", "pkg, pkg-meta, pkg-configure, pkg-overrides, pkg:file.zcml or *", slugs)

@@ -1,0 +1,27 @@
+"""The ZCML that Zope loads."""
+
+from dataclasses import dataclass
+
+from recipe.options import kinds
+from recipe.options.declare import option
+
+
+@dataclass(frozen=True)
+class Zcml:
+    """site.zcml and what it includes."""
+
+    slugs: tuple[str, ...] = option(
+        "zcml",
+        kinds.SLUGS,
+        "Packages to include: ``pkg``, ``pkg-meta``, ``pkg-configure``, ``pkg-overrides``, ``pkg:file.zcml``; "
+        "``*`` keeps the slugs that are there.",
+        "",
+    )
+    additional: str | None = option(
+        "zcml-additional", kinds.XML, "ZCML statements loaded last, as overrides."
+    )
+    locales: str | None = option("locales", kinds.FILE_IN_DIRECTORY, "A directory of translations; created.")
+    resources: str | None = option(
+        "resources", kinds.FILE_IN_DIRECTORY, "A directory of plone.resource resources; created."
+    )
+    site: str | None = option("site-zcml", kinds.XML, "The whole site.zcml; the other ZCML options are ignored.")

@@ -1,0 +1,196 @@
+"""The storages of the main database, as a tree that one recursion renders.
+
+Innermost is where the records are: a FileStorage, a ZEO client, RelStorage, or
+memory. Around it, each only where asked for: zlib, blobs, before, demo, and the
+user's own wrapper.
+"""
+
+from dataclasses import dataclass, field
+
+from recipe.options.problems import Problems
+from recipe.options.storage import Storage
+from recipe.zconfig import Section, Wrapped
+
+DEFAULT_POOL_SIZE = 7  # ZODB's
+
+
+@dataclass(frozen=True)
+class Storages:
+    """A tree of storages and what it needs around it.
+
+    tree         the outermost storage
+    imports      packages whose ZConfig components it uses
+    directories  to be created, for all to enter
+    private      to be created with mode 0700: blobs
+    """
+
+    tree: Section | Wrapped
+    imports: tuple[str, ...] = ()
+    directories: tuple[str, ...] = ()
+    private: tuple[str, ...] = field(default=())
+
+
+def check(options: Storage, problems: Problems) -> None:
+    """Note combinations of options that contradict each other."""
+    if options.rel_storage and options.zeo_client:
+        problems.error("rel-storage", "excludes zeo-client; leave one of them out")
+    if options.zeo_username and not options.zeo_password:
+        problems.error("zeo-username", "needs a zeo-password")
+    if options.wrapper is not None and options.wrapper.count("%s") != 1:
+        problems.error("storage-wrapper", "needs one %s, where the storage goes")
+    if options.demo and options.blobs and not options.demo_blobs and not options.before:
+        problems.error("demo-storage", "with a blob-storage needs a demo-blob-storage for the blobs of its changes")
+    if options.rel_storage and options.blobs:
+        problems.warn("blob-storage", "does nothing with rel-storage; write blob-dir into rel-storage")
+    _check_pairs(options.rel_storage, problems)
+    for name in ("zeo_username", "min_disconnect_poll", "max_disconnect_poll", "zeo_drop_cache"):
+        if getattr(options, name) is not None:
+            option = Storage.__dataclass_fields__[name].metadata["option"].name
+            problems.warn(option, "is ignored by ZEO 5 and later")
+
+
+def _check_pairs(lines: tuple[str, ...], problems: Problems) -> None:
+    for line in lines:
+        if len(line.split(None, 1)) != 2:
+            problems.error("rel-storage", f"the line of {line.split()[0]!r} needs a key and a value")
+
+
+def build(options: Storage, blobs_given: bool, var: str, client_home: str) -> Storages:
+    """The storages that the options describe.
+
+    `blobs_given` tells a blob-storage left empty from one left out.
+    """
+    blobs = options.blobs if blobs_given else _default_blobs(options, var)
+    if options.rel_storage:
+        base = Storages(_relstorage(options.rel_storage), ("relstorage",))
+        base = _zlib(options.zlib, base)
+    elif options.zeo_client:
+        base = Storages(_zeoclient(options, blobs, client_home), private=_present(blobs))
+        base = _zlib(options.zlib, base)
+    else:
+        base = _with_blobs(blobs, _zlib(options.zlib, _file(options.file)))
+    outer = _before(options.before, base)
+    if options.demo:
+        outer = _demo(options, outer)
+    if options.wrapper is not None:
+        before, _, after = options.wrapper.partition("%s")
+        outer = _around(outer, Wrapped(before.strip(), outer.tree, after.strip()))
+    return outer
+
+
+def _default_blobs(options: Storage, var: str) -> str | None:
+    if options.demo and not options.before:
+        return None
+    cache_only = options.zeo_client and not options.shared_blob
+    return f"{var}/blobcache" if cache_only else f"{var}/blobstorage"
+
+
+def _present(item: str | None) -> tuple[str, ...]:
+    return (item,) if item else ()
+
+
+def _around(inner: Storages, tree: Section | Wrapped, *imports: str) -> Storages:
+    return Storages(tree, (*inner.imports, *imports), inner.directories, inner.private)
+
+
+def _file(path: str | None) -> Storages:
+    if path is None:
+        return Storages(Section("demostorage"))
+    section = Section("filestorage", (("path", path),))
+    return Storages(section, directories=(path.rpartition("/")[0],))
+
+
+def _zlib(mode: str | None, inner: Storages) -> Storages:
+    if mode is None:
+        return inner
+    keys = (("compress", "true" if mode == "active" else "false"),)
+    return _around(inner, Section("zlibstorage", keys, (inner.tree,)), "zc.zlibstorage")
+
+
+def _with_blobs(directory: str | None, inner: Storages) -> Storages:
+    if not directory:
+        return inner
+    section = Section("blobstorage", (("blob-dir", directory),), (inner.tree,))
+    return Storages(section, inner.imports, inner.directories, (*inner.private, directory))
+
+
+def _before(time: str | None, inner: Storages) -> Storages:
+    if time is None:
+        return inner
+    return _around(inner, Section("before", (("before", time),), (inner.tree,)), "zc.beforestorage")
+
+
+def _named(tree: Section | Wrapped, name: str) -> Section | Wrapped:
+    if isinstance(tree, Wrapped):
+        return tree
+    return Section(tree.type, tree.keys, tree.sections, name)
+
+
+def _demo(options: Storage, base: Storages) -> Storages:
+    """In-memory changes, or changes kept in a FileStorage of their own."""
+    if not options.demo_file:
+        return _around(base, Section("demostorage", sections=(base.tree,)))
+    changes = _with_blobs(options.demo_blobs, _zlib(options.zlib, _file(options.demo_file)))
+    sections = (_named(base.tree, "base"), _named(changes.tree, "changes"))
+    return Storages(
+        Section("demostorage", sections=sections),
+        (*base.imports, *changes.imports),
+        (*base.directories, *changes.directories),
+        (*base.private, *changes.private),
+    )
+
+
+def _zeoclient(options: Storage, blobs: str | None, client_home: str) -> Section:
+    persistent = options.zeo_cache_name is not None
+    keys = (
+        ("read-only", _word(options.read_only)),
+        ("read-only-fallback", _word(options.zeo_read_only_fallback)),
+        ("blob-dir", blobs),
+        ("shared-blob-dir", (("yes" if options.shared_blob else "no") if blobs else None)),
+        *(("server", address) for address in options.zeo_address),
+        ("storage", options.zeo_storage),
+        ("name", "zeostorage"),
+        ("cache-size", options.zeo_cache_size),
+        ("blob-cache-size", options.zeo_blob_cache_size),
+        ("blob-cache-size-check", options.zeo_blob_cache_check),
+        ("realm", options.zeo_realm if options.zeo_username else None),
+        ("username", options.zeo_username),
+        ("password", options.zeo_password if options.zeo_username else None),
+        ("var", options.zeo_var or (client_home if persistent else None)),
+        ("client", options.zeo_cache_name),
+        ("min-disconnect-poll", options.min_disconnect_poll),
+        ("max-disconnect-poll", options.max_disconnect_poll),
+        ("drop-cache-rather-verify", None if options.zeo_drop_cache is None else _word(options.zeo_drop_cache)),
+    )
+    return Section("zeoclient", keys)
+
+
+def _word(flag: bool) -> str:
+    return "true" if flag else "false"
+
+
+def _relstorage(lines: tuple[str, ...]) -> Section:
+    """RelStorage's own keys, and its adapter's in a section of the adapter's type."""
+    pairs = [(key, text.strip()) for key, text in (line.split(None, 1) for line in lines)]
+    given = dict(pairs)
+    kind = given.pop("type", "postgresql")
+    own = tuple((key, text) for key, text in given.items() if _is_relstorage_key(key))
+    adapter = {key: text for key, text in given.items() if not _is_relstorage_key(key)}
+    pragmas = {key.removeprefix("pragmas-"): adapter.pop(key) for key in list(adapter) if key.startswith("pragmas-")}
+    if kind == "postgresql" and "dsn" not in adapter:
+        adapter = {"dsn": _dsn(adapter)} | {k: v for k, v in adapter.items() if k not in DSN_KEYS}
+    sections = (Section("pragmas", tuple(pragmas.items())),) if pragmas else ()
+    return Section("relstorage", own, (Section(kind, tuple(adapter.items()), sections),))
+
+
+DSN_KEYS = ("dbname", "user", "host", "port", "password")
+
+
+def _is_relstorage_key(key: str) -> bool:
+    return key == "name" or ("-" in key and key != "data-dir" and not key.startswith("pragmas-"))
+
+
+def _dsn(adapter: dict[str, str]) -> str:
+    """libpq's connection string; backslash and quote are escaped as its manual has it (34.1.1)."""
+    escaped = {key: text.replace("\\", r"\\").replace("'", r"\'") for key, text in adapter.items() if key in DSN_KEYS}
+    return " ".join(f"{key}='{escaped[key]}'" for key in DSN_KEYS if key in escaped)

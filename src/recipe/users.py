@@ -1,0 +1,33 @@
+"""The first Manager of a new instance: ``inituser``."""
+
+import getpass
+import sys
+
+from AuthEncoding import AuthEncoding
+
+BCRYPT_LIMIT = 72  # bytes of a password that bcrypt takes
+
+
+def ask() -> tuple[str, str] | None:
+    """Ask for name and password; None where there is no terminal, or no answer."""
+    if not (sys.stdin and sys.stdin.isatty()):
+        return None
+    print("Please choose a username and password for the initial user with full access.")
+    try:
+        name = input("Username (empty: none): ").strip()
+        if not name:
+            return None
+        while not (password := getpass.getpass()) or password != getpass.getpass("Verify password: "):
+            print("The passwords are empty or differ, please try again.")
+    except EOFError:
+        return None
+    return name, password
+
+
+def line(name: str, password: str) -> str:
+    """The line of ``inituser``, with a salted and slow hash.
+
+    A password too long for bcrypt needs no slow hash: it gets a salted SHA.
+    """
+    scheme = "BCRYPT" if len(password.encode()) <= BCRYPT_LIMIT else "SSHA"
+    return f"{name}:{AuthEncoding.pw_encrypt(password, scheme).decode('ascii')}\n"

@@ -1,0 +1,147 @@
+"""Writing ZConfig text: sections, keys and quoting. The one place that knows that ``$`` is special.
+
+The rules are those of ZConfig's manual, chapter "Configuration Syntax", and of
+its ``substitution`` module.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from io import StringIO
+from typing import Any
+
+from recipe.place import Place
+
+ALWAYS_DEFINED = frozenset({"instancehome", "clienthome"})  # by our zope.conf, in its first lines
+
+_REFERENCE = re.compile(
+    r"""\$(?:
+        (?P<dollar>\$)
+      | \((?P<environment>[A-Za-z_]\w*)\)
+      | \{(?P<braced>[A-Za-z_]\w*)\}
+      | (?P<name>[A-Za-z_]\w*)
+    )?""",
+    re.VERBOSE,
+)
+_DEFINE = re.compile(r"^\s*%define\s+(\w+)", re.MULTILINE)
+
+
+class Raw(str):
+    """Text that is ZConfig already."""
+
+
+def quote(text: str, defined: Iterable[str] = ALWAYS_DEFINED) -> str:
+    """`text` with every ``$`` doubled that ZConfig would stumble over.
+
+    ``$$``, ``$(NAME)`` (environment) and references to `defined` names (in lower
+    case, as ZConfig compares them) keep their meaning.
+    """
+    names = frozenset(defined)
+
+    def replacement(match: re.Match[str]) -> str:
+        name = match["braced"] or match["name"]
+        kept = match["dollar"] or match["environment"] or (name and name.lower() in names)
+        return match[0] if kept else "$" + match[0]
+
+    return _REFERENCE.sub(replacement, text)
+
+
+class Writer:
+    """Writes ZConfig text for a file that refers to the buildout directory as `place` says."""
+
+    def __init__(self, place: Place) -> None:
+        self.place = place
+
+    def lines(self, text: str) -> Raw:
+        """Lines of ZConfig that a user wrote, with the ``$`` in them quoted; ``%define`` adds names."""
+        defined = ALWAYS_DEFINED | {name.lower() for name in _DEFINE.findall(text)}
+        return Raw("\n".join(self.place.quote(line, partial(quote, defined=defined)) for line in text.splitlines()))
+
+    def value(self, thing: Any) -> str:
+        """A value as ZConfig text: booleans as on and off, text quoted, Raw as it is."""
+        if isinstance(thing, Raw):
+            return thing
+        if isinstance(thing, bool):
+            return "on" if thing else "off"
+        return self.place.quote(str(thing), quote)
+
+    def section(self, section: "Section | Wrapped", indent: str = "") -> Raw:
+        """The text of a section and all it holds, one key a line."""
+        return Raw("\n".join(self._section_lines(section, indent)))
+
+    def _section_lines(self, section: "Section | Wrapped", indent: str) -> Iterator[str]:
+        deeper = indent + "  "
+        if isinstance(section, Wrapped):
+            yield from (indent + line for line in self.lines(section.before).splitlines())
+            yield from self._section_lines(section.section, deeper)
+            yield from (indent + line for line in self.lines(section.after).splitlines())
+            return
+        yield f"{indent}<{' '.join((section.type, section.name)).strip()}>"
+        yield from (f"{deeper}{key} {self.value(thing)}" for key, thing in section.keys if thing is not None)
+        for child in section.sections:
+            yield from self._section_lines(child, deeper)
+        yield f"{indent}</{section.type}>"
+
+
+@dataclass(frozen=True)
+class Section:
+    """``<type name> keys, sections </type>``. Keys whose value is None are left out."""
+
+    type: str
+    keys: tuple[tuple[str, Any], ...] = ()
+    sections: "tuple[Section | Wrapped, ...]" = ()
+    name: str = ""
+
+
+@dataclass(frozen=True)
+class Wrapped:
+    """A section with a user's ZConfig text before and after it."""
+
+    before: str
+    section: "Section | Wrapped"
+    after: str
+
+
+class _AnySection:
+    """Takes what ZConfig's parser finds, without a schema."""
+
+    def addValue(self, key: str, value: str, position: object) -> None: ...
+
+
+class _AnyContext:
+    """ZConfig's parser calls these; sections of every type may nest."""
+
+    def startSection(self, section: object, type_: str, name: str) -> _AnySection:
+        return _AnySection()
+
+    def endSection(self, parent: object, type_: str, name: str, section: object) -> None: ...
+
+    def importSchemaComponent(self, package: str) -> None: ...
+
+    def includeConfiguration(self, section: object, url: str, defines: object) -> None: ...
+
+
+def check_syntax(text: str) -> None:
+    """Let ZConfig's own parser read the lines of an option, without a schema.
+
+    Raises ValueError with the line and what is wrong. What only a schema or the
+    environment can tell is not looked at.
+    """
+    import ZConfig.cfgparser
+
+    # Names and variables are not known here, so what refers to them is made plain text
+    resource = _Resource(re.sub(r"\$", "$$", text))
+    parser = ZConfig.cfgparser.ZConfigParser(resource, _AnyContext())
+    try:
+        parser.parse(_AnySection())
+    except ZConfig.ConfigurationError as error:
+        line = getattr(error, "lineno", None) or parser.lineno
+        raise ValueError(f"is not ZConfig text: {error.message}, line {line}") from error
+
+
+class _Resource:
+    url = ""
+
+    def __init__(self, text: str) -> None:
+        self.file = StringIO(text)
