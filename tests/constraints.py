@@ -1,4 +1,4 @@
-"""Print the pins of ``versions.cfg`` as pip's constraints: ``python tests/constraints.py``.
+"""Write the pins of ``versions.cfg`` as pip's constraints: ``python tests/constraints.py FILE``.
 
 The versions stand in one place, in buildout's form; pip reads what this makes of them. Needs
 nothing but Python, since it runs before anything is installed.
@@ -30,9 +30,9 @@ def read_pins(path: Path = VERSIONS) -> dict[str, str]:
 
 
 def main() -> None:
-    """Write the constraints to standard output."""
-    for name, version in read_pins().items():
-        print(f"{name}=={version}")
+    """Write the constraints to the file that the command line names."""
+    lines = [f"{name}=={version}\n" for name, version in read_pins().items()]
+    Path(sys.argv[1]).write_text("".join(lines), encoding="utf-8")
 
 
 if __name__ == "__main__":

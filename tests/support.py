@@ -352,6 +352,14 @@ class Server:
         """All that the server has printed so far, on either stream."""
         return self.log.read_text(encoding="utf-8", errors="replace")
 
+    def wait_for_output(self, text: str, timeout: float = 30) -> str:
+        """Wait until the server has printed ``text``; return all that it has printed then."""
+        end = time.monotonic() + timeout
+        while text not in self.output:
+            assert time.monotonic() < end, f"{text!r} was not printed:\n{self.output}"
+            time.sleep(0.05)
+        return self.output
+
     def stop(self, timeout: float = 10) -> int:
         """Press Ctrl-C: SIGINT to the server's process group. Return the exit status.
 
@@ -413,11 +421,24 @@ def start(
     env: Mapping[str, str] | None = None,
 ) -> Iterator[Server]:
     """Run ``bin/SCRIPT COMMAND ARGS`` without waiting for it to answer; stop it in the end."""
-    log = buildout.directory / f"{script}-{command}.out"
+    program = buildout.directory / "bin" / script
+    with running(program, command, *args, cwd=buildout.directory, env=env) as server:
+        yield server
+
+
+@contextmanager
+def running(
+    program: str | Path, *args: str, cwd: Path, env: Mapping[str, str] | None = None
+) -> Iterator[Server]:
+    """Run any program in a process group of its own, as a terminal would; stop it in the end.
+
+    What it prints goes to a file in the directory ``cwd``.
+    """
+    log = cwd / "-".join([Path(program).name, *args[:1], "output.txt"])
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [str(buildout.directory / "bin" / script), command, *args],
-            cwd=buildout.directory,
+            [str(program), *args],
+            cwd=cwd,
             env=clean_environment(env),
             stdin=subprocess.DEVNULL,
             stdout=output,

@@ -1,0 +1,106 @@
+# make run    build examples/basic and serve it on http://localhost:8080
+# make test   install what the tests need, and run them
+# make help   the rest
+
+# Any Python from 3.10 on, the default one first. It has to run: a name alone says little (pyenv's
+# shims are there for versions that are not chosen), and Debian ships venv apart from python3.
+PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python3.10; do \
+	"$$python" -c 'import sys, ensurepip; sys.exit(sys.version_info < (3, 10))' 2>/dev/null \
+	&& { echo "$$python"; break; }; done)
+PORT ?= 8080
+# More to tell pytest: make test ARGS="-k storage -x"
+ARGS ?=
+# As many test processes as there are cores.
+JOBS ?= auto
+
+RUN_VENV := .cache/run
+VENV := .venv
+EXAMPLE := examples/basic
+STAMP := $(VENV)/installed
+APT_GET := $(shell command -v apt-get)
+
+.PHONY: help run test lint types docs format test-plone clean debian-packages python
+.DEFAULT_GOAL := help
+
+help:
+	@echo 'make run         build $(EXAMPLE) and serve it on http://localhost:$(PORT) (PORT=...)'
+	@echo 'make test        install what the tests need, and run them (ARGS=..., JOBS=...)'
+	@echo 'make lint        ruff: style, and whether the code is formatted'
+	@echo 'make format      ruff: format the code'
+	@echo 'make types       mypy'
+	@echo 'make docs        Sphinx, warnings are errors: docs/_build/html/index.html'
+	@echo 'make test-plone  build Plone and see whether it serves (slow)'
+	@echo 'make clean       remove all that was made here (also the data of the examples)'
+
+python:
+	@test -n "$(PYTHON)" || { echo 'This needs Python 3.10 or newer, with its venv module' \
+		'(Debian, Ubuntu: apt-get install python3 python3-venv).' >&2; exit 1; }
+
+# --- run --------------------------------------------------------------------------------------
+
+# A range that is known to work, not one version: this is what a user would write.
+$(RUN_VENV)/bin/buildout: | python
+	@echo 'Making a virtualenv with zc.buildout in $(RUN_VENV) ...'
+	@$(PYTHON) -m venv $(RUN_VENV)
+	@$(RUN_VENV)/bin/python -m pip install -qq --disable-pip-version-check \
+		'zc.buildout >= 6, < 7'
+
+# Ctrl-C reaches make, the shell and the server at once. The shell waits for the server with a
+# trap of its own and ends well, or make would report an error where there is none.
+run: $(RUN_VENV)/bin/buildout
+	@echo 'Building $(EXAMPLE), for the first time this takes a minute or two ...'
+	@cd $(EXAMPLE) && $(CURDIR)/$(RUN_VENV)/bin/buildout -q \
+		instance:http-address=localhost:$(PORT)
+	@echo
+	@echo 'Zope starts, Ctrl-C ends it.'
+	@echo '  address  http://localhost:$(PORT)/  (management: http://localhost:$(PORT)/manage)'
+	@echo '  login    admin, password admin'
+	@echo '  data     $(CURDIR)/$(EXAMPLE)/var/filestorage/Data.fs, blobs in var/blobstorage'
+	@echo '  logs     $(CURDIR)/$(EXAMPLE)/var/log/instance.log, instance-access.log'
+	@echo
+	@cd $(EXAMPLE) && trap 'exit 0' INT && bin/instance fg
+
+# --- test -------------------------------------------------------------------------------------
+
+# dataflake.wsgi.bjoern's server is compiled, and wants libev's headers.
+debian-packages:
+	@test -e /usr/include/ev.h || { test -n "$(APT_GET)" && test "$$(id -u)" = 0 && \
+		apt-get update -qq && \
+		DEBIAN_FRONTEND=noninteractive apt-get install -y -qq build-essential libev-dev; } || \
+		echo 'The tests need libev-dev and a C compiler, which only root can install.' >&2
+
+$(STAMP): requirements-test.txt setup.py pyproject.toml tests/constraints.py tests/versions.cfg \
+		examples/basic/versions.cfg | python
+	@echo 'Making a virtualenv for the tests in $(VENV) ...'
+	@test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
+	@$(VENV)/bin/python tests/constraints.py $(VENV)/constraints.txt
+	@$(VENV)/bin/python -m pip install -qq --disable-pip-version-check \
+		-c $(VENV)/constraints.txt -r requirements-test.txt -e '.[profile,sentry]'
+	@touch $@
+
+test: $(STAMP) debian-packages
+	@$(VENV)/bin/pytest --numprocesses=$(JOBS) $(ARGS)
+
+lint: $(STAMP)
+	@$(VENV)/bin/ruff check
+	@$(VENV)/bin/ruff format --check
+
+format: $(STAMP)
+	@$(VENV)/bin/ruff check --fix
+	@$(VENV)/bin/ruff format
+
+types: $(STAMP)
+	@$(VENV)/bin/mypy
+
+docs: $(STAMP)
+	@$(VENV)/bin/sphinx-build -W --keep-going -q -b html docs docs/_build/html
+	@echo 'docs/_build/html/index.html'
+
+test-plone: $(STAMP)
+	@$(VENV)/bin/pytest -s tests/with_plone $(ARGS)
+
+clean:
+	rm -rf $(VENV) .cache .tox .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist \
+		docs/_build src/*.egg-info
+	find src tests examples -name __pycache__ -type d -prune -exec rm -rf {} +
+	cd examples && rm -rf */bin */develop-eggs */eggs */parts */var */.installed.cfg
