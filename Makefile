@@ -49,8 +49,8 @@ $(RUN_VENV)/bin/buildout: | python
 # trap of its own and ends well, or make would report an error where there is none.
 run: $(RUN_VENV)/bin/buildout
 	@echo 'Building $(EXAMPLE), for the first time this takes a minute or two ...'
-	@cd $(EXAMPLE) && $(CURDIR)/$(RUN_VENV)/bin/buildout -q \
-		instance:http-address=localhost:$(PORT)
+	@cd $(EXAMPLE) && PYTHONWARNINGS='ignore:Module zc was already imported' \
+		$(CURDIR)/$(RUN_VENV)/bin/buildout -q instance:http-address=localhost:$(PORT)
 	@echo
 	@echo 'Zope starts, Ctrl-C ends it.'
 	@echo '  address  http://localhost:$(PORT)/  (management: http://localhost:$(PORT)/manage)'

@@ -314,9 +314,7 @@ def fetch(url: str, *, user: str = "", timeout: float = 30) -> Response:
             return Response(error.code, text, dict(error.headers))
 
 
-def wait_for_http(
-    url: str, timeout: float = 60, process: subprocess.Popen[str] | None = None
-) -> Response:
+def wait_for_http(url: str, timeout: float = 60, process: subprocess.Popen[str] | None = None) -> Response:
     """Ask ``url`` until it answers, for ``timeout`` seconds; return the first answer.
 
     Raises TimeoutError, or ChildProcessError as soon as ``process`` has ended.
@@ -427,9 +425,7 @@ def start(
 
 
 @contextmanager
-def running(
-    program: str | Path, *args: str, cwd: Path, env: Mapping[str, str] | None = None
-) -> Iterator[Server]:
+def running(program: str | Path, *args: str, cwd: Path, env: Mapping[str, str] | None = None) -> Iterator[Server]:
     """Run any program in a process group of its own, as a terminal would; stop it in the end.
 
     What it prints goes to a file in the directory ``cwd``.

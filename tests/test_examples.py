@@ -81,9 +81,7 @@ def socket_logging(tmp_path: Path, port: int, log_port: int) -> Buildout:
     return example
 
 
-def test_socket_logging_sends_the_record(
-    socket_logging: Buildout, port: int, log_port: int
-) -> None:
+def test_socket_logging_sends_the_record(socket_logging: Buildout, port: int, log_port: int) -> None:
     """The tutorial's exercise."""
     with socket.create_server(("localhost", log_port)) as listening:
         listening.settimeout(30)
@@ -94,9 +92,7 @@ def test_socket_logging_sends_the_record(
     assert re.fullmatch(r'\S+ - \S+ \[.+\] "GET / HTTP/1\.1" 200 .*', str(record["msg"]))
 
 
-def test_socket_logging_listener_prints_the_line(
-    socket_logging: Buildout, port: int, log_port: int
-) -> None:
+def test_socket_logging_listener_prints_the_line(socket_logging: Buildout, port: int, log_port: int) -> None:
     directory = socket_logging.directory
     with running(sys.executable, "listener.py", cwd=directory) as listener:
         listener.wait_for_output(f"Listening on localhost:{log_port}")

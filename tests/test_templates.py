@@ -69,9 +69,7 @@ def build(buildout: Buildout, port: int, case: Case) -> None:
     # Not through Buildout.write: the template is used byte for byte, but for the port.
     (buildout.directory / "wsgi.ini.in").write_text(template.replace("8080", str(port)))
     eggs = "".join(f"\n    {egg}" for egg in ["sentry-sdk", *case.egg.split()])
-    buildout.instance(
-        f"eggs ={eggs}\nthreads = 3\nwsgi-ini-template = wsgi.ini.in\n{case.options}\n"
-    )
+    buildout.instance(f"eggs ={eggs}\nthreads = 3\nwsgi-ini-template = wsgi.ini.in\n{case.options}\n")
     buildout.run()
 
 
