@@ -61,6 +61,7 @@ class Recipe:
         templates = self._templates(instance)
         made = list(render.files(instance, python, templates, problems))
         self._check_ini(instance, made, problems)
+        self._check_given_files(instance, problems)
         self._raise_errors(problems)
         files.make_directories(instance.directories, instance.storages.private)
         if any(not os.path.exists(f.path) or Path(f.path).read_text() != f.text for f in made):
@@ -105,6 +106,12 @@ class Recipe:
         for file in made:
             if file.path == instance.wsgi_ini and (server.ini_template or server.logging_template):
                 judge.check_ini(file.text, option, problems)
+
+    def _check_given_files(self, instance: Instance, problems: Problems) -> None:
+        given = {"wsgi": instance.settings.server.wsgi, "zope-conf": instance.settings.layout.zope_conf}
+        for option, path in given.items():
+            if isinstance(path, str) and not os.path.exists(path):
+                problems.warn(option, f"{path} is not there yet; the server needs it")
 
     def _raise_errors(self, problems: Problems) -> None:
         if problems.errors:

@@ -17,6 +17,7 @@ from recipe.inspection import Finding
 from recipe.instance import Instance
 from recipe.options import Problems
 from recipe.render import DIRECTORY_VARIABLE, File, Python
+from recipe.storage import PACKAGES
 
 SECONDS = 120
 MARK = "\x1e"  # before the answer: what is imported may print, too
@@ -105,7 +106,12 @@ def _option(finding: Finding, texts: Mapping[str, File], part: Mapping[str, str]
         for option, text in part.items():
             if "\n" in text and any(line == each.strip() for each in text.splitlines()):
                 return option
+    for package, option in PACKAGES.items():
+        if f" {package}:" in finding.message and option in part:
+            return option
     for option, text in part.items():
+        if option.endswith("-imports") and any(f" {line}:" in finding.message for line in text.split()):
+            return option
         if option.endswith("-handler") and text.strip() and text.strip() in finding.message:
             return option
     return "pipeline" if name == "wsgi.ini" else name

@@ -13,6 +13,10 @@ from recipe.zconfig import Section, Wrapped
 
 DEFAULT_POOL_SIZE = 7  # ZODB's
 
+# The packages with the ZConfig components of a storage, and the option that asks for it
+RELSTORAGE, ZLIB, BEFORE = "relstorage", "zc.zlibstorage", "zc.beforestorage"
+PACKAGES = {RELSTORAGE: "rel-storage", ZLIB: "zlib-storage", BEFORE: "before-storage"}
+
 
 @dataclass(frozen=True)
 class Storages:
@@ -62,7 +66,7 @@ def build(options: Storage, blobs_given: bool, var: str, client_home: str) -> St
     """
     blobs = options.blobs if blobs_given else _default_blobs(options, var)
     if options.rel_storage:
-        base = Storages(_relstorage(options.rel_storage), ("relstorage",))
+        base = Storages(_relstorage(options.rel_storage), (RELSTORAGE,))
         base = _zlib(options.zlib, base)
     elif options.zeo_client:
         base = Storages(_zeoclient(options, blobs, client_home), private=_present(blobs))
@@ -104,7 +108,7 @@ def _zlib(mode: str | None, inner: Storages) -> Storages:
     if mode is None:
         return inner
     keys = (("compress", "true" if mode == "active" else "false"),)
-    return _around(inner, Section("zlibstorage", keys, (inner.tree,)), "zc.zlibstorage")
+    return _around(inner, Section("zlibstorage", keys, (inner.tree,)), ZLIB)
 
 
 def _with_blobs(directory: str | None, inner: Storages) -> Storages:
@@ -117,7 +121,7 @@ def _with_blobs(directory: str | None, inner: Storages) -> Storages:
 def _before(time: str | None, inner: Storages) -> Storages:
     if time is None:
         return inner
-    return _around(inner, Section("before", (("before", time),), (inner.tree,)), "zc.beforestorage")
+    return _around(inner, Section("before", (("before", time),), (inner.tree,)), BEFORE)
 
 
 def _named(tree: Section | Wrapped, name: str) -> Section | Wrapped:
