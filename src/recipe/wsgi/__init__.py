@@ -1,0 +1,1 @@
+"""What runs inside the server process, and nothing that buildout needs."""

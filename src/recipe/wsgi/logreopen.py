@@ -1,0 +1,52 @@
+"""Reopening log files, for logrotate: no line is lost, and the process goes on."""
+
+import logging
+import logging.handlers
+import os
+import sys
+from collections.abc import Iterator
+
+
+def reopen() -> None:
+    """Let every file handler of `logging` write to the file that has its name now.
+
+    A file that cannot be opened is told on stderr, and written on as before. To be called from
+    a thread of its own: in a signal handler it could interrupt a handler in the midst of a line.
+    """
+    for handler in file_handlers():
+        try:
+            _reopen(handler)
+        except OSError as error:
+            print(f"cannot reopen the log: {error}", file=sys.stderr)
+
+
+def file_handlers() -> Iterator[logging.FileHandler]:
+    """Yield each file handler of each logger once, also those behind a MemoryHandler."""
+    loggers: list[object] = [logging.root, *logging.root.manager.loggerDict.values()]
+    seen: set[int] = set()
+    for logger in loggers:
+        for handler in getattr(logger, "handlers", []):
+            if isinstance(handler, logging.handlers.MemoryHandler) and handler.target:
+                handler = handler.target
+            if isinstance(handler, logging.FileHandler) and id(handler) not in seen:
+                seen.add(id(handler))
+                yield handler
+
+
+def _reopen(handler: logging.FileHandler) -> None:
+    handler.acquire()
+    try:
+        old = handler.stream
+        if old is None:
+            return  # `delay`: nothing has been written yet
+        # Appending, whatever the mode: where nothing was rotated, nothing may be cut off.
+        handler.stream = open(
+            handler.baseFilename, "a", encoding=handler.encoding, errors=handler.errors
+        )
+        if isinstance(handler, logging.handlers.WatchedFileHandler):
+            # It compares these with the file's, to find out by itself that it was moved.
+            status = os.fstat(handler.stream.fileno())
+            handler.dev, handler.ino = status.st_dev, status.st_ino
+        old.close()
+    finally:
+        handler.release()

@@ -1,0 +1,222 @@
+"""The server process: ``python -m recipe.wsgi.serve WSGI_INI [options]``.
+
+Does what Zope's ``runwsgi`` does, and besides: binds before it drops root, ends gracefully,
+reopens its logs, and tells a mistake of the user's in one line.
+"""
+
+import argparse
+import errno
+import logging
+import os
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from recipe.wsgi import privileges, signals
+from recipe.wsgi.errors import StartError, describe
+
+#: Errors of the machine, not of the code: one line says it all.
+MACHINE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT)
+
+logger = logging.getLogger("Zope")
+
+
+def main(args: list[str] | None = None) -> int:
+    """Serve what the arguments (default: ``sys.argv[1:]``) say; return the exit status.
+
+    0 after a signal to stop, 1 where the server cannot start. What is raised besides is a fault
+    of some code, and comes with its traceback.
+    """
+    options = _options(args)
+    report = Report(options.report)
+    try:
+        with signals.on_stop(signals.stop):
+            signals.reopen_logs()
+            _run(options, report)
+    except (signals.Stopped, KeyboardInterrupt):
+        return 0
+    except StartError as error:
+        _log(str(error))
+        report.failed(str(error))
+        print(error, file=sys.stderr)
+        return 1
+    except Exception:
+        _log("The server ended by an error", exc_info=True)
+        report.failed(traceback.format_exc())
+        raise
+    return 0
+
+
+def _options(args: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="serve", description=__doc__.split("\n")[0])
+    parser.add_argument("wsgi_ini", help="the PasteDeploy file")
+    parser.add_argument("--debug", action="store_true", help="Zope's debug mode")
+    parser.add_argument("--debug-exceptions", action="store_true", help="let exceptions through")
+    parser.add_argument("--user", default="", help="become this user, when started as root")
+    parser.add_argument("--umask", type=lambda text: int(text, 8), help="octal")
+    parser.add_argument("--graceful-timeout", help="seconds for requests under way at the end")
+    parser.add_argument("--report", default="", help="a pipe for word of success or failure")
+    return parser.parse_args(args)
+
+
+def _run(options: argparse.Namespace, report: "Report") -> None:
+    # Late, so that the signal handlers are there first; Zope comes even later, with the app.
+    from recipe.wsgi.pastefile import PasteFile
+    from recipe.wsgi.server import Server
+
+    if options.umask is not None:
+        os.umask(options.umask)
+    ini = PasteFile(options.wsgi_ini, _defaults(options))
+    process = os.getpid()
+    server = ini.server()
+    try:
+        if privileges.needed(options.user):
+            _drop(options.user, server, report)
+        # After that, so that the log files are the user's, and root writes to no link of theirs.
+        ini.configure_logging()
+        app = _load(ini)
+        print(f"Starting server in PID {process}.", flush=True)
+        with _pid_file():
+            if isinstance(server, Server):
+                server.on_ready = report.ready
+            else:
+                report.ready()
+            server(app)
+    finally:
+        # A server that forks comes by here in its children, too.
+        if os.getpid() == process:
+            if isinstance(server, Server):
+                server.close()
+            _close_databases()
+
+
+def _defaults(options: argparse.Namespace) -> dict[str, str]:
+    """Return PasteDeploy's global configuration, by the names that Zope and we look for."""
+    defaults = {}
+    if options.debug:
+        defaults["debug_mode"] = "true"
+    if options.debug_exceptions:
+        defaults["debug_exceptions"] = "true"
+    if options.graceful_timeout:
+        defaults["graceful_timeout"] = options.graceful_timeout
+    return defaults
+
+
+def _drop(user: str, server: Any, report: "Report") -> None:
+    entry = privileges.lookup(user)
+    report.open()
+    for listener in getattr(server, "listeners", ()):
+        listener.give_to(entry.pw_uid, entry.pw_gid)
+    privileges.become(entry)
+
+
+def _load(ini: Any) -> Any:
+    """Load the application; what only the user can mend becomes a StartError."""
+    from ZConfig import ConfigurationError
+
+    try:
+        return ini.app()
+    except ConfigurationError as error:
+        raise StartError(f"Zope refuses its configuration: {error}") from None
+    except OSError as error:
+        if error.errno in MACHINE and error.filename:
+            raise StartError(f"cannot open {error.filename}: {describe(error)}") from error
+        raise
+    except Exception as error:
+        if type(error).__name__ == "LockError":  # zc.lockfile's, which not every storage needs
+            raise StartError(f"{error}: another process has the database open") from None
+        raise
+
+
+@contextmanager
+def _pid_file() -> Iterator[None]:
+    """Keep the process id in the file that zope.conf names, while the block runs."""
+    path = _configured("pid_filename")
+    pid = str(os.getpid())
+    if path:
+        try:
+            with open(path, "w", encoding="ascii") as file:
+                file.write(f"{pid}\n")
+        except OSError as error:
+            logger.warning("cannot write the pid file: %s", error)
+    try:
+        yield
+    finally:
+        if path and _read(path) == pid == str(os.getpid()):
+            os.unlink(path)
+
+
+def _read(path: str) -> str:
+    try:
+        with open(path, encoding="ascii", errors="replace") as file:
+            return file.read().strip()
+    except OSError:
+        return ""
+
+
+def _close_databases() -> None:
+    databases = dict(getattr(_configured("dbtab"), "databases", None) or {})
+    for opened in getattr(sys.modules.get("Zope2"), "opened", ()):
+        databases |= dict(opened.databases) | {"": opened}
+    for database in {id(one): one for one in databases.values()}.values():
+        try:
+            database.close()
+        except Exception:
+            logger.exception("cannot close the database %r", database.database_name)
+
+
+def _configured(name: str) -> Any:
+    """Return a value of Zope's configuration, None where the application is not Zope's."""
+    module = sys.modules.get("App.config")
+    return getattr(module.getConfiguration(), name, None) if module else None
+
+
+def _log(text: str, exc_info: bool = False) -> None:
+    """Write to the event log what stderr gets anyway, and so not to the console."""
+    record = logger.makeRecord(
+        logger.name, logging.CRITICAL, __file__, 0, text, (), sys.exc_info() if exc_info else None
+    )
+    for handler in logging.getLogger().handlers:
+        if getattr(handler, "stream", None) not in (sys.stderr, sys.stdout):
+            handler.handle(record)
+
+
+class Report:
+    """Word to the one that started this process and waits; it gets one, the first."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._file: int | None = None
+
+    def open(self) -> None:
+        """Open the pipe already, while it can be."""
+        if self._path and self._file is None:
+            try:
+                self._file = os.open(self._path, os.O_WRONLY | os.O_NONBLOCK)
+            except OSError:
+                self._path = ""  # nobody waits: we were started again, by the daemon
+
+    def ready(self) -> None:
+        """Say that clients are served."""
+        self._send("ready")
+
+    def failed(self, text: str) -> None:
+        """Say why they are not."""
+        self._send(f"failed {text}")
+
+    def _send(self, text: str) -> None:
+        self.open()
+        if self._file is not None:
+            try:
+                # At most what a pipe takes as a whole (PIPE_BUF)
+                os.write(self._file, text.encode()[-4000:] if len(text) > 4000 else text.encode())
+            except OSError:
+                pass
+            os.close(self._file)
+            self._file, self._path = None, ""
+
+
+if __name__ == "__main__":
+    sys.exit(main())

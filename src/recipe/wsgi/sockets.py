@@ -1,0 +1,174 @@
+"""Listening sockets: bound early, so that trouble is told before Zope starts up."""
+
+import errno
+import os
+import socket
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from recipe.address import Address
+from recipe.wsgi.errors import StartError, describe
+
+#: What an address may fail with only because the machine lacks its family.
+NO_SUCH_FAMILY = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT, errno.EPROTONOSUPPORT)
+
+
+@dataclass(eq=False)
+class Listener:
+    """A bound socket. `early`: it listens already, and clients wait until they are served."""
+
+    address: Address
+    socket: socket.socket
+    early: bool
+    inode: int = 0
+
+    @property
+    def is_unix(self) -> bool:
+        """Whether this is a unix socket."""
+        return bool(self.address.path)
+
+    def listen(self, backlog: int) -> None:
+        """Let clients connect; up to `backlog` of them wait.
+
+        Raises StartError where another process has taken the address since it was bound.
+        """
+        if self.is_unix and not self._is_ours():
+            raise _refused(self.address, OSError(errno.EADDRINUSE, ""))
+        try:
+            self.socket.listen(backlog)
+        except OSError as error:
+            raise _refused(self.address, error) from None
+
+    def give_to(self, uid: int, gid: int) -> None:
+        """Make the socket's file belong to the user the server will run as."""
+        if self.is_unix:
+            os.chown(self.address.path, uid, gid, follow_symlinks=False)
+
+    def close(self) -> None:
+        """Close the socket and remove its file, unless that is another's by now."""
+        # The file first: while it is there, nobody finds a socket that is closed.
+        if self.is_unix and self._is_ours():
+            try:
+                os.unlink(self.address.path)
+            except OSError:
+                pass  # in a directory that is not ours; the next start replaces it
+        self.socket.close()
+
+    def _is_ours(self) -> bool:
+        try:
+            return os.lstat(self.address.path).st_ino == self.inode
+        except OSError:
+            return False
+
+
+def bind(address: Address, *, early: bool, backlog: int, permissions: int) -> list[Listener]:
+    """Bind a socket to each address that `address` stands for.
+
+    `permissions` are those of a unix socket's file. Raises StartError where that fails; then no
+    socket is left behind.
+    """
+    if address.path:
+        listeners = [Listener(address, *_bind_unix(address, permissions, early))]
+    else:
+        listeners = _bind_tcp(address, early)
+    for listener in listeners:
+        if early:
+            listener.listen(backlog)
+    return listeners
+
+
+def _bind_tcp(address: Address, early: bool) -> list[Listener]:
+    listeners: list[Listener] = []
+    missing: OSError | None = None
+    for family, sockaddr in _resolve(address):
+        try:
+            sock = _tcp_socket(family, sockaddr)
+        except OSError as error:
+            # `localhost` and `*` may name IPv6 where the machine has none: the rest will do.
+            if error.errno in NO_SUCH_FAMILY:
+                missing = error
+                continue
+            for listener in listeners:
+                listener.close()
+            raise _refused(address, error) from None
+        listeners.append(Listener(address, sock, early))
+    if not listeners:
+        raise _refused(address, missing or OSError(errno.EADDRNOTAVAIL, ""))
+    return listeners
+
+
+def _resolve(address: Address) -> Iterator[tuple[int, tuple[object, ...]]]:
+    """Yield each distinct address that a host name has."""
+    host = None if address.host == "*" else address.host
+    try:
+        found = socket.getaddrinfo(
+            host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
+    except (OSError, UnicodeError) as error:
+        raise StartError(f"cannot listen on {address}: unknown host ({error})") from None
+    yield from dict.fromkeys((family, sockaddr) for family, _, _, _, sockaddr in found)
+
+
+def _tcp_socket(family: int, sockaddr: tuple[object, ...]) -> socket.socket:
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            # Each family has its own socket; `::` would take IPv4's port as well.
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        sock.bind(sockaddr)
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
+def _bind_unix(
+    address: Address, permissions: int, early: bool
+) -> tuple[socket.socket, bool, int]:
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        _remove_stale(address)
+        sock.bind(address.path)
+        os.chmod(address.path, permissions)
+        return sock, early, os.lstat(address.path).st_ino
+    except OSError as error:
+        sock.close()
+        raise _refused(address, error) from None
+    except StartError:
+        sock.close()
+        raise
+
+
+def _remove_stale(address: Address) -> None:
+    """Remove the socket file of a server that is gone; leave one that somebody serves."""
+    try:
+        mode = os.lstat(address.path).st_mode
+    except FileNotFoundError:
+        return
+    if not stat.S_ISSOCK(mode):
+        raise StartError(f"cannot listen on {address}: a file of that name is there")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(1)
+        try:
+            probe.connect(address.path)
+        except ConnectionRefusedError:
+            os.unlink(address.path)
+            return
+        except BlockingIOError:
+            pass  # a full backlog: somebody is behind it
+    raise OSError(errno.EADDRINUSE, "")
+
+
+def _refused(address: Address, error: OSError) -> StartError:
+    match error.errno:
+        case errno.EADDRINUSE:
+            why = "the address is in use; is another server running?"
+        case errno.EACCES if not address.path:
+            why = "not permitted; ports below 1024 may need root"
+        case errno.EADDRNOTAVAIL:
+            why = "this machine has no such address"
+        case _:
+            why = describe(error)
+    return StartError(f"cannot listen on {address}: {why}")
