@@ -47,8 +47,9 @@ def _groups() -> Iterator[str]:
 
 def _template_names() -> str:
     """The names for wsgi-ini-template, with the values that an empty part gives them."""
-    instance = describe({}, PLACEHOLDERS, (), False, Problems("NAME"))
-    writer = inifile.Writer(Place("BD", "BD"))
+    context = Context("NAME", "/BD", "/BD/parts/NAME", "/BD/bin")
+    instance = describe({}, context, (), False, Problems("NAME"))
+    writer = inifile.Writer(Place("/BD", "BD"))
     names = render.template_names(instance, writer)
     title = "Names for wsgi-ini-template"
     head = f"{title}\n{'=' * len(title)}\n\nWith the values that a part without options gives them.\n\n"
