@@ -5,6 +5,7 @@ import logging.handlers
 import os
 import sys
 from collections.abc import Iterator
+from typing import TextIO
 
 
 def reopen() -> None:
@@ -39,10 +40,7 @@ def _reopen(handler: logging.FileHandler) -> None:
         old = handler.stream
         if old is None:
             return  # `delay`: nothing has been written yet
-        # Appending, whatever the mode: where nothing was rotated, nothing may be cut off.
-        handler.stream = open(
-            handler.baseFilename, "a", encoding=handler.encoding, errors=handler.errors
-        )
+        handler.stream = _open(handler)
         if isinstance(handler, logging.handlers.WatchedFileHandler):
             # It compares these with the file's, to find out by itself that it was moved.
             status = os.fstat(handler.stream.fileno())
@@ -50,3 +48,8 @@ def _reopen(handler: logging.FileHandler) -> None:
         old.close()
     finally:
         handler.release()
+
+
+def _open(handler: logging.FileHandler) -> TextIO:
+    # Appending, whatever the mode: where nothing was rotated, nothing may be cut off.
+    return open(handler.baseFilename, "a", encoding=handler.encoding, errors=handler.errors)

@@ -45,9 +45,7 @@ class PasteFile:
         if not self._loader.parser.has_section("loggers"):
             return
         try:
-            logging.config.fileConfig(
-                self.path, self._places | self.defaults, disable_existing_loggers=False
-            )
+            logging.config.fileConfig(self.path, self._places | self.defaults, disable_existing_loggers=False)
         except Exception as error:
             # Whatever goes wrong: the values are Python expressions, and the user's.
             if isinstance(error, OSError):

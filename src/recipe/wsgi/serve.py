@@ -11,7 +11,7 @@ import os
 import sys
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from recipe.wsgi import privileges, signals
@@ -209,11 +209,9 @@ class Report:
     def _send(self, text: str) -> None:
         self.open()
         if self._file is not None:
-            try:
-                # At most what a pipe takes as a whole (PIPE_BUF)
-                os.write(self._file, text.encode()[-4000:] if len(text) > 4000 else text.encode())
-            except OSError:
-                pass
+            # At most what a pipe takes as a whole (PIPE_BUF)
+            with suppress(OSError):
+                os.write(self._file, text.encode()[:4000])
             os.close(self._file)
             self._file, self._path = None, ""
 

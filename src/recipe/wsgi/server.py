@@ -135,20 +135,11 @@ class Channel(HTTPChannel):  # type: ignore[misc]
 
     def is_last_answer(self) -> bool:
         """Whether nothing may follow the request that is being answered."""
-        return (
-            self.server.draining_since is not None
-            and len(self.requests) <= 1
-            and self.request is None
-        )
+        return self.server.draining_since is not None and len(self.requests) <= 1 and self.request is None
 
     def is_idle(self, since: float) -> bool:
         """Whether no request is under way, and none has been since the time `since`."""
-        return not (
-            self.requests
-            or self.request is not None
-            or self.total_outbufs_len
-            or self.last_activity > since
-        )
+        return not (self.requests or self.request is not None or self.total_outbufs_len or self.last_activity > since)
 
 
 class _Draining:
@@ -168,9 +159,7 @@ class _UnixServer(_Draining, UnixWSGIServer):  # type: ignore[misc]
 class Server:
     """Serves one application on bound sockets; called with the application, it serves it."""
 
-    def __init__(
-        self, listeners: list[Listener], adjustments: Adjustments, graceful_timeout: float
-    ) -> None:
+    def __init__(self, listeners: list[Listener], adjustments: Adjustments, graceful_timeout: float) -> None:
         self.listeners = listeners
         self.adjustments = adjustments
         self.graceful_timeout = graceful_timeout
@@ -206,9 +195,7 @@ class Server:
         for server in self._servers[:1]:
             server.pull_trigger()
 
-    def _server(
-        self, app: WSGIApp, tasks: ThreadedTaskDispatcher, listener: Listener
-    ) -> BaseWSGIServer:
+    def _server(self, app: WSGIApp, tasks: ThreadedTaskDispatcher, listener: Listener) -> BaseWSGIServer:
         sock = listener.socket
         make = _UnixServer if listener.is_unix else _TcpServer
         # What waitress.create_server does; that one mixes no TCP and unix sockets.
@@ -233,9 +220,7 @@ class Server:
             self._turn(self.adjustments.asyncore_loop_timeout)
 
     def _turn(self, timeout: float) -> None:
-        wasyncore.loop(
-            timeout=timeout, use_poll=self.adjustments.asyncore_use_poll, map=self._map, count=1
-        )
+        wasyncore.loop(timeout=timeout, use_poll=self.adjustments.asyncore_use_poll, map=self._map, count=1)
 
     def _drain(self) -> None:
         """Take no more connections, and let those there are finish what they are about."""

@@ -5,6 +5,7 @@ import os
 import socket
 import stat
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 from recipe.address import Address
@@ -49,10 +50,9 @@ class Listener:
         """Close the socket and remove its file, unless that is another's by now."""
         # The file first: while it is there, nobody finds a socket that is closed.
         if self.is_unix and self._is_ours():
-            try:
+            # It may be in a directory that is not ours; the next start replaces it then.
+            with suppress(OSError):
                 os.unlink(self.address.path)
-            except OSError:
-                pass  # in a directory that is not ours; the next start replaces it
         self.socket.close()
 
     def _is_ours(self) -> bool:
@@ -102,9 +102,7 @@ def _resolve(address: Address) -> Iterator[tuple[int, tuple[object, ...]]]:
     """Yield each distinct address that a host name has."""
     host = None if address.host == "*" else address.host
     try:
-        found = socket.getaddrinfo(
-            host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )
+        found = socket.getaddrinfo(host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except (OSError, UnicodeError) as error:
         raise StartError(f"cannot listen on {address}: unknown host ({error})") from None
     yield from dict.fromkeys((family, sockaddr) for family, _, _, _, sockaddr in found)
@@ -124,9 +122,7 @@ def _tcp_socket(family: int, sockaddr: tuple[object, ...]) -> socket.socket:
     return sock
 
 
-def _bind_unix(
-    address: Address, permissions: int, early: bool
-) -> tuple[socket.socket, bool, int]:
+def _bind_unix(address: Address, permissions: int, early: bool) -> tuple[socket.socket, bool, int]:
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         _remove_stale(address)

@@ -1,0 +1,70 @@
+"""The control script: ``bin/instance``.
+
+`main` reads the command line and the facts about the instance, and calls one command. Commands
+are imported when they are called, so that one that needs no Zope starts at once.
+"""
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from recipe.control.errors import CommandError
+
+if TYPE_CHECKING:
+    from recipe.control.context import Context
+
+__all__ = ["main"]
+
+
+def main(args: list[str] | None = None) -> int:
+    """Run one command of an instance; return the exit status.
+
+    `args`: the command line (default: ``sys.argv[1:]``), for a generated script ``-C ZOPE_CONF
+    -p INTERPRETER -w WSGI_INI``, then what the user wrote.
+    """
+    program = os.path.basename(sys.argv[0]) or "instance"
+    try:
+        return _main(list(sys.argv[1:] if args is None else args), program)
+    except CommandError as error:
+        print(f"{program}: {error}", file=sys.stderr)
+        return error.status
+    except KeyboardInterrupt:
+        return 130
+
+
+def _main(args: list[str], program: str) -> int:
+    from recipe.control import environment, facts, options
+    from recipe.control.context import Context
+
+    parsed = options.parse(args)
+    if not parsed.zope_conf:
+        raise CommandError("which instance? -C ZOPE_CONF is missing", 2)
+    try:
+        known = facts.find(parsed.zope_conf, parsed.interpreter, parsed.wsgi_ini)
+    except (OSError, ValueError) as error:
+        raise CommandError(f"cannot read {facts.FILE}: {error}") from None
+    environment.prepare(known.directory)
+    context = Context(parsed, known, program)
+    if parsed.help:
+        return dispatch(context, ["help"])
+    status = dispatch(context, list(parsed.args)) if parsed.args else 0
+    if parsed.interactive or not parsed.args:
+        from recipe.control.shell import interact
+
+        return interact(context)
+    return status
+
+
+def dispatch(context: "Context", words: list[str]) -> int:
+    """Run the command that `words` are, an add-on's too; return its exit status.
+
+    Raises CommandError where there is no such command (exit status 2), or where it fails.
+    """
+    from recipe.control.commands import COMMANDS
+
+    name, *args = words
+    if name in COMMANDS:
+        return COMMANDS[name].load()(context, args) or 0
+    from recipe.control import addons
+
+    return addons.run(context, name, args)

@@ -1,0 +1,48 @@
+"""The commands there are, and where each is; importing this imports none of them."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from recipe.control.context import Context
+
+
+class Command(NamedTuple):
+    """A command of ``bin/instance``."""
+
+    #: ``module:function`` in recipe.control; called with the context and the arguments, returns
+    #: the exit status (None: 0)
+    target: str
+    usage: str
+    text: str
+
+    def load(self) -> Callable[[Context, list[str]], int | None]:
+        """Import the command."""
+        from importlib import import_module
+
+        module, _, name = self.target.partition(":")
+        function: Callable[[Context, list[str]], int | None]
+        function = getattr(import_module(f"recipe.control.{module}"), name)
+        return function
+
+
+COMMANDS = {
+    "start": Command("daemon:start", "", "start the server in the background"),
+    "stop": Command("daemon:stop", "", "stop it, after the requests under way"),
+    "restart": Command("daemon:restart", "", "stop and start it, with the configuration of now"),
+    "status": Command("daemon:status", "[--json]", "tell whether it runs (exit status 0 or 3)"),
+    "wait": Command("daemon:wait", "", "wait until it has stopped"),
+    "kill": Command("daemon:kill", "[SIGNAL]", "send it a signal, by number or name; TERM"),
+    "fg": Command("serving:foreground", "", "run the server here, in debug mode"),
+    "foreground": Command("serving:foreground", "", "the same as fg"),
+    "console": Command("serving:console", "", "run the server here, for supervisors"),
+    "run": Command("scripts:run", "SCRIPT [ARGS]", "run a Python script; `app` is Zope's root"),
+    "exec": Command("scripts:execute", "SCRIPT [ARGS]", "the same, with the script's own argv"),
+    "debug": Command("scripts:debug", "[-RL] [-O PATH]", "a Python prompt; `app` is Zope's root"),
+    "adduser": Command("scripts:adduser", "NAME [PASSWORD]", "add a Manager to Zope's root"),
+    "check": Command("check:check", "", "look for mistakes in the configuration"),
+    "logtail": Command("inspect:logtail", "[FILE]", "follow the event log"),
+    "logreopen": Command("daemon:logreopen", "", "reopen the log files (for logrotate)"),
+    "reopen_transcript": Command("daemon:reopen_transcript", "", "reopen the daemon's own log"),
+    "show": Command("inspect:show", "", "show what this script knows of its instance"),
+    "help": Command("inspect:help_", "[COMMAND]", "tell the commands, or about one of them"),
+}

@@ -1,0 +1,148 @@
+"""What the control script knows about its instance, without reading Zope's configuration.
+
+The recipe leaves ``instance.json`` in the part's ``etc``. It is looked for, in this order, in
+the ``etc`` of the part that holds the interpreter (``LOC/bin/interpreter``), beside wsgi.ini,
+and beside zope.conf: the last two may be other people's files, or even another part's.
+Without it, zope.conf is read for what it takes.
+"""
+
+import os
+from typing import Any, NamedTuple
+
+FILE = "instance.json"
+
+#: Keys whose values are paths, relative ones from the directory of instance.json.
+PATHS = ("directory", "instance_home", "client_home", "event_log", "access_log", "pid_file")
+
+
+class Facts(NamedTuple):
+    """The instance, as far as the control script has to know it; all paths are absolute."""
+
+    name: str = ""
+    #: the buildout's directory, with the ``.env`` files; the daemon's working directory
+    directory: str = ""
+    instance_home: str = ""
+    client_home: str = ""
+    #: None: there is none; "": unknown (see `recipe.control.logs`)
+    event_log: str | None = ""
+    access_log: str | None = ""
+    pid_file: str = ""
+    #: octal; empty: the caller's
+    umask: str = ""
+    effective_user: str = ""
+    #: options of Python itself, put before the interpreter script
+    python_flags: tuple[str, ...] = ()
+    #: addresses the server listens on, where known
+    listen: tuple[str, ...] = ()
+    #: seconds
+    graceful_timeout: float = 30
+
+
+def find(zope_conf: str, interpreter: str = "", wsgi_ini: str = "") -> Facts:
+    """Return the facts about the instance that these files belong to; empty: there is none.
+
+    Raises ValueError where instance.json is no JSON object.
+    """
+    places = []
+    if interpreter:
+        places.append(os.path.join(os.path.dirname(os.path.dirname(interpreter)), "etc"))
+    places += [os.path.dirname(path) for path in (wsgi_ini, zope_conf) if path]
+    for place in places:
+        path = os.path.join(place, FILE)
+        if os.path.isfile(path):
+            return read(path)
+    return guess(zope_conf)
+
+
+def read(path: str) -> Facts:
+    """Return the facts in the file at `path`; keys it lacks have their defaults.
+
+    Raises ValueError where it is no JSON object.
+    """
+    import json
+
+    with open(path, encoding="utf-8") as file:
+        values: Any = json.load(file)
+    if not isinstance(values, dict):
+        raise ValueError(f"{path} holds no facts about an instance")
+    place = os.path.dirname(os.path.abspath(path))
+    for key in PATHS:
+        if values.get(key):
+            values[key] = os.path.normpath(os.path.join(place, values[key]))
+    for key in ("python_flags", "listen"):
+        values[key] = tuple(values.get(key) or ())
+    known = {k: v for k, v in values.items() if k in Facts._fields}
+    known["umask"] = known.get("umask") or ""
+    known["effective_user"] = known.get("effective_user") or ""
+    facts = Facts(**known)
+    return _filled(facts, os.path.dirname(place))
+
+
+def guess(zope_conf: str) -> Facts:
+    """Return what a zope.conf says that we did not write; its directory is taken for ``etc``."""
+    values = _values(zope_conf)
+    facts = Facts(
+        instance_home=values.get("instancehome", ""),
+        client_home=values.get("clienthome", ""),
+        pid_file=values.get("pid-filename", ""),
+        effective_user=values.get("effective-user", ""),
+    )
+    return _filled(facts, os.path.dirname(os.path.dirname(os.path.abspath(zope_conf))))
+
+
+def _filled(facts: Facts, home: str) -> Facts:
+    """Return the facts with Zope's defaults for what is missing; `home`: the instance home's."""
+    home = facts.instance_home or home
+    client_home = facts.client_home or os.path.join(home, "var")
+    parts = os.path.dirname(home)
+    return facts._replace(
+        name=facts.name or os.path.basename(home),
+        instance_home=home,
+        client_home=client_home,
+        # What 9.1.0 made lies in the parts of a buildout.
+        directory=facts.directory or (os.path.dirname(parts) if os.path.basename(parts) == "parts" else home),
+        pid_file=facts.pid_file or os.path.join(client_home, "Z4.pid"),
+    )
+
+
+def _values(zope_conf: str) -> dict[str, str]:
+    """Return the keys at the top of zope.conf, by their lower-case names.
+
+    ZConfig would do it properly, in a tenth of a second.
+    """
+    values: dict[str, str] = {}
+    defined: dict[str, str] = {}
+    depth = 0
+    try:
+        with open(zope_conf, encoding="utf-8", errors="replace") as file:
+            lines = file.readlines()
+    except OSError:
+        return values
+    for line in map(str.strip, lines):
+        if line.startswith("<"):
+            depth += -1 if line.startswith("</") else 0 if line.endswith("/>") else 1
+            continue
+        name, _, value = line.partition(" ")
+        if depth or not name or name.startswith("#"):
+            continue
+        if name == "%define":
+            name, _, value = value.strip().partition(" ")
+            defined[name.lower()] = _substituted(value.strip(), defined)
+        else:
+            values[name.lower()] = _substituted(value.strip(), defined)
+    return values
+
+
+def _substituted(text: str, defined: dict[str, str]) -> str:
+    """Return `text` with ZConfig's ``$name``, ``${name}`` and ``$$`` replaced."""
+    head, *rest = text.replace("$$", "\0").split("$")
+    for piece in rest:
+        if piece.startswith("{"):
+            name, _, tail = piece[1:].partition("}")
+        else:
+            length = 0
+            while length < len(piece) and (piece[length].isalnum() or piece[length] == "_"):
+                length += 1
+            name, tail = piece[:length], piece[length:]
+        head += defined.get(name.lower(), "") + tail
+    return head.replace("\0", "$")

@@ -1,0 +1,40 @@
+"""``fg`` and ``console``: this process becomes the server."""
+
+import os
+import sys
+
+from recipe.control.context import Context
+from recipe.control.errors import CommandError
+
+
+def foreground(context: Context, args: list[str]) -> None:
+    """Serve in debug mode, until Ctrl-C."""
+    _become_server(context, args, "--debug")
+
+
+def console(context: Context, args: list[str]) -> None:
+    """Serve as zope.conf says; for supervisors and containers, as PID 1 too."""
+    _become_server(context, args)
+
+
+def command(context: Context, *flags: str) -> list[str]:
+    """Return the command line of the server, with the server's options `flags`."""
+    # wsgi.ini comes first: the interpreter script would take options for its own.
+    line = [*context.python(), "-m", "recipe.wsgi.serve", context.wsgi_ini, *flags]
+    line += ["--graceful-timeout", f"{context.facts.graceful_timeout:g}"]
+    if context.umask:
+        line += ["--umask", context.umask]
+    if context.facts.effective_user:
+        line += ["--user", context.facts.effective_user]
+    return line
+
+
+def _become_server(context: Context, args: list[str], *flags: str) -> None:
+    if args:
+        raise CommandError(f"unexpected argument: {args[0]}", 2)
+    line = command(context, *flags)
+    sys.stdout.flush()
+    try:
+        os.execve(line[0], line, context.environment_for_python())
+    except OSError as error:
+        raise CommandError(f"cannot run {line[0]}: {error.strerror}") from None
