@@ -10,13 +10,15 @@ from typing import Any
 from zc.buildout import UserError
 
 from recipe import files, judge, render, users
-from recipe.eggs import Eggs, WorkingSet, initialization
+from recipe.eggs import Eggs, initialization
 from recipe.instance import Instance, describe
-from recipe.options import Problems, declared
-from recipe.options.declare import Context
+from recipe.options import Problems
+from recipe.options.declare import Context, options_of
 from recipe.options.kinds import TRUE
+from recipe.options.server import Server
 
-MADE = ".made"  # the files that the last run made, one a line
+MADE = ".slugs"  # a file with the names of the slugs that the last run made
+DEFAULT_PIPELINE = (options_of(Server)["pipeline"].default or "").split()
 
 
 class Recipe:
@@ -35,43 +37,48 @@ class Recipe:
         options["location"] = os.path.join(main["parts-directory"], name)
         options["bin-directory"] = main["bin-directory"]
         # Other parts read these two even where the user leaves them out
-        defaults = {option.name: option.default or "" for option in declared()}
-        for key in ("pipeline", "initialization"):
-            options.setdefault(key, defaults[key])
+        options.setdefault("pipeline", "\n".join(DEFAULT_PIPELINE))
+        options.setdefault("initialization", "")
 
     def install(self) -> list[str]:
         """Make the instance; returns the files and directories that buildout may remove with the part."""
         first = not os.path.exists(self.options["location"])
-        instance = self._make()
+        instance = self._instance()
+        made = self._make(instance)
         if first:
             self._make_user(instance)
-        return self.made
+        return made
 
     def update(self) -> list[str]:
         """Bring the instance up to date with the part."""
-        self._make()
-        return self.made
+        return self._make(self._instance())
 
-    def _make(self) -> Instance:
-        problems = Problems(self.name)
-        eggs = Eggs(self.buildout, self.name, self.options)
-        working_set = eggs.working_set(tuple(self._extras()))
-        instance = describe(self.options, self._context(), working_set.projects, self._relative_paths(), problems)
-        python = self._python(instance, working_set)
-        templates = self._templates(instance)
-        made = list(render.files(instance, python, templates, problems))
-        self._check_ini(instance, made, problems)
-        self._check_given_files(instance, problems)
-        self._raise_errors(problems)
-        files.make_directories(instance.directories, instance.storages.private)
-        if any(not os.path.exists(f.path) or Path(f.path).read_text() != f.text for f in made):
-            judge.ask(instance, python, made, self.options, problems)
-        self._tell_warnings(problems)
-        self._clean_slugs(instance, made)
-        files.write(made)
-        self.options["zope-conf"] = instance.zope_conf
-        self.made = [instance.location, instance.control_script, *eggs.install_scripts(instance)]
+    def _instance(self) -> Instance:
+        """The instance that the part describes. Raises UserError with all that is wrong."""
+        self.problems = Problems(self.name)
+        self.eggs = Eggs(self.buildout, self.name, self.options)
+        self.working_set = self.eggs.working_set(tuple(self._extras()))
+        instance = describe(
+            self.options, self._context(), self.working_set.projects, self._relative_paths(), self.problems
+        )
+        self._raise_errors()
         return instance
+
+    def _make(self, instance: Instance) -> list[str]:
+        """Render the files, have them judged, and write them; returns what belongs to the part."""
+        python = self._python(instance)
+        made = list(render.files(instance, python, self._templates(instance), self.problems))
+        self._check_ini(instance, made)
+        self._check_given_files(instance)
+        self._raise_errors()
+        files.make_directories(instance.directories, instance.storages.private)
+        if any(map(files.is_changed, made)):
+            judge.ask(instance, python, made, self.options, self.problems)
+        self._tell_warnings()
+        files.write([*made, self._clean_slugs(instance, made)])
+        scripts = self.eggs.install_scripts(instance)
+        self.options["zope-conf"] = instance.zope_conf
+        return [instance.location, instance.control_script, *scripts]
 
     def _context(self) -> Context:
         return Context(
@@ -91,45 +98,46 @@ class Recipe:
         if self.options.get("profile", "").strip().lower() in TRUE:
             yield "profile"
 
-    def _python(self, instance: Instance, working_set: WorkingSet) -> render.Python:
-        paths = (*working_set.paths, *instance.settings.scripts.extra_paths)
+    def _python(self, instance: Instance) -> render.Python:
+        paths = (*self.working_set.paths, *instance.settings.scripts.extra_paths)
         return render.Python(sys.executable, paths, initialization(instance, self.options))
 
     def _templates(self, instance: Instance) -> dict[str, str]:
         server = instance.settings.server
         named = (server.ini_template, server.logging_template)
-        return {file: Path(file).read_text() for file in named if file}
+        return {file: Path(file).read_text(encoding="utf-8") for file in named if file}
 
-    def _check_ini(self, instance: Instance, made: list[render.File], problems: Problems) -> None:
+    def _check_ini(self, instance: Instance, made: list[render.File]) -> None:
         server = instance.settings.server
         option = "wsgi-ini-template" if server.ini_template else "wsgi-logging-ini-template"
         for file in made:
             if file.path == instance.wsgi_ini and (server.ini_template or server.logging_template):
-                judge.check_ini(file.text, option, problems)
+                judge.check_ini(file.text, option, self.problems)
 
-    def _check_given_files(self, instance: Instance, problems: Problems) -> None:
+    def _check_given_files(self, instance: Instance) -> None:
         given = {"wsgi": instance.settings.server.wsgi, "zope-conf": instance.settings.layout.zope_conf}
         for option, path in given.items():
             if isinstance(path, str) and not os.path.exists(path):
-                problems.warn(option, f"{path} is not there yet; the server needs it")
+                self.problems.warn(option, f"{path} is not there yet; the server needs it")
 
-    def _raise_errors(self, problems: Problems) -> None:
-        if problems.errors:
-            self._tell_warnings(problems)
-            raise UserError("\n".join(problems.errors))
+    def _raise_errors(self) -> None:
+        if self.problems.errors:
+            self._tell_warnings()
+            raise UserError("\n".join(self.problems.errors))
 
-    def _tell_warnings(self, problems: Problems) -> None:
-        for warning in problems.warnings:
+    def _tell_warnings(self) -> None:
+        for warning in self.problems.warnings:
             self.log.warning(warning)
 
-    def _clean_slugs(self, instance: Instance, made: list[render.File]) -> None:
-        """Drop the slugs of an earlier run, but none that the user put there."""
+    def _clean_slugs(self, instance: Instance, made: list[render.File]) -> render.File:
+        """Drop the slugs of an earlier run, but none that the user put there; returns the new record."""
         record = Path(instance.etc, MADE)
         includes = f"{instance.etc}/package-includes"
-        names = [f.path for f in made if os.path.dirname(f.path) == includes]
+        paths = [file.path for file in made if os.path.dirname(file.path) == includes]
         if "*" not in instance.settings.zcml.slugs and record.exists():
-            files.remove_stale(includes, names, (f"{includes}/{name}" for name in record.read_text().splitlines()))
-        made.append(render.File(str(record), "".join(f"{os.path.basename(name)}\n" for name in names)))
+            earlier = record.read_text(encoding="utf-8").splitlines()
+            files.remove_stale(paths, [f"{includes}/{name}" for name in earlier])
+        return render.File(str(record), "".join(f"{os.path.basename(path)}\n" for path in paths))
 
     def _make_user(self, instance: Instance) -> None:
         user = instance.settings.scripts.user or users.ask()

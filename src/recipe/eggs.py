@@ -57,22 +57,20 @@ class Eggs:
         if settings.dependent_scripts is not None:
             overrides["dependent-scripts"] = "true" if settings.dependent_scripts else "false"
         if instance.relative_paths:
-            overrides["initialization"] = (
-                f"os.environ[{DIRECTORY_VARIABLE!r}] = base\n" + overrides["initialization"]
-            )
+            overrides["initialization"] = f"os.environ[{DIRECTORY_VARIABLE!r}] = base\n" + overrides["initialization"]
         return list(self._scripts(overrides).install())
 
     def _scripts(self, overrides: Mapping[str, str]) -> Scripts:
-        return Scripts(self.buildout, self.name, self.options | overrides)
+        return Scripts(self.buildout, self.name, {**self.options, **overrides})
 
 
 def _locations(dist: Any) -> list[str]:
     """What a distribution puts on sys.path: its location, and what a .pth file of it names."""
     from zc.buildout import easy_install
 
-    # zc.buildout 5 and later: editable installs are a directory with a .pth file
-    find = getattr(easy_install, "get_pth_paths", lambda location: [])
-    return [easy_install.realpath(path) for path in (dist.location, *find(dist.location))]
+    # zc.buildout 5 and later: an editable install is a directory with a .pth file
+    find = getattr(easy_install, "get_pth_paths", None)
+    return [easy_install.realpath(path) for path in (dist.location, *(find(dist.location) if find else ()))]
 
 
 _OPTION = re.compile(r"%(?:(?P<percent>%)|\((?P<name>[^)]+)\)s)")

@@ -18,7 +18,7 @@ def write(files: Iterable[File]) -> list[str]:
     written: list[str] = []
     try:
         for file in files:
-            if not _unchanged(file):
+            if is_changed(file):
                 staged.append((_stage(file), file.path))
         while staged:
             temporary, path = staged[0]
@@ -31,12 +31,13 @@ def write(files: Iterable[File]) -> list[str]:
     return written
 
 
-def _unchanged(file: File) -> bool:
+def is_changed(file: File) -> bool:
+    """Whether a file is not on the disk as it should be."""
     path = Path(file.path)
     try:
-        return path.read_bytes() == file.text.encode() and path.stat().st_mode & 0o777 == file.mode
+        return path.read_bytes() != file.text.encode() or path.stat().st_mode & 0o777 != file.mode
     except OSError:
-        return False
+        return True
 
 
 def _stage(file: File) -> str:
@@ -51,12 +52,10 @@ def _stage(file: File) -> str:
     return temporary
 
 
-def remove_stale(directory: str, kept: Iterable[str], recorded: Iterable[str]) -> None:
-    """Remove the files in `directory` that an earlier run recorded and this one does not make."""
-    current = set(kept)
-    for path in recorded:
-        if os.path.dirname(path) == directory and path not in current:
-            Path(path).unlink(missing_ok=True)
+def remove_stale(kept: Iterable[str], recorded: Iterable[str]) -> None:
+    """Remove the files that an earlier run recorded and this one does not make."""
+    for path in set(recorded) - set(kept):
+        Path(path).unlink(missing_ok=True)
 
 
 def make_directories(directories: Iterable[str], private: Iterable[str]) -> None:

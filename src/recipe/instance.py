@@ -31,6 +31,7 @@ class Handler:
 
     @property
     def disabled(self) -> bool:
+        """Whether the log goes nowhere."""
         return self.class_ == "NullHandler"
 
 
@@ -64,6 +65,7 @@ class Instance:
 
     @property
     def etc(self) -> str:
+        """The directory of the generated configuration."""
         return f"{self.location}/etc"
 
     @property
@@ -79,10 +81,12 @@ class Instance:
 
     @property
     def interpreter(self) -> str:
+        """The Python with the instance's path."""
         return f"{self.location}/bin/interpreter"
 
     @property
     def control_script(self) -> str:
+        """``bin/NAME``."""
         return f"{self.bin_directory}/{self.settings.scripts.control_script}"
 
     @cached_property

@@ -39,9 +39,7 @@ def check_ini(text: str, option: str, problems: Problems) -> None:
         problems.error(option, f"the result does not parse: {' '.join(str(error).split())}")
 
 
-def ask(
-    instance: Instance, python: Python, files: Sequence[File], part: Mapping[str, str], problems: Problems
-) -> None:
+def ask(instance: Instance, python: Python, files: Sequence[File], part: Mapping[str, str], problems: Problems) -> None:
     """Ask about the files of an instance; findings become warnings that name option and line."""
     texts = {os.path.basename(file.path): file for file in files if file.path.startswith(f"{instance.etc}/")}
     question: dict[str, Any] = {

@@ -295,9 +295,7 @@ def _header(executable: str, path: str, instance: Instance) -> str:
     return f"#!/bin/sh\n'''exec' {quoted} \"$0\" \"$@\"\n' '''"
 
 
-def files(
-    instance: Instance, python: Python, templates: Mapping[str, str], problems: Problems
-) -> Iterable[File]:
+def files(instance: Instance, python: Python, templates: Mapping[str, str], problems: Problems) -> Iterable[File]:
     """All files of an instance, but ``inituser`` and the scripts of its eggs."""
     if instance.settings.layout.zope_conf is None:
         yield File(instance.zope_conf, zope_conf(instance))

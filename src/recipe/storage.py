@@ -195,6 +195,6 @@ def _is_relstorage_key(key: str) -> bool:
 
 
 def _dsn(adapter: dict[str, str]) -> str:
-    """libpq's connection string; backslash and quote are escaped as its manual has it (34.1.1)."""
+    """Libpq's connection string; backslash and quote are escaped as its manual has it (34.1.1)."""
     escaped = {key: text.replace("\\", r"\\").replace("'", r"\'") for key, text in adapter.items() if key in DSN_KEYS}
     return " ".join(f"{key}='{escaped[key]}'" for key in DSN_KEYS if key in escaped)

@@ -106,20 +106,20 @@ class Wrapped:
 class _AnySection:
     """Takes what ZConfig's parser finds, without a schema."""
 
-    def addValue(self, key: str, value: str, position: object) -> None: ...
+    def addValue(self, key: str, value: str, position: object) -> None: ...  # noqa: N802
 
 
 class _AnyContext:
     """ZConfig's parser calls these; sections of every type may nest."""
 
-    def startSection(self, section: object, type_: str, name: str) -> _AnySection:
+    def startSection(self, section: object, type_: str, name: str) -> _AnySection:  # noqa: N802
         return _AnySection()
 
-    def endSection(self, parent: object, type_: str, name: str, section: object) -> None: ...
+    def endSection(self, parent: object, type_: str, name: str, section: object) -> None: ...  # noqa: N802
 
-    def importSchemaComponent(self, package: str) -> None: ...
+    def importSchemaComponent(self, package: str) -> None: ...  # noqa: N802
 
-    def includeConfiguration(self, section: object, url: str, defines: object) -> None: ...
+    def includeConfiguration(self, section: object, url: str, defines: object) -> None: ...  # noqa: N802
 
 
 def check_syntax(text: str) -> None:

@@ -234,7 +234,9 @@ def one_of(*allowed: str) -> Callable[[str], str]:
     return parse
 
 
-SLUG = re.compile(r"(?P<package>[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)(?:-(?P<kind>meta|configure|overrides)|:(?P<file>\S+))?")
+SLUG = re.compile(
+    r"(?P<package>[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)(?:-(?P<kind>meta|configure|overrides)|:(?P<file>\S+))?"
+)
 
 
 def slugs(text: str) -> tuple[str, ...]:
@@ -272,9 +274,7 @@ LEVEL = simple("log level", "DEBUG, INFO, WARNING, ERROR or CRITICAL", level)
 ADDRESSES = simple("addresses", f"{address.ALLOWED}, several separated by white space", addresses)
 USER = simple("name:password", "name:password", user)
 DOTTED_NAME = simple("class", "the dotted name of a class", dotted_name)
-TUPLE = simple(
-    "tuple", "a Python tuple of literals, such as ('localhost', 9000)", expression_of(ast.Tuple, ast.List)
-)
+TUPLE = simple("tuple", "a Python tuple of literals, such as ('localhost', 9000)", expression_of(ast.Tuple, ast.List))
 DICT = simple("dict", "a Python dict of literals, such as {'delay': True}", expression_of(ast.Dict))
 XML = simple("ZCML", "well-formed XML", xml)
 FILE_IN_DIRECTORY: Kind[str] = Kind("path", "a path, relative to the buildout directory", path("directory"))

@@ -36,9 +36,7 @@ class EventLog:
         applies=Applies.WSGI,
         instead="event-log-custom",
     )
-    max_size: int | None = option(
-        "event-log-max-size", kinds.SIZE, "Rotate the log when it reaches this size."
-    )
+    max_size: int | None = option("event-log-max-size", kinds.SIZE, "Rotate the log when it reaches this size.")
     old_files: int = option("event-log-old-files", kinds.NUMBER, "How many rotated files are kept.", "1")
 
 

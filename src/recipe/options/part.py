@@ -80,9 +80,7 @@ def _with_directories(part: Mapping[str, str], context: Context, problems: Probl
     return context
 
 
-def _read_group(
-    group: type[G], part: Mapping[str, str], context: Context, zserver: bool, problems: Problems
-) -> G:
+def _read_group(group: type[G], part: Mapping[str, str], context: Context, zserver: bool, problems: Problems) -> G:
     options = options_of(group)
     return group(**{field: _read_option(o, part, context, zserver, problems) for field, o in options.items()})
 

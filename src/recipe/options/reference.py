@@ -1,6 +1,6 @@
 """The reference of the options, ``docs/options.rst``, written from their declarations.
 
-    python -m recipe.options.reference > docs/options.rst
+python -m recipe.options.reference > docs/options.rst
 """
 
 import dataclasses
@@ -40,7 +40,7 @@ def _groups() -> Iterator[str]:
     for field in dataclasses.fields(Settings):
         title = field.name.replace("_", " ").capitalize()
         yield f"{title}\n{'=' * len(title)}\n"
-        yield f"{inspect.getdoc(field.type)}\n"  # type: ignore[arg-type]
+        yield f"{inspect.getdoc(field.type)}\n"
         for option in options_of(field.type).values():  # type: ignore[arg-type]
             yield _entry(option)
 

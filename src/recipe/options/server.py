@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from recipe.address import Address
 from recipe.options import kinds
-from recipe.options.declare import Applies, option
+from recipe.options.declare import Applies, Kind, option
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,11 @@ class Server:
         applies=Applies.WSGI,
     )
     asyncore_use_poll: bool = option(
-        "asyncore-use-poll", kinds.BOOLEAN, "Let waitress use poll() instead of select().", "false", applies=Applies.WSGI
+        "asyncore-use-poll",
+        kinds.BOOLEAN,
+        "Let waitress use poll() instead of select().",
+        "false",
+        applies=Applies.WSGI,
     )
     max_header_size: int | None = option(
         "http-header-max-length",
@@ -78,7 +82,7 @@ class Server:
     )
 
 
-def _zserver(name: str, kind: kinds.Kind[str], doc: str, instead: str = "", **more: str) -> str:
+def _zserver(name: str, kind: Kind[str], doc: str, instead: str = "", **more: str) -> str:
     text: str = option(name, kind, doc, applies=Applies.ZSERVER, instead=instead, **more)
     return text
 

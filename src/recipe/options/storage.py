@@ -11,9 +11,7 @@ class Storage:
     """Options of ``<zodb_db main>`` and the storages in it."""
 
     cache_size: int = option("zodb-cache-size", kinds.COUNT, "Objects in the cache of each connection.", "30000")
-    cache_size_bytes: str | None = option(
-        "zodb-cache-size-bytes", kinds.SIZE_TEXT, "The size of that cache in bytes."
-    )
+    cache_size_bytes: str | None = option("zodb-cache-size-bytes", kinds.SIZE_TEXT, "The size of that cache in bytes.")
     file: str | None = option(
         "file-storage",
         kinds.FILE_IN_VAR_OR_NONE,
