@@ -151,7 +151,7 @@ def _check(settings: Settings, problems: Problems) -> None:
         problems.warn("import-directory", f"Zope imports from {layout.client_home}/import only")
     storage.check(settings.storage, problems)
     if settings.storage.wrapper is not None:
-        _check_zconfig("storage-wrapper", settings.storage.wrapper.replace("%s", "<storage/>"), problems)
+        _check_zconfig("storage-wrapper", settings.storage.wrapper.replace("%s", "\n<storage/>\n"), problems)
     _check_zconfig("zope-conf-additional", settings.zope.additional, problems)
 
 

@@ -92,16 +92,17 @@ def _read_option(o: Option, part: Mapping[str, str], context: Context, zserver: 
         try:
             return o.kind.parse(text, context)
         except ValueError as error:
-            value = "the value" if o.secret else shown(text)
-            problems.error(name, f"{value} {_reason(error, text)}. Allowed: {o.kind.allowed}.")
+            problems.error(name, f"{_reason(error, o, text)}. Allowed: {o.kind.allowed}.")
     default = o.zserver_default if zserver and o.zserver_default else o.default
     return None if default is None else o.kind.parse(context.expand(default), context)
 
 
-def _reason(error: ValueError, text: str) -> str:
+def _reason(error: ValueError, o: Option, text: str) -> str:
     reason = str(error)
-    # A parser that reads several values names the one that is wrong
-    return f"is wrong: {reason}" if reason.startswith(("'", '"')) else reason
+    # A parser that reads several values names the one that is wrong itself
+    if reason.startswith(("'", '"')):
+        return reason
+    return f"{'the value' if o.secret else shown(text)} {reason}"
 
 
 def _applies(o: Option, zserver: bool) -> bool:

@@ -1,0 +1,368 @@
+"""Instances and servers that a test writes by hand, without a run of buildout.
+
+``App`` serves a small WSGI application, which starts at once; ``Instance`` is a Zope.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+#: The application's views: how long it takes, or what it tells.
+APPLICATION = """
+import logging
+import os
+import time
+
+time.sleep(float(os.environ.get("SLOW_START", 0)))
+
+
+def factory(global_conf, **settings):
+    return application
+
+
+def sleeper(app, global_conf):
+    def slow(environ, start_response):
+        time.sleep(0.5)
+        return app(environ, start_response)
+
+    return slow
+
+
+def application(environ, start_response):
+    path = environ["PATH_INFO"]
+    if path.startswith("/sleep/"):
+        time.sleep(float(path[7:]))
+    if path.startswith("/log/"):
+        logging.getLogger("application").info(path[5:])
+    body = environ["wsgi.input"].read() or b"pid %d" % os.getpid()
+    start_response("200 OK", [("Content-Length", str(len(body)))])
+    return [body]
+"""
+
+LOGGING = """
+[loggers]
+keys = root
+[handlers]
+keys = console, eventlog
+[formatters]
+keys = generic
+[logger_root]
+level = INFO
+handlers = console, eventlog
+[handler_console]
+class = StreamHandler
+args = (sys.stderr,)
+level = NOTSET
+formatter = generic
+[handler_eventlog]
+class = FileHandler
+args = ('{log}', 'a')
+level = NOTSET
+formatter = generic
+[formatter_generic]
+format = %(asctime)s %(levelname)s [%(name)s] %(message)s
+"""
+
+
+def environment(**extra: str) -> dict[str, str]:
+    """Return this process's environment, with more, and without what would disturb."""
+    kept = {k: v for k, v in os.environ.items() if k not in ("PLONE_ENV", "ZEO_TMP")}
+    return kept | extra
+
+
+class Process:
+    """A process that a test has started; its output goes to a file."""
+
+    def __init__(self, command: list[str], cwd: Path, **env: str) -> None:
+        self.log = cwd / f"output-{time.monotonic_ns()}"
+        with self.log.open("wb") as output:
+            self.popen = subprocess.Popen(
+                command,
+                cwd=cwd,
+                env=environment(**env),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+        self.pid = self.popen.pid
+
+    @property
+    def output(self) -> str:
+        """What it has printed so far."""
+        return self.log.read_text(encoding="utf-8", errors="replace")
+
+    def send(self, number: signal.Signals) -> None:
+        """Send it a signal."""
+        self.popen.send_signal(number)
+
+    def ended(self, timeout: float = 20) -> int:
+        """Wait until it has ended; return the exit status."""
+        return self.popen.wait(timeout)
+
+    def expect(self, text: str, timeout: float = 30) -> None:
+        """Wait until it has printed `text`."""
+        wait_for(
+            lambda: text in self.output or self.popen.poll() is not None,
+            timeout,
+            lambda: f"no {text!r} in:\n{self.output}",
+        )
+        assert text in self.output, self.output
+
+    def kill(self) -> None:
+        """End it at once, if it still runs."""
+        if self.popen.poll() is None:
+            self.popen.kill()
+            self.popen.wait()
+
+
+def wait_for(
+    condition: Callable[[], object], timeout: float = 10, message: Callable[[], str] = str
+) -> None:
+    """Wait until `condition` holds; it is an AssertionError if it never does."""
+    end = time.monotonic() + timeout
+    while not condition():
+        assert time.monotonic() < end, message()
+        time.sleep(0.02)
+
+
+class App:
+    """A directory with a WSGI application and its wsgi.ini."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.ini = directory / "wsgi.ini"
+        self.log = directory / "event.log"
+        self.processes: list[Process] = []
+        (directory / "application.py").write_text(APPLICATION)
+
+    def write(self, server: str, *, more: str = "", application: str = "") -> None:
+        """Write wsgi.ini, with these lines in ``[server:main]``."""
+        application = application or "paste.app_factory = application:factory"
+        lines = textwrap.dedent(server)
+        if lines and "use =" not in lines:
+            lines = f"use = egg:plone.recipe.zope2instance#main\n{lines}"
+        text = f"[server:main]\n{lines}\n" if server else ""
+        text += f"[app:main]\n{application}\n{more}" + LOGGING.format(log=self.log)
+        self.ini.write_text(text)
+
+    def start(self, *args: str, **env: str) -> Process:
+        """Run the server, without waiting for anything."""
+        return self.run("-m", "recipe.wsgi.serve", str(self.ini), *args, **env)
+
+    def run(self, *args: str, **env: str) -> Process:
+        """Run Python with these arguments; it finds the application."""
+        path = os.pathsep.join([str(self.directory), *filter(None, [env.pop("PYTHONPATH", "")])])
+        process = Process([sys.executable, *args], self.directory, PYTHONPATH=path, **env)
+        self.processes.append(process)
+        return process
+
+    def serve(self, *args: str, **env: str) -> Process:
+        """Run the server, and wait until it serves."""
+        process = self.start(*args, **env)
+        process.expect("Serving on")
+        return process
+
+    def close(self) -> None:
+        """End what still runs."""
+        for process in self.processes:
+            process.kill()
+
+
+class Client:
+    """A connection to a server, on which one says what one wants in plain HTTP."""
+
+    def __init__(self, address: tuple[str, int] | str, timeout: float = 20) -> None:
+        if isinstance(address, str):
+            self.socket = socket.socket(socket.AF_UNIX)
+        else:
+            family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+            self.socket = socket.socket(family)
+        self.socket.settimeout(timeout)
+        try:
+            self.socket.connect(address)
+        except OSError:
+            self.socket.close()
+            raise
+        self.file = self.socket.makefile("rb")
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(self, *args: object) -> None:
+        self.file.close()
+        self.socket.close()
+
+    def send(self, text: str) -> None:
+        """Send `text` as it is."""
+        self.socket.sendall(text.encode())
+
+    def ask(self, path: str = "/") -> None:
+        """Send a request, and do not wait."""
+        self.send(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n")
+
+    def answer(self) -> tuple[dict[str, str], str]:
+        """Return the headers and the body of an answer, which must have status 200.
+
+        Raises EOFError where the connection ends before the answer does.
+        """
+        status = self.file.readline().decode()
+        if not status:
+            raise EOFError("no answer")
+        assert " 200 " in status, status
+        headers = {}
+        while (line := self.file.readline().decode().strip()) != "":
+            name, _, value = line.partition(":")
+            headers[name.lower()] = value.strip()
+        length = int(headers["content-length"])
+        body = self.file.read(length).decode()
+        if len(body) < length:
+            raise EOFError("half an answer")
+        return headers, body
+
+    def get(self, path: str = "/") -> str:
+        """Return what there is at `path`."""
+        self.ask(path)
+        return self.answer()[1]
+
+
+def get(address: tuple[str, int] | str, path: str = "/") -> str:
+    """Return what there is at `path`, over a connection of its own."""
+    with Client(address) as client:
+        return client.get(path)
+
+
+ZOPE_CONF = """
+%define INSTANCEHOME {home}
+instancehome $INSTANCEHOME
+%define CLIENTHOME {var}/instance
+clienthome $CLIENTHOME
+pid-filename {var}/instance.pid
+debug-mode off
+<zodb_db main>
+    <filestorage>
+        path {var}/filestorage/Data.fs
+    </filestorage>
+    mount-point /
+</zodb_db>
+"""
+
+SITE_ZCML = '<configure xmlns="http://namespaces.zope.org/zope"><include package="Products.Five"/></configure>'
+
+
+class Instance(App):
+    """A Zope as the recipe lays it out: ``parts/instance``, ``var``, and ``bin/instance``."""
+
+    def __init__(self, directory: Path, port: int) -> None:
+        self.home = directory / "parts" / "instance"
+        self.etc = self.home / "etc"
+        self.var = directory / "var"
+        for path in ("etc", "bin"):
+            (self.home / path).mkdir(parents=True)
+        for path in ("instance", "filestorage", "log"):
+            (self.var / path).mkdir(parents=True)
+        super().__init__(directory)
+        self.port = port
+        self.ini = self.etc / "wsgi.ini"
+        self.log = self.var / "log" / "instance.log"
+        self.zope_conf = self.etc / "zope.conf"
+        self.pid_file = self.var / "instance.pid"
+        self.interpreter = self.home / "bin" / "interpreter"
+        self.script = directory / "bin" / "instance"
+        self.zope_conf.write_text(ZOPE_CONF.format(home=self.home, var=self.var))
+        (self.etc / "site.zcml").write_text(SITE_ZCML)
+        self.write(f"fast-listen = 127.0.0.1:{port}", application=self.application())
+        self._write_scripts()
+        self.describe()
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Where it listens."""
+        return ("127.0.0.1", self.port)
+
+    def application(self) -> str:
+        """Return the text of ``[app:main]`` for a Zope."""
+        return f"use = egg:Zope#main\nzope_conf = {self.zope_conf}"
+
+    def serve_application(self) -> None:
+        """Serve the small application in the place of Zope: that starts at once."""
+        self.write(f"fast-listen = 127.0.0.1:{self.port}")
+
+    def describe(self, **facts: object) -> None:
+        """Write instance.json; facts given replace the usual ones."""
+        usual: dict[str, object] = {
+            "name": "instance",
+            "directory": str(self.directory),
+            "instance_home": str(self.home),
+            "client_home": str(self.var / "instance"),
+            "event_log": str(self.log),
+            "pid_file": str(self.pid_file),
+            "listen": [f"127.0.0.1:{self.port}"],
+            "graceful_timeout": 30,
+        }
+        (self.etc / "instance.json").write_text(json.dumps(usual | facts))
+
+    def _write_scripts(self) -> None:
+        self.script.parent.mkdir()
+        files = ["-C", str(self.zope_conf), "-p", str(self.interpreter), "-w", str(self.ini)]
+        self.script.write_text(
+            f"#!{sys.executable}\nimport sys\nimport plone.recipe.zope2instance.ctl\n"
+            f"sys.exit(plone.recipe.zope2instance.ctl.main({files!r} + sys.argv[1:]))\n"
+        )
+        # What zc.recipe.egg's interpreter does with the options that it knows.
+        self.interpreter.write_text(
+            f"#!{sys.executable}\nimport sys, runpy\n"
+            f"sys.path.insert(0, {str(self.directory)!r})\n"
+            "option, name, *sys.argv[1:] = sys.argv[1:]\n"
+            "if option == '-c':\n"
+            "    exec(name)\n"
+            "else:\n"
+            "    assert option == '-m'\n"
+            "    runpy.run_module(name, {}, '__main__', alter_sys=True)\n"
+        )
+        for script in (self.script, self.interpreter):
+            script.chmod(0o755)
+
+    def call(
+        self, *args: str, timeout: float = 60, stdin: str = "", **env: str
+    ) -> subprocess.CompletedProcess[str]:
+        """Run ``bin/instance ARGS`` to its end."""
+        return subprocess.run(
+            [str(self.script), *args],
+            cwd=self.directory,
+            env=environment(**env),
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+        )
+
+    def background(self, *args: str, **env: str) -> Process:
+        """Run ``bin/instance ARGS``, and do not wait."""
+        process = Process([str(self.script), *args], self.directory, **env)
+        self.processes.append(process)
+        return process
+
+    def close(self) -> None:
+        """End what still runs, the daemon too."""
+        with suppress(subprocess.TimeoutExpired):
+            self.call("stop")
+        super().close()
+
+
+@contextmanager
+def closing(app: App) -> Iterator[App]:
+    """Close `app` at the end of the block."""
+    try:
+        yield app
+    finally:
+        app.close()
