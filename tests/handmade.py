@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -125,9 +126,7 @@ class Process:
             self.popen.wait()
 
 
-def wait_for(
-    condition: Callable[[], object], timeout: float = 10, message: Callable[[], str] = str
-) -> None:
+def wait_for(condition: Callable[[], object], timeout: float = 10, message: Callable[[], str] = str) -> None:
     """Wait until `condition` holds; it is an AssertionError if it never does."""
     end = time.monotonic() + timeout
     while not condition():
@@ -241,6 +240,48 @@ def get(address: tuple[str, int] | str, path: str = "/") -> str:
         return client.get(path)
 
 
+@contextmanager
+def asking(port: int, path: str, clients: int) -> Iterator[tuple[list[str], list[str]]]:
+    """Let clients ask without a pause, on connections that last, while the block runs.
+
+    Yields two lists that grow: the answers, and the errors of requests that got none in full.
+    """
+    over = threading.Event()
+    answered: list[str] = []
+    lost: list[str] = []
+
+    def ask() -> None:
+        while not over.is_set():
+            try:
+                client = Client(("127.0.0.1", port))
+            except ConnectionRefusedError:
+                time.sleep(0.005)
+                continue
+            with client:
+                try:
+                    while _ask_once(client, path, answered) and not over.is_set():
+                        pass
+                except (OSError, EOFError) as error:
+                    lost.append(repr(error))
+
+    threads = [threading.Thread(target=ask) for _ in range(clients)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield answered, lost
+    finally:
+        over.set()
+        for thread in threads:
+            thread.join()
+
+
+def _ask_once(client: Client, path: str, answered: list[str]) -> bool:
+    client.ask(path)
+    headers, body = client.answer()
+    answered.append(body)
+    return headers.get("connection") != "close"
+
+
 ZOPE_CONF = """
 %define INSTANCEHOME {home}
 instancehome $INSTANCEHOME
@@ -332,9 +373,7 @@ class Instance(App):
         for script in (self.script, self.interpreter):
             script.chmod(0o755)
 
-    def call(
-        self, *args: str, timeout: float = 60, stdin: str = "", **env: str
-    ) -> subprocess.CompletedProcess[str]:
+    def call(self, *args: str, timeout: float = 60, stdin: str = "", **env: str) -> subprocess.CompletedProcess[str]:
         """Run ``bin/instance ARGS`` to its end."""
         return subprocess.run(
             [str(self.script), *args],
