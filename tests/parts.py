@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import configparser
+from io import StringIO
+
+from zc.buildout.configparser import parse
 
 from recipe import render
 from recipe.instance import Instance, describe
@@ -14,18 +17,16 @@ BD = "/bd"
 
 def part(text: str) -> dict[str, str]:
     """The options of a part, as buildout hands them over."""
-    parser = configparser.RawConfigParser(allow_no_value=True, strict=False)
-    parser.optionxform = str  # type: ignore[assignment,method-assign]
-    parser.read_string("[part]\n" + text)
-    return {key: value or "" for key, value in parser.items("part")}
+    sections = parse(StringIO(f"[part]\n{text}\n"), "part.cfg")
+    return dict(sections["part"])
 
 
 def description(
-    text: str | dict[str, str], projects: tuple[str, ...] = (), directory: str = BD
+    text: str | dict[str, str], projects: tuple[str, ...] = (), directory: str = BD, name: str = "instance"
 ) -> tuple[Instance, Problems]:
-    """The instance of a part `instance` in `directory`, and what is wrong with it."""
-    problems = Problems("instance")
-    context = Context("instance", directory, f"{directory}/parts/instance", f"{directory}/bin")
+    """The instance of a part of that name in `directory`, and what is wrong with it."""
+    problems = Problems(name)
+    context = Context(name, directory, f"{directory}/parts/{name}", f"{directory}/bin")
     options = part(text) if isinstance(text, str) else text
     return describe(options, context, projects, False, problems), problems
 

@@ -28,7 +28,7 @@ from support import (
 #: What lies in a checkout without belonging to it.
 LEFTOVERS = shutil.ignore_patterns(
     ".*_cache", ".cache", ".git", ".hypothesis", ".tox", ".venv", "__pycache__", "*.egg-info",
-    ".installed.cfg", "bin", "develop-eggs", "eggs", "parts", "var",
+    ".installed.cfg", "bin", "develop-eggs", "eggs", "include", "lib*", "parts", "var",
 )  # fmt: skip
 
 
@@ -36,7 +36,7 @@ def copy_example(name: str, directory: Path, ports: Mapping[int, int]) -> Buildo
     """Copy the example ``name``, with what it extends, and put other ``ports`` into it."""
     shutil.copytree(CHECKOUT / "examples", directory / "examples", ignore=LEFTOVERS)
     example = directory / "examples" / name
-    for path in example.iterdir():
+    for path in filter(Path.is_file, example.iterdir()):
         text = path.read_text(encoding="utf-8")
         for old, new in ports.items():
             text = text.replace(str(old), str(new))

@@ -1,0 +1,418 @@
+"""The recipe in real buildouts: what a user sees, and what the server then has."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import stat
+from pathlib import Path
+
+import pytest
+
+from support import Buildout, fetch, free_port, serving
+
+SHOW = "import os, sys; print('>', *(os.environ.get(name) for name in sys.argv[1:]), sep='|')"
+
+
+def warnings_of(output: str) -> list[str]:
+    return [line for line in output.splitlines() if "[instance]" in line]
+
+
+def test_a_part_becomes_an_instance(buildout: Buildout) -> None:
+    buildout.instance("eggs = Zope\n")
+    output = buildout.run().stdout
+    assert warnings_of(output) == []
+    part = buildout.part()
+    for path in ("etc/zope.conf", "etc/wsgi.ini", "etc/site.zcml", "bin/interpreter", "inituser"):
+        assert (part / path).is_file(), path
+    for path in ("var/filestorage", "var/log", "var/cache", "var/instance/import", "bin/instance", "bin/runwsgi"):
+        assert (buildout.directory / path).exists(), path
+    assert stat.S_IMODE((buildout.directory / "var/blobstorage").stat().st_mode) == 0o700
+    installed = buildout.read(".installed.cfg")
+    for key in ("location", "bin-directory", "pipeline", "initialization"):
+        assert f"\n{key} = " in installed
+    assert "\nthreads = " not in installed
+
+
+def test_inituser_has_a_slow_hash_that_zope_verifies(buildout: Buildout) -> None:
+    buildout.instance("user = jo:pass:word$\n")
+    text = buildout.write(buildout.read("buildout.cfg").replace("user = admin:admin\n", "")).read_text()
+    assert "admin" not in text
+    buildout.run()
+    inituser = buildout.part() / "inituser"
+    name, _, hashed = inituser.read_text().strip().partition(":")
+    assert name == "jo"
+    assert hashed.startswith("{BCRYPT}")
+    assert stat.S_IMODE(inituser.stat().st_mode) == 0o600
+    check = "from AuthEncoding.AuthEncoding import pw_validate; print(pw_validate({!r}, 'pass:word$'))"
+    done = buildout.call("parts/instance/bin/interpreter", "-c", check.format(hashed))
+    assert done.stdout.strip() == "True"
+
+
+def test_without_user_and_terminal_there_is_no_inituser(buildout: Buildout) -> None:
+    buildout.write("[buildout]\nparts = instance\n[instance]\nrecipe = plone.recipe.zope2instance\n")
+    assert "made without inituser" in buildout.run().stdout
+    assert not (buildout.part() / "inituser").exists()
+
+
+def test_all_that_is_wrong_is_told_at_once_and_nothing_is_made(buildout: Buildout) -> None:
+    buildout.instance("http-address = 99999\nthreads = many\nevent-log-level = LOUD\n")
+    done = buildout.run(check=False)
+    assert done.returncode != 0
+    for option in ("http-address", "threads", "event-log-level"):
+        assert f"[instance] {option}: " in done.stdout
+    assert "Traceback" not in done.stdout
+    assert not buildout.part().exists()
+
+
+def test_an_error_leaves_the_files_of_the_last_run(buildout: Buildout) -> None:
+    buildout.instance("threads = 3\n")
+    buildout.run()
+    before = buildout.read("parts/instance/etc/wsgi.ini")
+    template = buildout.write("[server:main]\nport = %(prot)s\n", "wsgi.ini.in")
+    # Through the command line, so that buildout does not take the part for changed and remove it first
+    buildout.instance("threads = 3\n")
+    done = buildout.run(f"instance:wsgi-ini-template={template}", check=False)
+    assert done.returncode != 0
+    assert "wsgi.ini.in, line 2: %(prot)s is not known" in done.stdout
+    if buildout.part().exists():
+        assert buildout.read("parts/instance/etc/wsgi.ini") == before
+
+
+def test_an_unchanged_part_is_not_written_again(buildout: Buildout) -> None:
+    buildout.instance("zcml = zope.app\n")
+    buildout.run()
+    files = [path for path in buildout.part().rglob("*") if path.is_file()]
+    assert len(files) > 5
+    before = {path: path.stat().st_mtime_ns for path in files}
+    buildout.run()
+    assert {path: path.stat().st_mtime_ns for path in files} == before
+
+
+def test_zcml_slugs_come_and_go_and_the_users_own_stay(buildout: Buildout) -> None:
+    # Appended by another part, after ours has been created: the part itself does not change for buildout
+    cfg = "eggs = Zope\nzcml = \n"
+    buildout.instance(cfg)
+    buildout.run("instance:zcml=a.b c.d-meta")
+    includes = buildout.part() / "etc/package-includes"
+    assert sorted(path.name for path in includes.iterdir()) == ["002-a.b-configure.zcml", "003-c.d-meta.zcml"]
+
+
+def test_what_zope_refuses_is_a_warning_with_option_and_line(buildout: Buildout) -> None:
+    buildout.instance(
+        """
+        zope-conf-additional =
+            datetime-format international
+            <clock-server>
+              method /tick
+            </clock-server>
+        """
+    )
+    [warning] = warnings_of(buildout.run().stdout)
+    assert "[instance] zope-conf-additional: the server will not start: line " in warning
+    assert "clock-server" in warning
+
+
+def test_a_pipeline_and_a_handler_that_cannot_be_had_are_warnings(buildout: Buildout) -> None:
+    buildout.instance("pipeline = egg:nothing#here missing zope\nevent-log-handler = no.such.Handler\n")
+    found = "\n".join(warnings_of(buildout.run().stdout))
+    assert "[instance] pipeline: the server will not start: egg:nothing#here in the pipeline cannot be had" in found
+    assert "missing in the pipeline cannot be had" in found
+    assert "[instance] event-log-handler: the server will not start: no.such.Handler cannot be imported" in found
+
+
+def test_wsgi_file_that_is_not_there_is_a_warning(buildout: Buildout) -> None:
+    buildout.instance("wsgi = my.ini\n")
+    [warning] = warnings_of(buildout.run().stdout)
+    assert "wsgi: " in warning
+    assert "my.ini is not there yet" in warning
+
+
+def test_other_parts_read_and_append(buildout: Buildout) -> None:
+    """A recipe of the test's own that does what add-ons do, after our part has been created."""
+    buildout.write("from setuptools import setup\nsetup(name='addon', version='1', py_modules=['addon'],"
+                   "entry_points={'zc.buildout': ['default = addon:Recipe']})\n", "addon/setup.py")  # fmt: skip
+    buildout.write(
+        """
+        class Recipe:
+            def __init__(self, buildout, name, options):
+                for part in buildout['buildout']['parts'].split():
+                    if part != name and buildout[part].get('recipe') == 'plone.recipe.zope2instance':
+                        buildout[part]['zope-conf-additional'] += '\\nhttp-realm added'
+                        buildout[part]['zcml'] = buildout[part].get('zcml', '') + '\\nadded.package'
+                        options['seen'] = buildout[part]['location'] + ' ' + buildout[part]['pipeline']
+            def install(self):
+                return []
+            update = install
+        """,
+        "addon/addon.py",
+    )
+    buildout.write(
+        """
+        [buildout]
+        parts = instance addon reader
+        develop = addon
+        develop-eggs-directory = develop-eggs
+
+        [instance]
+        recipe = plone.recipe.zope2instance
+        user = admin:admin
+        http-address = 127.0.0.1:8123
+        zope-conf-additional = datetime-format us
+        supervisor-autostart = true
+
+        [addon]
+        recipe = addon
+
+        [reader]
+        recipe = zc.recipe.egg
+        eggs = waitress
+        interpreter = reader
+        initialization = facts = ['${instance:location}', '${instance:http-address}', '${instance:user}']
+        """
+    )
+    tools_link = _link_of_this_checkout()
+    shutil.copytree(tools_link, buildout.directory / "develop-eggs")
+    output = buildout.run().stdout
+    assert warnings_of(output) == []
+    assert "http-realm added" in buildout.read("parts/instance/etc/zope.conf")
+    assert (buildout.part() / "etc/package-includes/002-added.package-configure.zcml").exists()
+    assert f"['{buildout.part()}', '127.0.0.1:8123', 'admin:admin']" in buildout.read("bin/reader")
+
+
+def _link_of_this_checkout() -> Path:
+    from support import toolchain
+
+    return toolchain().develop_eggs
+
+
+def test_subclasses_and_macros(buildout: Buildout) -> None:
+    buildout.write(
+        """
+        [buildout]
+        parts = one two
+
+        [base]
+        recipe = plone.recipe.zope2instance
+        user = admin:admin
+        threads = 3
+        zeo-address =
+
+        [extra]
+        environment-vars = A b
+
+        [one]
+        <= base
+           extra
+        http-address = 127.0.0.1:8201
+
+        [two]
+        <= base
+        http-address = 127.0.0.1:8202
+        threads = 5
+        environment-vars +=
+            C d
+        """
+    )
+    buildout.run()
+    assert "  A b\n" in buildout.read("parts/one/etc/zope.conf")
+    assert "  C d\n" in buildout.read("parts/two/etc/zope.conf")
+    assert "threads = 3\n" in buildout.read("parts/one/etc/wsgi.ini")
+    assert "threads = 5\n" in buildout.read("parts/two/etc/wsgi.ini")
+    facade = "from plone.recipe.zope2instance import Recipe as a; from plone.recipe.zope2instance.recipe import Recipe"
+    done = buildout.call("parts/one/bin/interpreter", "-c", f"{facade}; print(a is Recipe, a.__name__)")
+    assert done.stdout.strip().endswith("True Recipe")
+
+
+def test_values_arrive_in_the_environment(buildout: Buildout, port: int) -> None:
+    """As Zope sets it, with the escapes that the documentation promises."""
+    buildout.instance(
+        f"""
+        eggs = Zope
+        http-address = 127.0.0.1:{port}
+        environment-vars =
+            PLAIN a value  with blanks
+            DOLLAR pa$s%w#rd;"'
+            TWICE a$$b
+            OUTER $(FROM_OUTSIDE)
+            HOME_ $INSTANCEHOME/x
+            ASSIGNED = it is
+        """
+    )
+    buildout.run()
+    configure = "from Zope2.Startup.run import configure_wsgi; configure_wsgi(sys.argv.pop())"
+    names = ("PLAIN", "DOLLAR", "TWICE", "OUTER", "HOME_", "ASSIGNED")
+    code = f"import sys; {configure}; {SHOW}"
+    conf = str(buildout.part() / "etc/zope.conf")
+    done = buildout.call(
+        "parts/instance/bin/interpreter", "-c", code, *names, conf, env={"FROM_OUTSIDE": "from outside"}
+    )
+    values = done.stdout.splitlines()[-1].split("|")[1:]
+    assert values == [
+        "a value  with blanks", "pa$s%w#rd;\"'", "a$b", "from outside", f"{buildout.part()}/x", "it is",
+    ]  # fmt: skip
+
+
+def test_initialization_extra_paths_scripts_and_control_script(buildout: Buildout) -> None:
+    buildout.write("VALUE = 'imported'\n", "my lib/blank.py")
+    buildout.instance(
+        """
+        eggs = Zope
+        http-address = 8765
+        extra-paths = ${buildout:directory}/my lib
+        scripts = runwsgi=serve-it
+        control-script = ctl
+        zopectl-umask = 027
+        initialization =
+            import os
+            os.environ['FROM_INIT'] = '%(http-address)s 100%%' + ' %d' % 5
+        """
+    )
+    buildout.run()
+    assert sorted(path.name for path in (buildout.directory / "bin").iterdir()) == ["ctl", "serve-it"]
+    code = "import os, blank; print('>', blank.VALUE, os.environ['FROM_INIT'])"
+    done = buildout.call("parts/instance/bin/interpreter", "-c", code)
+    assert done.stdout.strip() == "> imported 8765 100% 5"
+    assert "os.environ['FROM_INIT'] = '8765 100%'" in buildout.read("bin/serve-it")
+    assert f"'{buildout.directory}/my lib'" in buildout.read("bin/serve-it")
+    assert "'027'" in buildout.read("bin/ctl")
+
+
+def test_scripts_given_but_empty_makes_none(buildout: Buildout) -> None:
+    buildout.instance("eggs = Zope\nscripts =\n")
+    buildout.run()
+    assert [path.name for path in (buildout.directory / "bin").iterdir()] == ["instance"]
+
+
+def test_interpreter_runs_scripts_modules_and_code(buildout: Buildout) -> None:
+    buildout.instance()
+    buildout.run()
+    script = buildout.write("import sys; print(__name__, __file__, sys.argv)", "script.py")
+    python = "parts/instance/bin/interpreter"
+    assert buildout.call(python, str(script), "-x").stdout == f"__main__ {script} {[str(script), '-x']}\n"
+    assert buildout.call(python, "-c", "import sys; print(sys.argv)", "a").stdout == "['-c', 'a']\n"
+    assert "usage" in buildout.call(python, "-m", "json.tool", "-h").stdout
+    assert "42" in buildout.call(python, stdin="print(6 * 7)\n").stdout
+
+
+def test_a_copied_script_with_what_stands_above_the_import(buildout: Buildout) -> None:
+    """Tools read the script, and run what stands above the line that imports the control script."""
+    buildout.instance()
+    buildout.run()
+    head, line, _ = buildout.read("bin/instance").partition("import plone.recipe.zope2instance.ctl\n")
+    assert line
+    done = buildout.call("/usr/bin/env", "python3", "-c", f"{head}\nimport Zope2; print('>', Zope2.__name__)")
+    assert done.stdout.endswith("> Zope2\n")
+
+
+@pytest.mark.parametrize("name", ["with blank", "50%", "a$b", "ü#'"])
+def test_any_buildout_directory_serves(tmp_path: Path, name: str) -> None:
+    buildout = Buildout(tmp_path / name)
+    port = free_port()
+    buildout.instance(f"eggs = Zope\nhttp-address = 127.0.0.1:{port}\n")
+    assert warnings_of(buildout.run().stdout) == []
+    with serving(buildout, url=f"http://127.0.0.1:{port}/") as server:
+        assert server.response.status == 200
+    assert (buildout.directory / "var/log/instance-access.log").read_text().count("GET / ") >= 1
+
+
+def test_a_tree_with_relative_paths_can_be_moved(buildout: Buildout, port: int, tmp_path: Path) -> None:
+    buildout.write("msgid ''\nmsgstr ''\n", "locales/de/LC_MESSAGES/x.po")
+    buildout.instance(
+        f"""
+        eggs = Zope
+        http-address = 127.0.0.1:{port}
+        relative-paths = true
+        locales = ${{buildout:directory}}/locales
+        """
+    )
+    buildout.run()
+    moved = Buildout(tmp_path / "moved")
+    moved.directory.rmdir()
+    buildout.directory.rename(moved.directory)
+    assert str(buildout.directory) not in "".join(
+        moved.read(f"parts/instance/etc/{name}")
+        for name in ("zope.conf", "wsgi.ini", "instance.json", "package-includes/001-locales-configure.zcml")
+    )
+    with serving(moved, url=f"http://127.0.0.1:{port}/") as server:
+        assert server.response.status == 200
+    assert (moved.directory / "var/filestorage/Data.fs").exists()
+    assert not buildout.directory.exists()
+    done = moved.call("bin/runwsgi", "-h")
+    assert "config_uri" in done.stdout
+
+
+def test_files_work_without_the_control_script(buildout: Buildout, port: int) -> None:
+    buildout.instance(f"eggs = Zope\nhttp-address = 127.0.0.1:{port}\n")
+    buildout.run()
+    ini = str(buildout.part() / "etc/wsgi.ini")
+    with serving(buildout, "runwsgi", ini, url=f"http://127.0.0.1:{port}/", clean_exit=False) as server:
+        assert server.response.status == 200
+    code = (
+        "import sys; from Zope2.Startup.run import make_wsgi_app;print('>', callable(make_wsgi_app({}, sys.argv[1])))"
+    )
+    conf = str(buildout.part() / "etc/zope.conf")
+    assert "> True" in buildout.call("parts/instance/bin/interpreter", "-c", code, conf).stdout
+
+
+def test_zope_conf_of_ones_own(buildout: Buildout, port: int) -> None:
+    buildout.instance(f"eggs = Zope\nhttp-address = 127.0.0.1:{port}\nzope-conf = my.conf\n")
+    buildout.write(
+        f"""
+        %define INSTANCEHOME {buildout.part()}
+        instancehome $INSTANCEHOME
+        clienthome {buildout.directory}/var/instance
+        <zodb_db main>
+          <filestorage>
+            path {buildout.directory}/var/mine.fs
+          </filestorage>
+          mount-point /
+        </zodb_db>
+        """,
+        "my.conf",
+    )
+    buildout.run()
+    assert not (buildout.part() / "etc/zope.conf").exists()
+    with serving(buildout, url=f"http://127.0.0.1:{port}/"):
+        assert (buildout.directory / "var/mine.fs").exists()
+
+
+def test_each_event_is_logged_once(buildout: Buildout, port: int) -> None:
+    buildout.instance(f"eggs = Zope\nhttp-address = 127.0.0.1:{port}\n")
+    buildout.run()
+    with serving(buildout, url=f"http://127.0.0.1:{port}/") as server:
+        fetch(f"http://127.0.0.1:{port}/?once")
+        output = server.output
+    event_log = buildout.read("var/log/instance.log")
+    assert event_log.count("Ready to handle requests") == 1
+    assert event_log.count("Serving on") == 1
+    assert output.count("Ready to handle requests") == 1
+    assert buildout.read("var/log/instance-access.log").count("GET /?once ") == 1
+
+
+def test_disabled_logs(buildout: Buildout, port: int) -> None:
+    buildout.instance(f"eggs = Zope\nhttp-address = 127.0.0.1:{port}\nevent-log = disable\nz2-log = off\n")
+    buildout.run()
+    with serving(buildout, url=f"http://127.0.0.1:{port}/") as server:
+        server.wait_for_output("Ready to handle requests")
+    assert not list(buildout.directory.glob("**/disable"))
+    assert not list(buildout.directory.glob("var/log/*"))
+
+
+def test_facts_are_what_the_control_script_reads(buildout: Buildout) -> None:
+    buildout.instance("effective-user = nobody\n")
+    buildout.run()
+    facts = json.loads(buildout.read("parts/instance/etc/instance.json"))
+    assert facts["pid_file"] == f"{buildout.directory}/var/instance.pid"
+    assert facts["effective_user"] == "nobody"
+
+
+def test_offline_and_by_a_user_who_may_not_write(buildout: Buildout) -> None:
+    buildout.instance()
+    buildout.run()
+    os.chmod(buildout.part(), 0o555)
+    try:
+        assert buildout.run("-o").returncode == 0
+    finally:
+        os.chmod(buildout.part(), 0o755)
