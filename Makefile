@@ -103,4 +103,5 @@ clean:
 	rm -rf $(VENV) .cache .tox .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist \
 		docs/_build src/*.egg-info
 	find src tests examples -name __pycache__ -type d -prune -exec rm -rf {} +
-	cd examples && rm -rf */bin */develop-eggs */eggs */parts */var */.installed.cfg
+	cd examples && rm -rf */bin */develop-eggs */eggs */parts */var */.installed.cfg \
+		*/include */lib */lib64 */pyvenv.cfg
