@@ -430,7 +430,7 @@ def running(program: str | Path, *args: str, cwd: Path, env: Mapping[str, str] |
 
     What it prints goes to a file in the directory ``cwd``.
     """
-    log = cwd / "-".join([Path(program).name, *args[:1], "output.txt"])
+    log = cwd / "-".join([Path(program).name, *(Path(arg).name for arg in args[:1]), "output.txt"])
     with log.open("wb") as output:
         process = subprocess.Popen(
             [str(program), *args],

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import stat
 from pathlib import Path
 
 import pytest
 
-from support import Buildout, fetch, free_port, serving
+from support import Buildout, fetch, free_port, serving, toolchain
 
 SHOW = "import os, sys; print('>', *(os.environ.get(name) for name in sys.argv[1:]), sep='|')"
 
@@ -172,19 +171,12 @@ def test_other_parts_read_and_append(buildout: Buildout) -> None:
         initialization = facts = ['${instance:location}', '${instance:http-address}', '${instance:user}']
         """
     )
-    tools_link = _link_of_this_checkout()
-    shutil.copytree(tools_link, buildout.directory / "develop-eggs")
+    shutil.copytree(toolchain().develop_eggs, buildout.directory / "develop-eggs")
     output = buildout.run().stdout
     assert warnings_of(output) == []
     assert "http-realm added" in buildout.read("parts/instance/etc/zope.conf")
     assert (buildout.part() / "etc/package-includes/002-added.package-configure.zcml").exists()
     assert f"['{buildout.part()}', '127.0.0.1:8123', 'admin:admin']" in buildout.read("bin/reader")
-
-
-def _link_of_this_checkout() -> Path:
-    from support import toolchain
-
-    return toolchain().develop_eggs
 
 
 def test_subclasses_and_macros(buildout: Buildout) -> None:
@@ -406,13 +398,3 @@ def test_facts_are_what_the_control_script_reads(buildout: Buildout) -> None:
     facts = json.loads(buildout.read("parts/instance/etc/instance.json"))
     assert facts["pid_file"] == f"{buildout.directory}/var/instance.pid"
     assert facts["effective_user"] == "nobody"
-
-
-def test_offline_and_by_a_user_who_may_not_write(buildout: Buildout) -> None:
-    buildout.instance()
-    buildout.run()
-    os.chmod(buildout.part(), 0o555)
-    try:
-        assert buildout.run("-o").returncode == 0
-    finally:
-        os.chmod(buildout.part(), 0o755)

@@ -53,11 +53,13 @@ class Eggs:
             "extra-paths": "\n".join(settings.extra_paths),
             "initialization": initialization(instance, self.options),
             "relative-paths": "true" if instance.relative_paths else "false",
+            "dependent-scripts": "true" if settings.dependent_scripts else "false",
         }
-        if settings.dependent_scripts is not None:
-            overrides["dependent-scripts"] = "true" if settings.dependent_scripts else "false"
         if instance.relative_paths:
             overrides["initialization"] = f"os.environ[{DIRECTORY_VARIABLE!r}] = base\n" + overrides["initialization"]
+        if not settings.dependent_scripts:
+            # wsgi.ini names our distribution, so runwsgi needs it; it has no scripts of its own
+            overrides["eggs"] = f"{self.options['eggs']}\n{RECIPE}"
         return list(self._scripts(overrides).install())
 
     def _scripts(self, overrides: Mapping[str, str]) -> Scripts:

@@ -58,7 +58,9 @@ def pipeline(text: str, path: str) -> Iterator[Finding]:
     with tempfile.TemporaryDirectory() as directory:
         copy = os.path.join(directory, "wsgi.ini")
         with open(copy, "w", encoding="utf-8") as stream:
-            stream.write(f"[DEFAULT]\nhere = {here}\n__file__ = {file}\n\n{text}")
+            if "here" not in parser.defaults():
+                stream.write(f"[DEFAULT]\nhere = {here}\n__file__ = {file}\n\n")
+            stream.write(text)
         for section in parser.sections():
             if section.startswith("pipeline:") and parser.has_option(section, "pipeline"):
                 *filters, app = parser.get(section, "pipeline").split() or [""]

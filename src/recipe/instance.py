@@ -245,4 +245,4 @@ def _directories(instance: Instance) -> tuple[str, ...]:
     cache = settings.zope.template_cache
     if cache and "CHAMELEON_CACHE" in instance.environment:
         found.append(instance.environment["CHAMELEON_CACHE"])
-    return tuple(dict.fromkeys(directory for directory in found if "$" not in directory))
+    return tuple(dict.fromkeys(directory for directory in found if "$(" not in directory))

@@ -40,9 +40,9 @@ COMMANDS = {
     "debug": Command("scripts:debug", "[-RL] [-O PATH]", "a Python prompt; `app` is Zope's root"),
     "adduser": Command("scripts:adduser", "NAME [PASSWORD]", "add a Manager to Zope's root"),
     "check": Command("check:check", "", "look for mistakes in the configuration"),
-    "logtail": Command("inspect:logtail", "[FILE]", "follow the event log"),
+    "logtail": Command("about:logtail", "[FILE]", "follow the event log"),
     "logreopen": Command("daemon:logreopen", "", "reopen the log files (for logrotate)"),
     "reopen_transcript": Command("daemon:reopen_transcript", "", "reopen the daemon's own log"),
-    "show": Command("inspect:show", "", "show what this script knows of its instance"),
-    "help": Command("inspect:help_", "[COMMAND]", "tell the commands, or about one of them"),
+    "show": Command("about:show", "", "show what this script knows of its instance"),
+    "help": Command("about:help_", "[COMMAND]", "tell the commands, or about one of them"),
 }

@@ -82,7 +82,7 @@ def _run(options: argparse.Namespace, report: "Report") -> None:
             if isinstance(server, Server):
                 server.on_ready = report.ready
             else:
-                report.ready()
+                report.loaded()
             server(app)
     finally:
         # A server that forks comes by here in its children, too.
@@ -201,6 +201,10 @@ class Report:
     def ready(self) -> None:
         """Say that clients are served."""
         self._send("ready")
+
+    def loaded(self) -> None:
+        """Say that a server not our own begins, which will not tell when clients are served."""
+        self._send("loaded")
 
     def failed(self, text: str) -> None:
         """Say why they are not."""

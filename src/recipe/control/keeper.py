@@ -1,0 +1,34 @@
+"""The daemon manager: zdaemon's ``zdrun``, which keeps one server running.
+
+``python -m recipe.control.keeper PLACE SOCKET UMASK DIRECTORY COMMAND…``: PLACE is the directory
+that holds the socket, and SOCKET a path to it that is short enough for the system.
+"""
+
+import sys
+
+from recipe.control.errors import CommandError
+
+#: Exit statuses after which the server is not started again: it ended because it should.
+DONE = "0,2"
+
+
+def main(args: list[str]) -> None:
+    """Go into the background and start COMMAND, again whenever it fails.
+
+    Raises CommandError where the socket cannot be made.
+    """
+    from zdaemon.zdrun import main as run
+
+    _place, socket, umask, directory, *command = args
+    options = ["-s", socket, "-d", "-x", DONE, "-m", umask, "-z", directory]
+    try:
+        run([*options, *command])
+    except OSError as error:
+        raise CommandError(f"cannot make the control socket: {error.strerror or error}") from None
+
+
+if __name__ == "__main__":
+    try:
+        main(sys.argv[1:])
+    except CommandError as error:
+        sys.exit(str(error))

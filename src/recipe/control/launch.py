@@ -1,0 +1,157 @@
+"""Starting the server in the background, and finding out what comes of it."""
+
+import os
+import select
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from recipe import address
+from recipe.control import logs, manager, serving
+from recipe.control.context import Context
+from recipe.control.errors import CommandError
+
+#: Lines of the event log to show when the server does not come up.
+SHOWN = 20
+
+#: Seconds for a server not our own, from its start to an open port.
+OPENING = 60
+
+
+def launch(context: Context, place: str) -> int:
+    """Start a manager with a server; return the server's process id once it serves.
+
+    `place`: the directory for the manager's socket. Raises CommandError where the server fails;
+    the manager may still run then, and try again.
+    """
+    log = logs.event_log(context)
+    before = logs.size(log)
+    with _report(context) as (pipe, path):
+        _start_manager(context, place, path)
+        _give_away_socket(context, place)
+        try:
+            return _wait(context, place, pipe)
+        except CommandError:
+            for line in logs.last_lines(log, SHOWN, before):
+                print(line, file=sys.stderr)
+            raise
+
+
+@contextmanager
+def _report(context: Context) -> Iterator[tuple[int, str]]:
+    """Make the pipe on which the server reports; yield our end, and the name for the other.
+
+    zdaemon closes what a server might inherit, so it has to have a name.
+    """
+    try:
+        with tempfile.TemporaryDirectory(prefix="zopectl-") as directory:
+            path = os.path.join(directory, "report")
+            os.mkfifo(path, 0o600)
+            for one in (directory, path):
+                _give_away(context, one)
+            # O_RDWR, so that the end of one writer is not the end of the pipe.
+            pipe = os.open(path, os.O_RDWR | os.O_NONBLOCK)
+            try:
+                yield pipe, path
+            finally:
+                os.close(pipe)
+    except OSError as error:
+        raise CommandError(f"cannot start: {error.strerror}: {error.filename}") from None
+
+
+def _start_manager(context: Context, place: str, report: str) -> None:
+    facts = context.facts
+    server = serving.command(context, "--report", report)
+    with manager.reachable(place) as path:
+        _remove_stale(path)
+        keeper = [place, path, context.umask or "022", facts.directory, *server]
+        done = subprocess.run(
+            [*context.python(), "-m", manager.KEEPER, *keeper],
+            env=context.environment_for_python(),
+            stdin=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            # The directory in `path`, where that goes by a number.
+            pass_fds=[int(word) for word in path.split("/")[4:5] if path.startswith("/proc/")],
+            text=True,
+        )
+    if done.returncode:
+        raise CommandError(done.stderr.strip() or f"exit status {done.returncode}")
+
+
+def _remove_stale(path: str) -> None:
+    """Remove the socket of a manager that is gone; zdaemon would, and wait and tell of it."""
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        raise CommandError(f"cannot remove the stale {path}: {error.strerror}") from None
+
+
+def _give_away_socket(context: Context, place: str) -> None:
+    with manager.reachable(place) as path:
+        _give_away(context, path)
+
+
+def _give_away(context: Context, path: str) -> None:
+    """Make a file of root's belong to the user that the server becomes."""
+    from recipe.wsgi import privileges
+
+    if privileges.needed(context.facts.effective_user):
+        entry = privileges.lookup(context.facts.effective_user)
+        os.chown(path, entry.pw_uid, entry.pw_gid, follow_symlinks=False)
+
+
+def _wait(context: Context, place: str, pipe: int) -> int:
+    """Wait for the server's report; return its process id.
+
+    Raises CommandError where it says that it failed, or is gone without a word.
+    """
+    first = 0
+    while not select.select([pipe], [], [], 0.2)[0]:
+        found = manager.state(place)
+        first = first or (found.pid if found else 0)
+        if found is None or found.failures or found.pid != first:
+            if select.select([pipe], [], [], 0)[0]:
+                break
+            raise CommandError(
+                "the server ended before it could say why;"
+                f" {context.program} fg would show what it prints"
+            )
+    word, _, text = os.read(pipe, 65536).decode("utf-8", "replace").partition(" ")
+    if word == "failed":
+        raise CommandError(text)
+    found = manager.state(place)
+    if word == "loaded":
+        _wait_for_port(context, place)
+    if not (found and found.pid):
+        raise CommandError("the server ended as soon as it served")
+    return found.pid
+
+
+def _wait_for_port(context: Context, place: str) -> None:
+    """Wait until a server not our own listens, which cannot tell: not where, and not that."""
+    deadline = time.monotonic() + OPENING
+    for text in context.facts.listen:
+        one = address.parse(text)
+        while not _answers(one):
+            found = manager.state(place)
+            if found is None or found.failures or time.monotonic() > deadline:
+                raise CommandError(f"the server does not listen on {text}")
+            time.sleep(0.1)
+
+
+def _answers(one: address.Address) -> bool:
+    if one.path:
+        with socket.socket(socket.AF_UNIX) as sock:
+            return sock.connect_ex(one.path) == 0
+    host = {"0.0.0.0": "127.0.0.1", "*": "localhost", "::": "::1"}.get(one.host, one.host)
+    try:
+        socket.create_connection((host, one.port), 1).close()
+    except OSError:
+        return False
+    return True

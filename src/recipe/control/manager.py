@@ -1,0 +1,123 @@
+"""Talking to the daemon manager, zdaemon's ``zdrun``, over its socket.
+
+Its protocol is a line to it and some lines back (``zdaemon.zdrun``, ``docommand``). It is spoken
+here, since importing zdaemon takes ten times as long as asking.
+"""
+
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+from recipe.control.errors import CommandError
+
+SOCKET = "zopectlsock"
+
+#: The module that runs zdaemon; by this name a manager is known among the processes.
+KEEPER = "recipe.control.keeper"
+
+#: Bytes that the path of a unix socket may have: sun_path has 108 on Linux and 104 on BSD and
+#: macOS, and zdaemon binds a temporary name first, by a dot and a process id longer.
+MOST_BYTES = 90
+
+
+class State(NamedTuple):
+    """What the manager says of itself and of the server."""
+
+    #: the server's process; 0: it does not run
+    pid: int
+    #: the manager's own process
+    manager: int
+    #: seconds since the epoch, when the server was started
+    since: float
+    #: how often in a row the server ended soon after it was started
+    failures: int
+
+
+def state(place: str) -> State | None:
+    """Return the state of the manager in the directory `place`, None where there is none."""
+    answer = ask(place, "status")
+    if answer is None:
+        return None
+    values = dict(line.split("=", 1) for line in answer.splitlines() if "=" in line)
+    return State(
+        pid=int(values.get("application", 0)),
+        manager=int(values.get("manager", 0)),
+        since=float(values.get("lasttime", 0)),
+        failures=int(values.get("backoff", 0)),
+    )
+
+
+def ask(place: str, command: str) -> str | None:
+    """Return the answer to a command of the manager in `place`, None where there is none.
+
+    Raises CommandError where this user may not talk to it.
+    """
+    with reachable(place) as path, socket.socket(socket.AF_UNIX) as sock:
+        try:
+            sock.connect(path)
+            sock.sendall(f"{command}\n".encode())
+            answer = b""
+            while data := sock.recv(8192):
+                answer += data
+        except PermissionError:
+            raise CommandError(f"not permitted to use {os.path.join(place, SOCKET)}") from None
+        except OSError:
+            # No file, nobody behind it, or one that ended in the midst of its answer.
+            return None
+    return answer.decode("utf-8", "replace")
+
+
+@contextmanager
+def reachable(place: str) -> Iterator[str]:
+    """Yield a path of the socket in `place` that is short enough for the system.
+
+    A long one goes by the number of the open directory, which children may inherit. Raises
+    CommandError where the system has no such paths (it is Linux that does).
+    """
+    path = os.path.join(place, SOCKET)
+    if len(os.fsencode(path)) <= MOST_BYTES:
+        yield path
+        return
+    if not os.path.isdir("/proc/self/fd"):
+        raise CommandError(f"the path of the control socket is too long: {path}")
+    try:
+        directory = os.open(place, os.O_RDONLY)
+    except OSError:
+        yield "/dev/null/no-such-directory"
+        return
+    try:
+        yield f"/proc/self/fd/{directory}/{SOCKET}"
+    finally:
+        os.close(directory)
+
+
+def place_of_running(wsgi_ini: str) -> str | None:
+    """Return the directory where the manager of `wsgi_ini` has its socket, if one runs.
+
+    For a manager that was started before a rebuild moved the client home. It says on its command
+    line where its socket is; only Linux lets us look.
+    """
+    try:
+        processes = [name for name in os.listdir("/proc") if name.isdigit()]
+    except OSError:
+        return None
+    for process in processes:
+        try:
+            with open(f"/proc/{process}/cmdline", "rb") as file:
+                words = os.fsdecode(file.read()).split("\0")
+        except OSError:
+            continue
+        if KEEPER in words and wsgi_ini in words:
+            return words[words.index(KEEPER) + 1]
+    return None
+
+
+def serves(pid: int, wsgi_ini: str) -> bool:
+    """Whether the process `pid` is a server with that wsgi.ini: pids are used again."""
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            return wsgi_ini in os.fsdecode(file.read()).split("\0")
+    except OSError:
+        return False
