@@ -11,11 +11,11 @@ from xml.sax.saxutils import quoteattr
 import jinja2
 
 from recipe import inifile, zconfig
+from recipe.control.facts import FILE as FACTS
 from recipe.instance import TEMPORARY, Instance
 from recipe.options import Problems, kinds
 from recipe.place import Place
 
-FACTS = "instance.json"  # read by recipe.control, which must not import this module
 DIRECTORY_VARIABLE = "BUILDOUT_DIRECTORY"
 SHEBANG_LIMIT = 127  # bytes, in Linux before 5.1 and in other systems
 
@@ -164,7 +164,7 @@ def facts(instance: Instance) -> str:
         return os.path.relpath(text, instance.etc) if text and instance.relative_paths else text or None
 
     warnings = {True: ["-W", "default::DeprecationWarning"], False: ["-W", "ignore::DeprecationWarning"], None: []}
-    known = {
+    known: dict[str, Any] = {
         "name": instance.name,
         "directory": path(instance.directory),
         "instance_home": path(instance.location),
@@ -177,6 +177,8 @@ def facts(instance: Instance) -> str:
         "python_flags": warnings[settings.zope.deprecation_warnings],
         "listen": [str(address) for address in instance.addresses],
     }
+    if settings.process.graceful_timeout is not None:
+        known["graceful_timeout"] = settings.process.graceful_timeout
     return json.dumps(known, indent=2, ensure_ascii=False) + "\n"
 
 

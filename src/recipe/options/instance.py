@@ -148,6 +148,12 @@ class Scripts:
 class Process:
     """The operating system's side of the server."""
 
+    graceful_timeout: int | None = option(
+        "graceful-timeout",
+        kinds.NUMBER,
+        "Seconds that requests under way get to finish when the server is told to stop. Left out: 30.",
+        applies=Applies.WSGI,
+    )
     umask: str | None = option("zopectl-umask", kinds.OCTAL, "The server's umask, octal.")
     effective_user: str | None = option(
         "effective-user", kinds.WORD, "Started as root, the server binds its addresses and then becomes this user."
