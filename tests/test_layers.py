@@ -16,7 +16,7 @@ BUILDOUT_SIDE = (
     "recipe.instance",
     "jinja2",
 )
-HEAVY = ("Zope2", "ZConfig", "ZODB", "ZEO", "zdaemon", "waitress", "paste", "sentry_sdk", *BUILDOUT_SIDE)
+HEAVY = ("Zope2", "ZConfig", "ZODB", "ZEO", "zdaemon", "waitress", "paste.deploy", "sentry_sdk", *BUILDOUT_SIDE)
 
 
 def imported(statement: str) -> set[str]:
