@@ -6,6 +6,7 @@ are imported when they are called, so that one that needs no Zope starts at once
 
 import os
 import sys
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from recipe.control.errors import CommandError
@@ -23,8 +24,14 @@ def main(args: list[str] | None = None) -> int:
     -p INTERPRETER -w WSGI_INI``, then what the user wrote.
     """
     program = os.path.basename(sys.argv[0]) or "instance"
+    words = list(sys.argv[1:] if args is None else args)
+    return guarded(program, lambda: _main(words, program))
+
+
+def guarded(program: str, call: Callable[[], int]) -> int:
+    """Return what `call` returns; a CommandError is told, and its exit status returned."""
     try:
-        return _main(list(sys.argv[1:] if args is None else args), program)
+        return call()
     except CommandError as error:
         print(f"{program}: {error}", file=sys.stderr)
         return error.status
@@ -47,12 +54,11 @@ def _main(args: list[str], program: str) -> int:
     context = Context(parsed, known, program)
     if parsed.help:
         return dispatch(context, ["help"])
-    status = dispatch(context, list(parsed.args)) if parsed.args else 0
     if parsed.interactive or not parsed.args:
         from recipe.control.shell import interact
 
-        return interact(context)
-    return status
+        return interact(context, parsed.args)
+    return dispatch(context, list(parsed.args))
 
 
 def dispatch(context: "Context", words: list[str]) -> int:

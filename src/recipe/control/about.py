@@ -1,7 +1,6 @@
 """Commands that tell about the instance: help, show, logtail."""
 
 import os
-import sys
 import time
 
 from recipe.control import logs
@@ -81,21 +80,17 @@ def logtail(context: Context, args: list[str]) -> int:
 
 def _follow(path: str) -> None:
     """Print what is added to a file, and to the one that takes its name."""
-    with open(path, encoding="utf-8", errors="replace") as file:
-        file.seek(0, os.SEEK_END)
-        while True:
-            moved = _moved(path, file.fileno(), file.tell())
-            # Read after the look: what was written before the move is ours.
-            for line in file:
-                print(line, end="")
-            sys.stdout.flush()
-            if moved:
-                break
+    file = open(path, encoding="utf-8", errors="replace")  # noqa: SIM115
+    file.seek(0, os.SEEK_END)
+    while True:
+        moved = _moved(path, file.fileno(), file.tell())
+        # Read after the look: what was written before the move is ours.
+        print(file.read(), end="", flush=True)
+        if moved:
+            file.close()
+            file = open(path, encoding="utf-8", errors="replace")  # noqa: SIM115
+        else:
             time.sleep(0.2)
-    with open(path, encoding="utf-8", errors="replace") as file:
-        text = file.read()
-    print(text, end="")
-    _follow(path)
 
 
 def _moved(path: str, descriptor: int, position: int) -> bool:

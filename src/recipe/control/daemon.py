@@ -169,10 +169,8 @@ def _signal(text: str) -> tuple[int, str]:
     from signal import Signals
 
     try:
-        if text.isdecimal():
-            number = Signals(int(text))
-        else:
-            number = Signals["SIG" + text.upper().removeprefix("SIG")]
+        name = "SIG" + text.upper().removeprefix("SIG")
+        number = Signals(int(text)) if text.isdecimal() else Signals[name]
     except (ValueError, KeyError):
         raise CommandError(f"invalid signal {text!r}", 2) from None
     return int(number), number.name

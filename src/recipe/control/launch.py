@@ -119,8 +119,7 @@ def _wait(context: Context, place: str, pipe: int) -> int:
             if select.select([pipe], [], [], 0)[0]:
                 break
             raise CommandError(
-                "the server ended before it could say why;"
-                f" {context.program} fg would show what it prints"
+                f"the server ended before it could say why; {context.program} fg would show what it prints"
             )
     word, _, text = os.read(pipe, 65536).decode("utf-8", "replace").partition(" ")
     if word == "failed":

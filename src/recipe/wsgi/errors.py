@@ -1,5 +1,11 @@
 """What ends the server for a reason that is the user's."""
 
+import errno
+import sys
+
+#: Errors of the machine, not of the code: one line says it all.
+MACHINE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT)
+
 
 class StartError(SystemExit):
     """The server cannot start, and the text says why, in one line.
@@ -15,3 +21,23 @@ class StartError(SystemExit):
 def describe(error: OSError) -> str:
     """Return the system's words for `error`, without number and file name."""
     return error.strerror or str(error)
+
+
+def explain(error: Exception) -> str | None:
+    """Return what to tell the user about an error that Zope raised when it started.
+
+    None where the error is no mistake of the user's: then its traceback is of use.
+    """
+    if isinstance(error, _class("ZConfig", "ConfigurationError")):
+        return f"Zope refuses its configuration: {error}"
+    if isinstance(error, _class("zc.lockfile", "LockError")):
+        return f"{error}: another process has the database open"
+    if isinstance(error, OSError) and error.errno in MACHINE and error.filename:
+        return f"cannot open {error.filename}: {describe(error)}"
+    return None
+
+
+def _class(module: str, name: str) -> type | tuple[()]:
+    """Return an exception's class where its module has been imported at all."""
+    found: type | tuple[()] = getattr(sys.modules.get(module), name, ())
+    return found

@@ -5,7 +5,7 @@ import logging.handlers
 import os
 import sys
 from collections.abc import Iterator
-from typing import TextIO
+from io import TextIOWrapper
 
 
 def reopen() -> None:
@@ -40,16 +40,16 @@ def _reopen(handler: logging.FileHandler) -> None:
         old = handler.stream
         if old is None:
             return  # `delay`: nothing has been written yet
-        handler.stream = _open(handler)
+        handler.stream = new = _open(handler)
         if isinstance(handler, logging.handlers.WatchedFileHandler):
             # It compares these with the file's, to find out by itself that it was moved.
-            status = os.fstat(handler.stream.fileno())
+            status = os.fstat(new.fileno())
             handler.dev, handler.ino = status.st_dev, status.st_ino
         old.close()
     finally:
         handler.release()
 
 
-def _open(handler: logging.FileHandler) -> TextIO:
+def _open(handler: logging.FileHandler) -> TextIOWrapper:
     # Appending, whatever the mode: where nothing was rotated, nothing may be cut off.
     return open(handler.baseFilename, "a", encoding=handler.encoding, errors=handler.errors)

@@ -56,16 +56,16 @@ class PasteFile:
 
     def server(self) -> Any:
         """Return the server of ``[server:main]``, to be called with the application."""
-        if not self.has_server():
+        self.require_server()
+        return self.context(SERVER).create()
+
+    def require_server(self) -> None:
+        """Raise StartError where the file does not say how to serve."""
+        if not any(map(self._loader.parser.has_section, ("server:main", "server"))):
             raise StartError(
                 f"{self.path} has no section [server:main], so there is nothing to serve with;"
                 " give the part an http-address, or run it by an external WSGI server"
             )
-        return self.context(SERVER).create()
-
-    def has_server(self) -> bool:
-        """Whether the file says how to serve."""
-        return any(map(self._loader.parser.has_section, ("server:main", "server")))
 
     def app(self) -> Any:
         """Return the application, or the pipeline that leads to it."""

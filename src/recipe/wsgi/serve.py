@@ -5,7 +5,6 @@ reopens its logs, and tells a mistake of the user's in one line.
 """
 
 import argparse
-import errno
 import logging
 import os
 import sys
@@ -14,11 +13,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from recipe.wsgi import privileges, signals
-from recipe.wsgi.errors import StartError, describe
-
-#: Errors of the machine, not of the code: one line says it all.
-MACHINE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT)
+from recipe.wsgi import databases, privileges, signals
+from recipe.wsgi.errors import StartError, explain
 
 logger = logging.getLogger("Zope")
 
@@ -89,7 +85,7 @@ def _run(options: argparse.Namespace, report: "Report") -> None:
         if os.getpid() == process:
             if isinstance(server, Server):
                 server.close()
-            _close_databases()
+            databases.close_all()
 
 
 def _defaults(options: argparse.Namespace) -> dict[str, str]:
@@ -114,26 +110,18 @@ def _drop(user: str, server: Any, report: "Report") -> None:
 
 def _load(ini: Any) -> Any:
     """Load the application; what only the user can mend becomes a StartError."""
-    from ZConfig import ConfigurationError
-
     try:
         return ini.app()
-    except ConfigurationError as error:
-        raise StartError(f"Zope refuses its configuration: {error}") from None
-    except OSError as error:
-        if error.errno in MACHINE and error.filename:
-            raise StartError(f"cannot open {error.filename}: {describe(error)}") from error
-        raise
     except Exception as error:
-        if type(error).__name__ == "LockError":  # zc.lockfile's, which not every storage needs
-            raise StartError(f"{error}: another process has the database open") from None
+        if why := explain(error):
+            raise StartError(why) from None
         raise
 
 
 @contextmanager
 def _pid_file() -> Iterator[None]:
     """Keep the process id in the file that zope.conf names, while the block runs."""
-    path = _configured("pid_filename")
+    path = databases.configured("pid_filename")
     pid = str(os.getpid())
     if path:
         try:
@@ -154,23 +142,6 @@ def _read(path: str) -> str:
             return file.read().strip()
     except OSError:
         return ""
-
-
-def _close_databases() -> None:
-    databases = dict(getattr(_configured("dbtab"), "databases", None) or {})
-    for opened in getattr(sys.modules.get("Zope2"), "opened", ()):
-        databases |= dict(opened.databases) | {"": opened}
-    for database in {id(one): one for one in databases.values()}.values():
-        try:
-            database.close()
-        except Exception:
-            logger.exception("cannot close the database %r", database.database_name)
-
-
-def _configured(name: str) -> Any:
-    """Return a value of Zope's configuration, None where the application is not Zope's."""
-    module = sys.modules.get("App.config")
-    return getattr(module.getConfiguration(), name, None) if module else None
 
 
 def _log(text: str, exc_info: bool = False) -> None:

@@ -18,7 +18,7 @@ import math
 import socket
 import time
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from waitress import wasyncore
 from waitress.adjustments import Adjustments
@@ -42,35 +42,51 @@ WSGIApp = Callable[..., Iterable[bytes]]
 logger = logging.getLogger("waitress")
 
 
+class Settings(NamedTuple):
+    """What ``[server:main]`` says."""
+
+    #: addresses, and whether each is open at once
+    addresses: list[tuple[address.Address, bool]]
+    adjustments: Adjustments
+    graceful_timeout: float
+
+
 def server_factory(global_conf: Mapping[str, str], **settings: str) -> "Server":
     """PasteDeploy's ``paste.server_factory``: bind, and return what will serve an application.
 
     Raises StartError where a setting is wrong or an address cannot be had.
     """
-    # 9.1.0 wrote `use` and `paste.server_factory` both; the second one comes as a setting then.
-    settings = {k: v for k, v in settings.items() if not k.startswith("paste.")}
-    timeout = settings.pop("graceful_timeout", None) or global_conf.get("graceful_timeout")
-    late = _addresses(settings.pop("listen", ""))
-    early = _addresses(settings.pop("fast-listen", ""))
-    early += _addresses(settings.pop("fast_listen", ""))
-    late += _waitress_address(settings)
-    if not (late or early):
-        raise StartError("[server:main] has no address: give it listen or fast-listen")
-    adjustments = _adjustments(settings)
+    known = read(global_conf, settings)
     listeners: list[Listener] = []
     try:
-        for one, is_early in [(a, False) for a in late] + [(a, True) for a in early]:
+        for one, early in known.addresses:
             listeners += bind(
                 one,
-                early=is_early,
-                backlog=adjustments.backlog,
-                permissions=adjustments.unix_socket_perms,
+                early=early,
+                backlog=known.adjustments.backlog,
+                permissions=known.adjustments.unix_socket_perms,
             )
     except StartError:
         for listener in listeners:
             listener.close()
         raise
-    return Server(listeners, adjustments, _seconds(timeout))
+    return Server(listeners, known.adjustments, known.graceful_timeout)
+
+
+def read(global_conf: Mapping[str, str], settings: Mapping[str, str]) -> Settings:
+    """Read the settings, and do nothing yet.
+
+    Raises StartError where one is wrong, or no address is among them.
+    """
+    # 9.1.0 wrote `use` and `paste.server_factory` both; the second one comes as a setting then.
+    rest = {k: v for k, v in settings.items() if not k.startswith("paste.")}
+    timeout = rest.pop("graceful_timeout", None) or global_conf.get("graceful_timeout")
+    late = _addresses(rest.pop("listen", "")) + _waitress_address(rest)
+    early = _addresses(rest.pop("fast-listen", "")) + _addresses(rest.pop("fast_listen", ""))
+    if not (late or early):
+        raise StartError("[server:main] has no address: give it listen or fast-listen")
+    addresses = [(one, False) for one in late] + [(one, True) for one in early]
+    return Settings(addresses, _adjustments(rest), _seconds(timeout))
 
 
 def serve(app: WSGIApp, global_conf: Mapping[str, str], **settings: str) -> None:

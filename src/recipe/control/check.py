@@ -1,0 +1,170 @@
+"""``check``: what is wrong with the configuration, and where, before a server finds out."""
+
+import sys
+from collections.abc import Iterator
+from configparser import RawConfigParser
+from pathlib import Path
+from typing import Any
+
+from recipe.control.context import Context
+from recipe.control.errors import CommandError
+from recipe.wsgi.errors import StartError
+
+
+def check(context: Context, args: list[str]) -> int:
+    """Tell what is wrong; 1 where something is."""
+    if args:
+        raise CommandError(f"unexpected argument: {args[0]}", 2)
+    if report(context):
+        return 1
+    print("the configuration is in order")
+    return 0
+
+
+def report(context: Context) -> int:
+    """Print each problem in a line on stderr; return how many there are."""
+    found = [" ".join(text.split()) for text in problems(context)]
+    for text in found:
+        print(text, file=sys.stderr)
+    return len(found)
+
+
+def problems(context: Context) -> Iterator[str]:
+    """Yield what is wrong with wsgi.ini, zope.conf and the ZCML of the instance."""
+    confs = [context.zope_conf]
+    if Path(context.wsgi_ini).is_file():
+        yield from _wsgi_ini(context.wsgi_ini)
+        confs += _zope_confs(context.wsgi_ini)
+    else:
+        yield f"{context.wsgi_ini} does not exist, so there is nothing to serve by"
+    for conf in dict.fromkeys(confs):
+        yield from _zope_conf(conf)
+    yield from _zcml(Path(context.facts.instance_home) / "etc")
+
+
+def _wsgi_ini(path: str) -> Iterator[str]:
+    from paste.deploy.loadwsgi import APP, SERVER
+
+    from recipe.wsgi import server
+    from recipe.wsgi.pastefile import PasteFile
+
+    try:
+        ini = PasteFile(path, {})
+    except StartError as error:
+        yield str(error)
+        return
+    try:
+        ini.require_server()
+        context = ini.context(SERVER)
+        if context.object in (server.server_factory, server.serve):
+            server.read(context.global_conf, context.local_conf)
+    except StartError as error:
+        yield _in(path, error)
+    except ImportError as error:
+        yield f"{path}: [server:main]: {error}"
+    try:
+        ini.context(APP)
+    except StartError as error:
+        yield _in(path, error)
+    except ImportError as error:
+        yield f"{path}: {error}"
+    yield from _logging(path)
+
+
+def _in(path: str, error: StartError) -> str:
+    return str(error) if path in str(error) else f"{path}: {error}"
+
+
+def _parser(path: str) -> RawConfigParser:
+    parser = RawConfigParser()
+    parser.read(path, encoding="utf-8")
+    return parser
+
+
+def _zope_confs(path: str) -> list[str]:
+    """Return the zope.conf files that applications in a wsgi.ini name."""
+    parser = _parser(path)
+    here = str(Path(path).parent)
+    return [
+        parser.get(section, "zope_conf").replace("%(here)s", here).replace("%%", "%")
+        for section in parser.sections()
+        if parser.has_option(section, "zope_conf")
+    ]
+
+
+def _logging(path: str) -> Iterator[str]:
+    """Yield the names in the logging half that no section goes with."""
+    parser = _parser(path)
+    for kind in ("logger", "handler", "formatter"):
+        for name in _words(parser, f"{kind}s", "keys"):
+            if not parser.has_section(f"{kind}_{name}"):
+                yield f"{path}: [{kind}s] names {name!r}, and there is no [{kind}_{name}]"
+    handlers = _words(parser, "handlers", "keys")
+    for logger in _words(parser, "loggers", "keys"):
+        for name in _words(parser, f"logger_{logger}", "handlers"):
+            if name not in handlers:
+                yield f"{path}: [logger_{logger}] names the handler {name!r}, which is none"
+
+
+def _words(parser: RawConfigParser, section: str, option: str) -> list[str]:
+    text = parser.get(section, option, fallback="")
+    return [word.strip() for word in text.split(",") if word.strip()]
+
+
+def _zope_conf(path: str) -> Iterator[str]:
+    from ZConfig import ConfigurationError
+    from Zope2.Startup.options import ZopeWSGIOptions
+
+    if not Path(path).is_file():
+        yield f"{path} does not exist"
+        return
+    try:
+        ZopeWSGIOptions(configfile=path)()
+    except ConfigurationError as error:
+        yield _in(path, StartError(str(error)))
+    except ImportError as error:
+        yield f"{path}: {error}"
+
+
+def _zcml(etc: Path) -> Iterator[str]:
+    files = [etc / "site.zcml", *sorted((etc / "package-includes").glob("*.zcml"))]
+    for file in files:
+        if file.is_file():
+            yield from _zcml_file(file)
+
+
+def _zcml_file(path: Path) -> Iterator[str]:
+    from xml.etree import ElementTree
+
+    try:
+        root = ElementTree.parse(path).getroot()
+    except (ElementTree.ParseError, OSError, UnicodeDecodeError) as error:
+        yield f"{path}: {error}"
+        return
+    for element in root.iter():
+        # {http://namespaces.zope.org/zope}include
+        if element.tag.rpartition("}")[2] in ("include", "includeOverrides"):
+            yield from _include(path, element)
+
+
+def _include(path: Path, element: Any) -> Iterator[str]:
+    from importlib.util import find_spec
+
+    package, file = element.get("package"), element.get("file")
+    if not package or package.startswith(".") or element.get("{http://namespaces.zope.org/zcml}condition"):
+        return
+    try:
+        spec = find_spec(package)
+    except (ImportError, ValueError):
+        spec = None
+    except Exception as error:
+        # The import of its parent runs code; whatever fails there.
+        yield f"{path}: the package {package} cannot be imported: {error!r}"
+        return
+    if spec is None:
+        yield f"{path}: there is no package {package}"
+        return
+    name = file or "configure.zcml"
+    places = list(spec.submodule_search_locations or [])
+    if places and not any((Path(place) / name).is_file() for place in places):
+        yield f"{path}: the package {package} has no {name}"

@@ -1,0 +1,122 @@
+"""Zope in this very process, for scripts and prompts."""
+
+import builtins
+import os
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import pairwise
+from types import ModuleType
+from typing import Any
+
+from recipe.control.context import Context
+from recipe.control.errors import CommandError
+
+
+@contextmanager
+def opened(context: Context) -> Iterator[Any]:
+    """Configure Zope, open its database and yield the root, as `Zope2.app()` returns it.
+
+    At the end, what was not committed is dropped, and the databases are closed. Raises
+    CommandError where the configuration is wrong or the database cannot be opened.
+    """
+    from recipe.wsgi import databases
+    from recipe.wsgi.errors import explain
+
+    _set_warnings(context.facts.python_flags)
+    try:
+        try:
+            app = _open(context.zope_conf)
+        except Exception as error:
+            if why := explain(error):
+                raise CommandError(why) from None
+            raise
+        yield app
+    finally:
+        if transaction := sys.modules.get("transaction"):
+            transaction.abort()
+        databases.close_all()
+
+
+def _open(zope_conf: str) -> Any:
+    from Zope2.Startup.run import configure_wsgi
+
+    configure_wsgi(zope_conf)
+    import Zope2
+
+    return Zope2.app()
+
+
+def _set_warnings(flags: tuple[str, ...]) -> None:
+    """Filter warnings as Python would with these flags, of which ``-W FILTER`` are heeded."""
+    import warnings
+
+    for flag, text in pairwise(flags):
+        if flag == "-W":
+            action, message, category, module, line = (text.split(":") + [""] * 5)[:5]
+            warnings.filterwarnings(
+                action,  # type: ignore[arg-type]
+                re.escape(message),
+                getattr(builtins, category, Warning),
+                re.escape(module) + r"\Z" if module else "",
+                int(line or 0),
+            )
+
+
+def with_request(app: Any) -> Any:
+    """Return the root with a request, which `zope.globalrequest` knows too."""
+    # Late: the import changes Zope's configuration, unless there is one by now.
+    from Testing.makerequest import makerequest
+    from zope.globalrequest import setRequest
+
+    app = makerequest(app)
+    app.REQUEST["PARENTS"] = [app]
+    setRequest(app.REQUEST)
+    return app
+
+
+def log_in() -> None:
+    """Let the code that follows do all that Zope's own system user may."""
+    from AccessControl.SecurityManagement import newSecurityManager
+    from AccessControl.users import system
+
+    newSecurityManager(None, system)
+
+
+def names(context: Context, app: Any) -> dict[str, Any]:
+    """Return what scripts find: `app`, and `obj` where an object path is given.
+
+    A request and the system user are set up, unless the options say no. Raises CommandError
+    where there is no object at the path.
+    """
+    if not context.options.no_request:
+        app = with_request(app)
+    if not context.options.no_login:
+        log_in()
+    found = {"app": app}
+    if path := context.options.object_path:
+        from zExceptions import NotFound, Unauthorized  # type: ignore[import-untyped]
+
+        try:
+            found["obj"] = app.restrictedTraverse(path)
+        except (KeyError, AttributeError, NotFound, Unauthorized) as error:
+            raise CommandError(f"no object at {path}: {error!r}") from None
+    return found
+
+
+def main_module(file: str, values: dict[str, Any]) -> ModuleType:
+    """Make a new ``__main__`` with these names, and let it be known by that name."""
+    module = ModuleType("__main__")
+    module.__file__ = file
+    vars(module).update(values)
+    sys.modules["__main__"] = module
+    return module
+
+
+def legacy_argv(context: Context, words: list[str]) -> list[str]:
+    """Return the `sys.argv` that scripts have found since there was ``python -c``.
+
+    The interpreter script, ``-c``, and the script or command with its arguments: they slice it.
+    """
+    return [context.options.interpreter or os.path.abspath(sys.argv[0]), "-c", *words]

@@ -1,0 +1,28 @@
+"""Closing what Zope has opened."""
+
+import logging
+import sys
+from typing import Any
+
+logger = logging.getLogger("Zope")
+
+
+def close_all() -> None:
+    """Close every database that Zope knows of; what fails is logged, and the others closed.
+
+    Nothing is done, nor imported, in a process that runs no Zope.
+    """
+    databases: list[Any] = list(getattr(configured("dbtab"), "databases", {}).values())
+    for opened in getattr(sys.modules.get("Zope2"), "opened", ()):
+        databases += [*opened.databases.values(), opened]
+    for database in {id(one): one for one in databases}.values():
+        try:
+            database.close()
+        except Exception:
+            logger.exception("cannot close the database %r", database.database_name)
+
+
+def configured(name: str) -> Any:
+    """Return a value of Zope's configuration; None where there is no such, or no Zope."""
+    module = sys.modules.get("App.config")
+    return getattr(module.getConfiguration(), name, None) if module else None
