@@ -1,0 +1,524 @@
+"""The documentation is true: every example in it is built and run, and the reference is not stale.
+
+Examples are files in ``examples``, which the pages include, or code blocks with a name. Each has
+its test here (that of ``socket-logging`` is in ``test_examples.py``), and what the text around an
+example says is what its test looks for. A test fails where a page has an example that no test
+knows.
+"""
+
+from __future__ import annotations
+
+import configparser
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from recipe.options.reference import reference
+from support import CHECKOUT, Buildout, fetch, free_port, running, serving, toolchain, wait_for_http
+from test_examples import copy_example
+
+DOCS = CHECKOUT / "docs"
+PAGES = sorted(path for path in DOCS.rglob("*.rst") if "_build" not in path.parts)
+
+#: What the tests below run: files that pages include, and names of code blocks.
+FILES = {
+    "how-to": {
+        "env.example", "external-server.cfg", "gunicorn.cfg", "gunicorn.ini.in", "relative-paths.cfg", "secrets.cfg",
+        "sentry-by-environment.cfg",
+    },
+    "tutorial": {
+        "access-log-level.cfg", "access-log.cfg", "buildout.cfg", "debug-exceptions.cfg", "debugger.ini.in",
+        "hand-made.ini", "http-address.cfg", "log-handlers.cfg", "no-access-log.cfg", "rotation.cfg", "sentry.cfg",
+        "sentry_receiver.py", "threads.cfg", "wsgi-ini-template.cfg", "wsgi.cfg", "wsgi.ini.in",
+    },
+    "socket-logging": {"listener.py", "options.cfg"},
+}  # fmt: skip
+BLOCKS = {"make-app", "option-field", "option-line", "readme", "switch-before", "switch-develop", "switch-pin"}
+
+
+def blocks() -> dict[str, str]:
+    """Return the code blocks of all pages and of the README by name."""
+    pattern = r"^( *)\.\. code-block:: .*\n\1   :name: (\S+)\n\n((?:\1   .*\n|\n)+)"
+    found = {}
+    for page in [CHECKOUT / "README.rst", *PAGES]:
+        for match in re.finditer(pattern, page.read_text(encoding="utf-8"), re.MULTILINE):
+            found[match[2]] = textwrap.dedent(match[3]).strip() + "\n"
+    return found
+
+
+def read_ini(buildout: Buildout) -> configparser.RawConfigParser:
+    """Return the wsgi.ini of the part ``instance``, not interpolated."""
+    parser = configparser.RawConfigParser()
+    parser.read_string(buildout.read("parts/instance/etc/wsgi.ini"))
+    return parser
+
+
+# --- the pages -------------------------------------------------------------------------------
+
+
+def test_reference_is_not_stale() -> None:
+    """To renew it: ``python -m recipe.options.reference > docs/options.rst``."""
+    assert (DOCS / "options.rst").read_text(encoding="utf-8") == reference()
+
+
+def test_every_example_has_a_test() -> None:
+    included: dict[str, set[str]] = {}
+    directives = names = 0
+    for page in [CHECKOUT / "README.rst", *PAGES]:
+        text = page.read_text(encoding="utf-8")
+        for directory, name in re.findall(r"literalinclude:: \S+/examples/([\w-]+)/(\S+)", text):
+            included.setdefault(directory, set()).add(name)
+        directives += len(re.findall(r"\.\. (?:code-block|code|sourcecode)::", text))
+        names += len(re.findall(r"code-block:: .*\n +:name: ", text))
+    assert included == FILES
+    assert set(blocks()) == BLOCKS
+    assert directives == names == len(BLOCKS)
+
+
+def test_every_file_of_an_example_is_shown() -> None:
+    listed = subprocess.run(
+        ["git", "ls-files", "examples/tutorial", "examples/how-to"],
+        cwd=CHECKOUT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    if listed.returncode:
+        pytest.skip("not a git checkout")
+    found = {path.removeprefix("examples/") for path in listed.stdout.split()}
+    shown = {f"{directory}/{name}" for directory, names in FILES.items() for name in names}
+    assert found <= shown
+
+
+def test_readme_needs_docutils_only() -> None:
+    """PyPI shows it, and knows no roles of Sphinx."""
+    done = subprocess.run(
+        [sys.executable, "-m", "docutils", "--report=1", "--halt=2", "README.rst", os.devnull],
+        cwd=CHECKOUT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_readme(buildout: Buildout, port: int) -> None:
+    buildout.write(blocks()["readme"].replace("8080", str(port)))
+    buildout.run()
+    with serving(buildout, url=f"http://localhost:{port}/") as server:
+        assert server.response.status == 200
+    assert buildout.call("bin/instance", "help").stdout
+
+
+# --- the tutorial ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def log_port() -> int:
+    """The port in the place of 9000."""
+    return free_port()
+
+
+@pytest.fixture
+def tutorial(tmp_path: Path, port: int, log_port: int) -> Buildout:
+    """The tutorial's directory, with free ports in its files."""
+    return copy_example("tutorial", tmp_path, {8080: port, 9000: log_port})
+
+
+@pytest.fixture
+def how_to(tmp_path: Path, port: int) -> Buildout:
+    """The directory of the how-tos' examples, with a free port in its files."""
+    return copy_example("how-to", tmp_path, {8080: port})
+
+
+def build(buildout: Buildout, file: str, *args: str) -> str:
+    """Run buildout with a file of an example; return what it printed. The checkout is linked already."""
+    return buildout.run("-c", file, "buildout:develop=", *args).stdout
+
+
+def test_start(tutorial: Buildout, port: int) -> None:
+    # It empties the directory of develop links, which must not be the shared one.
+    tutorial.run("buildout:develop=", f"buildout:develop-eggs-directory={tutorial.directory}/links", "bootstrap")
+    tutorial.call("bin/buildout", "buildout:develop=", env={"BUILDOUT_HOME": str(toolchain().home)})
+    etc = tutorial.part() / "etc"
+    assert {"zope.conf", "wsgi.ini", "site.zcml"} <= {path.name for path in etc.iterdir()}
+    with serving(tutorial, url=f"http://localhost:{port}/") as server:
+        assert server.response.status == 200
+        assert fetch(f"http://localhost:{port}/manage_main", user="admin:admin").status == 200
+
+
+def test_http(tutorial: Buildout, port: int) -> None:
+    """A short name: the path of a unix socket must not be long."""
+    build(tutorial, "http-address.cfg")
+    path = tutorial.directory / "zope.sock"
+    assert read_ini(tutorial)["server:main"]["fast-listen"] == f"localhost:{port} unix:{path}"
+    with serving(tutorial, url=f"http://localhost:{port}/") as server:
+        assert server.response.status == 200
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(30)
+            client.connect(os.path.relpath(path))
+            client.sendall(b"GET / HTTP/1.0\r\nHost: localhost\r\n\r\n")
+            assert client.recv(1024).startswith(b"HTTP/1.0 200 ")
+        second = tutorial.call("bin/instance", "fg", check=False)
+        assert second.returncode
+        assert f":{port}: the address is in use" in second.stdout
+        assert len(second.stdout.strip().splitlines()) == 1
+
+
+#: The addresses of the table, and where to find a server with each.
+ADDRESSES = {
+    "8080": ["127.0.0.1"],
+    "localhost:8080": ["localhost"],
+    "[::1]:8080": ["[::1]"],
+    "*:8080": ["127.0.0.1", "[::1]"],
+}
+
+
+def has_ipv6() -> bool:
+    """Return whether this machine can listen on ``[::1]``."""
+    try:
+        with socket.create_server(("::1", 0), family=socket.AF_INET6):
+            return True
+    except OSError:
+        return False
+
+
+@pytest.mark.skipif(not has_ipv6(), reason="no IPv6 here")
+def test_http_address_has_other_forms(tutorial: Buildout) -> None:
+    table = (DOCS / "tutorial/server.rst").read_text(encoding="utf-8")
+    assert re.findall(r"\* - ``(.+)``\n", table) == [*ADDRESSES, "unix:/path/to/socket"]
+    ports = {text: free_port() for text in ADDRESSES}
+    given = " ".join(text.replace("8080", str(port)) for text, port in ports.items())
+    build(tutorial, "buildout.cfg", f"instance:http-address={given}", "instance:http-fast-listen=off")
+    assert "listen" in read_ini(tutorial)["server:main"]
+    with serving(tutorial, url=f"http://localhost:{ports['localhost:8080']}/"):
+        for text, hosts in ADDRESSES.items():
+            for host in hosts:
+                assert fetch(f"http://{host}:{ports[text]}/").status == 200
+
+
+def test_threads(tutorial: Buildout) -> None:
+    build(tutorial, "threads.cfg")
+    assert read_ini(tutorial)["server:main"]["threads"] == "10"
+    assert "pool-size 10\n" in tutorial.read("parts/instance/etc/zope.conf")
+
+
+def test_wsgi(tutorial: Buildout, port: int) -> None:
+    build(tutorial, "wsgi.cfg")
+    assert not (tutorial.part() / "etc/wsgi.ini").exists()
+    with serving(tutorial, url=f"http://localhost:{port}/") as server:
+        assert server.response.status == 200
+    moved = build(tutorial, "wsgi.cfg", "instance:wsgi=elsewhere.ini")
+    assert f"wsgi: {tutorial.directory}/elsewhere.ini is not there yet" in moved
+
+
+def test_zserver_is_an_error(tutorial: Buildout) -> None:
+    done = tutorial.run("buildout:develop=", "instance:wsgi=off", check=False)
+    assert done.returncode
+    assert "[instance] wsgi: off (ZServer) is not supported" in done.stdout
+
+
+def test_wsgi_ini_template(tutorial: Buildout, port: int) -> None:
+    build(tutorial, "wsgi-ini-template.cfg")
+    ini = read_ini(tutorial)
+    assert ini["server:main"]["threads"] == "3"
+    assert ini["logger_root"]["level"] == "WARNING"
+    assert ini["formatter_short"]["format"] == "%(levelname)s %(name)s: %(message)s"
+    with serving(tutorial, url=f"http://localhost:{port}/") as server:
+        assert (server.response.status, server.response.headers["Server"]) == (200, "tutorial")
+    (tutorial.directory / "wsgi.ini.in").write_text("[server:main]\nthreads = %(treads)s\n")
+    done = tutorial.run("-c", "wsgi-ini-template.cfg", "buildout:develop=", check=False)
+    assert done.returncode
+    assert "wsgi.ini.in, line 2: %(treads)s is not known; the names are accesslog_args," in done.stdout
+
+
+def test_debug_exceptions(tutorial: Buildout, port: int) -> None:
+    build(tutorial, "debug-exceptions.cfg")
+    assert "debug-exceptions on\n" in tutorial.read("parts/instance/etc/zope.conf")
+    with serving(tutorial, url=f"http://localhost:{port}/"):
+        page = fetch(f"http://localhost:{port}/no-such-page")
+    assert page.status == 500
+    assert "zExceptions.NotFound" in page.text
+    assert "Werkzeug Debugger" in page.text
+
+
+LINE = re.compile(r'^\S+ - \S+ \[[^]]+\] "GET / HTTP/1\.1" 200 \d+ "-" ".+"$', re.MULTILINE)
+
+
+def test_access_log(tutorial: Buildout, port: int) -> None:
+    """Its file, rotation, level, and that it can be disabled: one instance, built four times."""
+    url = f"http://localhost:{port}/"
+    build(tutorial, "access-log.cfg")
+    with serving(tutorial, url=url):
+        pass
+    assert LINE.search(tutorial.read("var/log/requests.log"))
+    line = re.search(r'^    (127.*"curl.*)$', (DOCS / "tutorial/logs.rst").read_text(encoding="utf-8"), re.MULTILINE)
+    assert line
+    assert LINE.match(line[1])
+
+    build(tutorial, "access-log-level.cfg")
+    log = tutorial.directory / "var/log/instance-access.log"
+    with serving(tutorial, url=url):
+        pass
+    assert log.read_text() == ""
+
+    build(tutorial, "rotation.cfg")
+    handler = read_ini(tutorial)["handler_accesslog"]
+    assert handler["kwargs"] == f"{{'maxBytes': {10 * 1024 * 1024}, 'backupCount': 5}}"
+    build(tutorial, "rotation.cfg", "instance:access-log-max-size=100")
+    with serving(tutorial, url=url):
+        fetch(url)
+    assert LINE.search(log.read_text())
+    assert LINE.search(log.with_name("instance-access.log.1").read_text())
+
+    log.unlink()
+    build(tutorial, "no-access-log.cfg")
+    assert "translogger" not in read_ini(tutorial)["pipeline:main"]["pipeline"]
+    with serving(tutorial, url=url):
+        pass
+    assert not log.exists()
+
+
+def test_event_log(tutorial: Buildout, port: int) -> None:
+    """The handler of the tutorial, and that a level says more."""
+    build(tutorial, "log-handlers.cfg", "instance:event-log-level=debug")
+    ini = read_ini(tutorial)
+    file = tutorial.directory / "var/log/instance.log"
+    assert ini["handler_eventlog"]["class"] == "logging.handlers.TimedRotatingFileHandler"
+    assert ini["handler_eventlog"]["args"] == f"(r'{file}', 'midnight')"
+    assert ini["logger_root"]["level"] == "DEBUG"
+    with serving(tutorial, url=f"http://localhost:{port}/"):
+        pass
+    assert "Ready to handle requests" in file.read_text()
+    assert "DEBUG" in file.read_text()
+    wrong = {
+        "instance:event-log-args='localhost'": "is not a tuple",
+        "instance:event-log-args=(open('x'),)": "holds code",
+    }
+    for assignment, message in wrong.items():
+        done = tutorial.run("-c", "log-handlers.cfg", "buildout:develop=", assignment, check=False)
+        assert done.returncode
+        assert message in done.stdout
+    assert "logging.handlers.NoHandler" in build(
+        tutorial, "log-handlers.cfg", "instance:event-log-handler=logging.handlers.NoHandler"
+    )
+
+
+def test_sentry(tutorial: Buildout, port: int) -> None:
+    build(tutorial, "sentry.cfg")
+    assert read_ini(tutorial)["pipeline:main"]["pipeline"].split()[-2:] == ["sentry", "zope"]
+    page = (DOCS / "tutorial/sentry.rst").read_text(encoding="utf-8")
+    expected = re.findall(r"^    (tutorial: .*)$", page, re.MULTILINE)
+    with running(sys.executable, "sentry_receiver.py", cwd=tutorial.directory) as receiver:
+        receiver.wait_for_output("Listening on localhost:")
+        with serving(tutorial, url=f"http://localhost:{port}/"):
+            fetch(f"http://localhost:{port}/?number:int=x")
+            printed = receiver.wait_for_output(expected[-1])
+        assert "\n".join(expected) in printed
+        assert receiver.stop() == 0
+
+
+# --- how-tos ---------------------------------------------------------------------------------
+
+
+def test_switch(buildout: Buildout, port: int) -> None:
+    """From 9.1.0 to ours and back, with data that stay."""
+    page = blocks()
+    before = page["switch-before"].replace("8080", str(port))
+    url = f"http://localhost:{port}"
+    # A directory of its own: the shared one has the link to the checkout, of which `develop` is made.
+    links = buildout.directory / "develop-eggs"
+    theirs = before.replace("[buildout]", f"[buildout]\ndevelop-eggs-directory = {links}")
+    buildout.write(theirs)
+    buildout.run()
+    assert "zope2instance-9.1.0" in buildout.read("bin/instance")
+    with serving(buildout, url=url + "/"):
+        added = fetch(url + "/manage_addFolder?id=kept", user="admin:admin")
+        assert added.status < 400, added.text
+
+    assert re.fullmatch(r"\[buildout\]\ndevelop = \S+\n", page["switch-develop"])
+    ours = before.replace("[buildout]", f"{page['switch-develop'].split('=')[0]}= {CHECKOUT}")
+    ours = ours.replace("[buildout]", f"[buildout]\ndevelop-eggs-directory = {links}")
+    pin = page["switch-pin"].strip()
+    buildout.write(ours)
+    assert "Updating" in buildout.run().stdout  # the pin holds, as the page says
+    buildout.write(ours.replace(f"{pin} 9.1.0", pin))
+    assert "Installing instance" in buildout.run().stdout
+    with serving(buildout, url=url + "/kept"):
+        assert fetch(url + "/kept/manage_main", user="admin:admin").status == 200
+
+    shutil.rmtree(links)
+    buildout.write(theirs)
+    buildout.run()
+    assert "zope2instance-9.1.0" in buildout.read("bin/instance")
+    with serving(buildout, url=url + "/kept"):
+        assert fetch(url + "/kept/manage_main", user="admin:admin").status == 200
+
+
+def test_external_server(how_to: Buildout, port: int) -> None:
+    build(how_to, "external-server.cfg")
+    assert not read_ini(how_to).has_section("server:main")
+    refused = how_to.call("bin/instance", "fg", check=False)
+    assert refused.returncode
+    assert "no section [server:main]" in refused.stdout
+    args = ["--paste", "parts/instance/etc/wsgi.ini", "--bind", f"127.0.0.1:{port}", "--threads", "4"]
+    # gunicorn keeps its control socket in this directory, else in the user's home.
+    env = {"XDG_RUNTIME_DIR": str(how_to.directory)}
+    with running(how_to.directory / "bin/gunicorn", *args, cwd=how_to.directory, env=env) as server:
+        response = wait_for_http(f"http://127.0.0.1:{port}/", process=server.process)
+    assert response.status == 200, server.output
+    assert response.headers["Server"] == "gunicorn"
+    program = blocks()["make-app"].replace("/path/to", str(how_to.directory)) + "print(callable(application))\n"
+    assert how_to.call("parts/instance/bin/interpreter", "-c", program).stdout.splitlines()[-1] == "True"
+
+
+def test_template(how_to: Buildout, port: int) -> None:
+    build(how_to, "gunicorn.cfg")
+    env = {"XDG_RUNTIME_DIR": str(how_to.directory)}
+    with serving(how_to, url=f"http://localhost:{port}/", env=env) as server:
+        assert server.response.status == 200
+        assert server.response.headers["Server"] == "gunicorn"
+
+
+def test_template_from_a_made_file(how_to: Buildout) -> None:
+    """The steps of the page: a copy with each ``%`` doubled makes the same file again."""
+    build(how_to, "relative-paths.cfg", "buildout:relative-paths=false")
+    made = how_to.read("parts/instance/etc/wsgi.ini")
+    (how_to.directory / "wsgi.ini.in").write_text(made.replace("%", "%%"))
+    build(how_to, "relative-paths.cfg", "buildout:relative-paths=false", "instance:wsgi-ini-template=wsgi.ini.in")
+    assert how_to.read("parts/instance/etc/wsgi.ini") == made
+
+
+def test_secrets(how_to: Buildout, port: int) -> None:
+    build(how_to, "secrets.cfg")
+    assert "password $(MAIL_PASSWORD)\n" in how_to.read("parts/instance/etc/zope.conf")
+    without = how_to.call("bin/instance", "fg", check=False)
+    assert without.returncode
+    assert "MAIL_PASSWORD" in without.stdout
+    assert "Traceback" not in without.stdout
+    shutil.copy(how_to.directory / "env.example", how_to.directory / ".env")
+    program = how_to.write("""\
+        from App.config import getConfiguration
+        print(getConfiguration().product_config["mail"]["password"])
+        """, "program.py")  # fmt: skip
+    assert how_to.call("bin/instance", "run", str(program)).stdout.splitlines()[-1] == "pa$s%w"
+    (how_to.directory / ".env.staging").write_text("MAIL_PASSWORD=staged\n")
+    staged = how_to.call("bin/instance", "run", str(program), env={"PLONE_ENV": "staging"})
+    assert staged.stdout.splitlines()[-1] == "staged"
+    already = how_to.call("bin/instance", "run", str(program), env={"MAIL_PASSWORD": "set"})
+    assert already.stdout.splitlines()[-1] == "set"
+
+
+def test_sentry_by_environment(how_to: Buildout, port: int) -> None:
+    receiver_port = free_port()
+    program = (CHECKOUT / "examples/tutorial/sentry_receiver.py").read_text(encoding="utf-8")
+    how_to.write(program.replace("9000", str(receiver_port)), "receiver.py")
+    (how_to.directory / ".env").write_text(f"SENTRY_DSN=http://key@localhost:{receiver_port}/1\n")
+    build(how_to, "sentry-by-environment.cfg")
+    with running(sys.executable, "receiver.py", cwd=how_to.directory) as receiver:
+        receiver.wait_for_output("Listening on")
+        with serving(how_to, url=f"http://localhost:{port}/"):
+            fetch(f"http://localhost:{port}/?number:int=x")
+            receiver.wait_for_output("ValueError: An integer was expected")
+
+
+def test_move(how_to: Buildout, port: int) -> None:
+    build(how_to, "relative-paths.cfg")
+    elsewhere = how_to.directory.with_name("elsewhere")
+    how_to.directory.rename(elsewhere)
+    with serving(Buildout(elsewhere), url=f"http://localhost:{port}/") as server:
+        assert server.response.status == 200
+    assert not how_to.directory.exists()
+
+
+# --- escapes ---------------------------------------------------------------------------------
+
+#: Prints what zope.conf and wsgi.ini hold once Zope and PasteDeploy have read them.
+READ_BOTH = """
+import json, sys
+from paste.deploy.loadwsgi import FILTER, loadcontext
+from Zope2.Startup.options import ZopeWSGIOptions
+zope_conf, wsgi_ini = sys.argv[1:]
+environment = ZopeWSGIOptions(zope_conf)().configroot.environment
+sentry = loadcontext(FILTER, f"config:{wsgi_ini}", name="sentry").local_conf
+print(json.dumps([environment, sentry]))
+"""
+
+
+def test_escapes(buildout: Buildout) -> None:
+    """Every row of the table, in one instance: an option of zope.conf, and one of wsgi.ini."""
+    page = (DOCS / "escapes.rst").read_text(encoding="utf-8")
+    rows = re.findall(r"^   \* - (``.*)\n     - (.*)\n     - (.*)\n", page, re.MULTILINE)
+    assert len(rows) == 13
+    texts = [row[0].strip("`") for row in rows]
+    variables = "".join(f"\n    V{number} <{text}>" for number, text in enumerate(texts))
+    release = " ".join(f"<{text}>" for text in texts)
+    buildout.instance(f"eggs = sentry-sdk\nsentry_release = {release}\nenvironment-vars ={variables}\n")
+    buildout.run()
+    etc = buildout.part() / "etc"
+    program = buildout.write(READ_BOTH, "read_both.py")
+    done = buildout.call(
+        "parts/instance/bin/interpreter", str(program), f"{etc}/zope.conf", f"{etc}/wsgi.ini", env={"NAME": "v$a%l"}
+    )
+    environment, sentry = json.loads(done.stdout.splitlines()[-1])
+    meanings = {
+        "the environment variable ``NAME``": "v$a%l",
+        "the part's location": str(buildout.part()),
+        "``client-home``": str(buildout.directory / "var/instance"),
+        "the directory of ``wsgi.ini``": str(etc),
+        "the path of ``wsgi.ini``": str(etc / "wsgi.ini"),
+    }
+    for column, found in (
+        (1, [environment[f"V{number}"] for number in range(len(rows))]),
+        (2, sentry["release"].split()),
+    ):
+        expected = [f"<{meanings.get(row[column], row[column].strip('`'))}>" for row in rows]
+        assert found == expected
+
+
+# --- adding an option ------------------------------------------------------------------------
+
+
+def test_adding_an_option(tmp_path: Path) -> None:
+    """The example of the architecture page, in a copy of the package: one field and one line."""
+    package = tmp_path / "recipe"
+    shutil.copytree(CHECKOUT / "src/recipe", package, ignore=shutil.ignore_patterns("__pycache__"))
+    field = textwrap.indent(blocks()["option-field"], "    ")
+    insert(package / "options/server.py", field, before="    threads: int = option(")
+    insert(package / "templates/server.ini", blocks()["option-line"], before="threads = ")
+    program = """if True:
+        from recipe import render
+        from recipe.instance import describe
+        from recipe.options import Problems
+        from recipe.options.declare import Context
+        from recipe.options.reference import reference
+
+        def ini(part):
+            problems = Problems("instance")
+            context = Context("instance", "/b", "/b/parts/instance", "/b/bin")
+            instance = describe(part, context, (), False, problems)
+            return render.wsgi_ini(instance, {}, problems), problems
+
+        assert "\\nchannel_timeout = 120\\n" in ini({})[0]
+        assert "\\nchannel_timeout = 30\\n" in ini({"channel-timeout": "30"})[0]
+        print(*ini({"channel-timeout": "soon"})[1].errors)
+        print(*ini({"chanel-timeout": "30"})[1].warnings)
+        assert "``channel-timeout``" in reference()
+    """
+    environment = os.environ | {"PYTHONPATH": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=environment, cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    error, warning = done.stdout.splitlines()
+    assert "channel-timeout: 'soon' is not a whole number. Allowed: a whole number from 1 up" in error
+    assert "did you mean channel-timeout?" in warning
+
+
+def insert(file: Path, text: str, before: str) -> None:
+    """Put lines before the line that begins so."""
+    old = file.read_text(encoding="utf-8")
+    assert old.count(f"\n{before}") == 1
+    file.write_text(old.replace(f"\n{before}", f"\n{text}{before}"), encoding="utf-8")
