@@ -67,6 +67,9 @@ setup(
         "zc.buildout": ["default = plone.recipe.zope2instance.recipe:Recipe"],
         "paste.server_factory": ["main = recipe.wsgi.server:server_factory"],
         "paste.server_runner": ["main = recipe.wsgi.server:serve"],
-        "paste.filter_factory": ["sentry = recipe.wsgi.sentry:filter_factory"],
+        "paste.filter_factory": [
+            "sentry = recipe.wsgi.sentry:filter_factory",
+            "translogger = recipe.wsgi.accesslog:filter_factory",
+        ],
     },
 )

@@ -26,6 +26,7 @@ EVERYWHERE = re.compile(
     r"""
       zope.conf: \ pid-filename         # honoured under WSGI, too
     | zope.conf: .*temporary            # only with the eggs it needs; 9.1.0 does not start without
+    | wsgi.ini: \ filter:translogger/  # our own, which counts what is sent
     | wsgi.ini: \ logger_(plone|waitress)/handlers   # a line is written once
     """,
     re.VERBOSE,
