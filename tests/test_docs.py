@@ -22,7 +22,7 @@ from pathlib import Path
 import pytest
 
 from recipe.options.reference import reference
-from support import CHECKOUT, Buildout, fetch, free_port, running, serving, toolchain, wait_for_http
+from support import CHECKOUT, EGGS, Buildout, fetch, free_port, running, serving, toolchain, wait_for_http
 from test_examples import copy_example
 
 DOCS = CHECKOUT / "docs"
@@ -41,7 +41,16 @@ FILES = {
     },
     "socket-logging": {"listener.py", "options.cfg"},
 }  # fmt: skip
-BLOCKS = {"make-app", "option-field", "option-line", "readme", "switch-before", "switch-develop", "switch-pin"}
+BLOCKS = {
+    "make-app",
+    "option-field",
+    "option-line",
+    "readme",
+    "switch-before",
+    "switch-develop",
+    "switch-find-links",
+    "switch-pin",
+}
 
 
 def blocks() -> dict[str, str]:
@@ -93,6 +102,14 @@ def test_every_file_of_an_example_is_shown() -> None:
     found = {path.removeprefix("examples/") for path in listed.stdout.split()}
     shown = {f"{directory}/{name}" for directory, names in FILES.items() for name in names}
     assert found <= shown
+
+
+def test_architecture_names_files_that_are_there() -> None:
+    page = (DOCS / "architecture.rst").read_text(encoding="utf-8")
+    there = {path.name for path in (CHECKOUT / "src/recipe").rglob("*")}
+    named = re.findall(r"[\w/]*?(\w+\.(?:py|ini))\b", page.replace("``wsgi.ini``", ""))
+    assert len(named) > 20
+    assert [name for name in named if name not in there and name != "test_docs.py" and name != "support.py"] == []
 
 
 def test_readme_needs_docutils_only() -> None:
@@ -357,12 +374,44 @@ def test_switch(buildout: Buildout, port: int) -> None:
         assert fetch(url + "/kept/manage_main", user="admin:admin").status == 200
 
 
+def test_switch_by_wheel(tmp_path: Path, port: int) -> None:
+    """The same from a wheel, in an eggs directory of its own."""
+    tools = toolchain()
+    # A copy, since a build leaves its traces.
+    checkout = tmp_path / "checkout"
+    for name in ("CHANGES.rst", "LICENSE.txt", "README.rst", "pyproject.toml", "setup.py"):
+        checkout.mkdir(exist_ok=True)
+        shutil.copy(CHECKOUT / name, checkout)
+    leftovers = shutil.ignore_patterns("__pycache__", "*.egg-info")
+    shutil.copytree(CHECKOUT / "src", checkout / "src", ignore=leftovers)
+    pip = [str(tools.bin / "python"), "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
+    subprocess.run([*pip, "-w", str(tmp_path / "wheels"), str(checkout)], check=True, capture_output=True)
+
+    buildout = Buildout(tmp_path / "buildout")
+    eggs = buildout.directory / "eggs"
+    for egg in (EGGS / "v5").iterdir():
+        if not egg.name.startswith("plone.recipe"):
+            (eggs / "v5").mkdir(parents=True, exist_ok=True)
+            (eggs / "v5" / egg.name).symlink_to(egg)
+    page = blocks()
+    text = page["switch-before"].replace("8080", str(port)).replace("9.1.0", "10.0.0")
+    head = page["switch-find-links"] + f"eggs-directory = {eggs}\ndevelop-eggs-directory = develop-eggs\n"
+    buildout.write(text.replace("[buildout]\n", head))
+    buildout.run()
+    (distribution,) = eggs.glob("v5/plone.recipe.zope2instance-*")
+    assert not distribution.is_symlink()
+    assert str(distribution) in buildout.read("bin/instance")
+    with serving(buildout, url=f"http://localhost:{port}/") as server:
+        assert server.response.status == 200
+
+
 def test_external_server(how_to: Buildout, port: int) -> None:
     build(how_to, "external-server.cfg")
     assert not read_ini(how_to).has_section("server:main")
-    refused = how_to.call("bin/instance", "fg", check=False)
-    assert refused.returncode
-    assert "no section [server:main]" in refused.stdout
+    for command in ("fg", "start"):
+        refused = how_to.call("bin/instance", command, check=False)
+        assert refused.returncode
+        assert "no section [server:main]" in refused.stdout
     args = ["--paste", "parts/instance/etc/wsgi.ini", "--bind", f"127.0.0.1:{port}", "--threads", "4"]
     # gunicorn keeps its control socket in this directory, else in the user's home.
     env = {"XDG_RUNTIME_DIR": str(how_to.directory)}
