@@ -6,12 +6,13 @@ are imported when they are called, so that one that needs no Zope starts at once
 
 import os
 import sys
-from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from recipe.control.errors import CommandError
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from recipe.control.context import Context
 
 __all__ = ["main"]
@@ -28,7 +29,7 @@ def main(args: list[str] | None = None) -> int:
     return guarded(program, lambda: _main(words, program))
 
 
-def guarded(program: str, call: Callable[[], int]) -> int:
+def guarded(program: str, call: "Callable[[], int]") -> int:
     """Return what `call` returns; a CommandError is told, and its exit status returned."""
     try:
         return call()

@@ -6,12 +6,14 @@ of ``plone.recipe.zope2instance.ctl`` gets a `Host` and one string. Our own comm
 
 import os
 import sys
-from functools import cached_property
-from typing import Any
 
-from recipe.control import zope
 from recipe.control.context import Context
 from recipe.control.errors import CommandError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+    from typing import Any
 
 SCRIPTS = "zopectl.command"
 HOSTED = "plone.recipe.zope2instance.ctl"
@@ -51,7 +53,7 @@ def help_(context: Context, name: str) -> int:
     raise CommandError(f"unknown command {name!r}; help tells those there are", 2)
 
 
-def _entry_points(group: str) -> list[Any]:
+def _entry_points(group: str) -> "list[EntryPoint]":
     if not _is_named(group):
         return []
     from importlib.metadata import entry_points
@@ -85,8 +87,10 @@ def _entry_point_files() -> list[bytes]:
     return texts
 
 
-def _run_script(context: Context, found: Any, args: list[str]) -> int:
+def _run_script(context: Context, found: "EntryPoint", args: list[str]) -> int:
     import logging
+
+    from recipe.control import zope
 
     sys.argv = zope.legacy_argv(context, [found.name, *args])
     logging.basicConfig()
@@ -100,7 +104,7 @@ def _run_script(context: Context, found: Any, args: list[str]) -> int:
         return _status(found.load()(app, sys.argv[1:]))
 
 
-def _run_hosted(context: Context, found: Any, args: list[str]) -> int:
+def _run_hosted(context: Context, found: "EntryPoint", args: list[str]) -> int:
     host = Host(context)
     function = found.load()
     if not context.options.interpreter:
@@ -109,7 +113,7 @@ def _run_hosted(context: Context, found: Any, args: list[str]) -> int:
     return _status(host._exitstatus) or _status(result)
 
 
-def _status(value: Any) -> int:
+def _status(value: object) -> int:
     return value if isinstance(value, int) else 0
 
 
@@ -129,12 +133,16 @@ class HostOptions:
         self.progname = sys.argv[0]
         self.directory = context.facts.instance_home
 
-    @cached_property
-    def configroot(self) -> Any:
-        """zope.conf, as ZConfig reads it; an error there is ZConfig's."""
-        from Zope2.Startup.options import ZopeWSGIOptions
+        self._configroot: Any = None
 
-        return ZopeWSGIOptions(configfile=self.configfile)().configroot
+    @property
+    def configroot(self) -> "Any":
+        """zope.conf, as ZConfig reads it; an error there is ZConfig's."""
+        if self._configroot is None:
+            from Zope2.Startup.options import ZopeWSGIOptions
+
+            self._configroot = ZopeWSGIOptions(configfile=self.configfile)().configroot
+        return self._configroot
 
 
 class Host:

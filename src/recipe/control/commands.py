@@ -1,12 +1,15 @@
 """The commands there are, and where each is; importing this imports none of them."""
 
-from collections.abc import Callable
-from typing import NamedTuple
+from recipe.control.record import Record
 
-from recipe.control.context import Context
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from recipe.control.context import Context
 
 
-class Command(NamedTuple):
+class Command(Record):
     """A command of ``bin/instance``."""
 
     #: ``module:function`` in recipe.control; called with the context and the arguments, returns
@@ -15,13 +18,12 @@ class Command(NamedTuple):
     usage: str
     text: str
 
-    def load(self) -> Callable[[Context, list[str]], int | None]:
+    def load(self) -> "Callable[[Context, list[str]], int | None]":
         """Import the command."""
-        from importlib import import_module
-
         module, _, name = self.target.partition(":")
-        function: Callable[[Context, list[str]], int | None]
-        function = getattr(import_module(f"recipe.control.{module}"), name)
+        # What importlib.import_module does, without importlib.
+        imported = __import__(f"recipe.control.{module}", fromlist=[name])
+        function: Callable[[Context, list[str]], int | None] = getattr(imported, name)
         return function
 
 

@@ -2,13 +2,13 @@
 
 import os
 import sys
-from typing import NamedTuple
 
 from recipe.control.facts import Facts
 from recipe.control.options import Options
+from recipe.control.record import Record
 
 
-class Context(NamedTuple):
+class Context(Record):
     """The instance, and how the script was called."""
 
     options: Options

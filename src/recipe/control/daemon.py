@@ -6,8 +6,6 @@ zdaemon keeps it; see `recipe.control.keeper` for the process, and `manager` for
 import os
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from recipe.control import manager
 from recipe.control.context import Context
@@ -58,7 +56,7 @@ def _print_json(context: Context, found: State | None) -> None:
 def start(context: Context, args: list[str]) -> int:
     """Start the server, and wait until it serves; 1 where it does not."""
     _no_arguments(args)
-    with _alone(context):
+    with _Alone(context):
         found = _state(_place(context))
         if found and found.pid:
             print(f"daemon process already running; pid={found.pid}")
@@ -83,7 +81,7 @@ def stop(context: Context, args: list[str]) -> int:
 def restart(context: Context, args: list[str]) -> int:
     """Stop the server and start it anew, unless its new configuration is wrong."""
     _no_arguments(args)
-    with _alone(context):
+    with _Alone(context):
         place = _place(context)
         found = _state(place)
         if found:
@@ -185,21 +183,23 @@ def _send(pid: int, number: int) -> None:
         raise CommandError(f"not permitted to send a signal to process {pid}") from None
 
 
-@contextmanager
-def _alone(context: Context) -> Iterator[None]:
-    """Let one of several starts at once go first, and the others look what came of it."""
-    import fcntl
+class _Alone:
+    """Lets one of several starts at once go first, and the others look what came of it."""
 
-    place = context.facts.client_home
-    try:
-        directory = os.open(place, os.O_RDONLY)
-    except OSError as error:
-        raise CommandError(f"cannot open {place}: {error.strerror}") from None
-    try:
-        fcntl.flock(directory, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(directory)
+    def __init__(self, context: Context) -> None:
+        self._place = context.facts.client_home
+
+    def __enter__(self) -> None:
+        import fcntl
+
+        try:
+            self._directory = os.open(self._place, os.O_RDONLY)
+        except OSError as error:
+            raise CommandError(f"cannot open {self._place}: {error.strerror}") from None
+        fcntl.flock(self._directory, fcntl.LOCK_EX)
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._directory)
 
 
 def _stop(context: Context, place: str) -> None:

@@ -7,7 +7,8 @@ Without it, zope.conf is read for what it takes.
 """
 
 import os
-from typing import Any, NamedTuple
+
+from recipe.control.record import Record
 
 FILE = "instance.json"
 
@@ -15,7 +16,7 @@ FILE = "instance.json"
 PATHS = ("directory", "instance_home", "client_home", "event_log", "access_log", "pid_file")
 
 
-class Facts(NamedTuple):
+class Facts(Record):
     """The instance, as far as the control script has to know it; all paths are absolute."""
 
     name: str = ""
@@ -59,10 +60,8 @@ def read(path: str) -> Facts:
 
     Raises ValueError where it is no JSON object.
     """
-    import json
-
     with open(path, encoding="utf-8") as file:
-        values: Any = json.load(file)
+        values = _json(file.read())
     if not isinstance(values, dict):
         raise ValueError(f"{path} holds no facts about an instance")
     place = os.path.dirname(os.path.abspath(path))
@@ -76,6 +75,34 @@ def read(path: str) -> Facts:
     known["effective_user"] = known.get("effective_user") or ""
     facts = Facts(**known)
     return _filled(facts, os.path.dirname(place))
+
+
+def _json(text: str) -> object:
+    """Parse JSON by the scanner that `json` uses, without all that `json` imports besides."""
+    try:
+        from _json import make_scanner
+    except ImportError:  # not every Python has it
+        import json
+
+        return json.loads(text)
+    try:
+        value, end = make_scanner(_Scanner())(text.strip(), 0)  # type: ignore[arg-type]
+    except StopIteration:
+        raise ValueError("no JSON") from None
+    if text.strip()[end:]:
+        raise ValueError("more than one JSON value")
+    return value
+
+
+class _Scanner:
+    """How the scanner does it; the names are those of `json.JSONDecoder`."""
+
+    strict = True
+    object_hook = object_pairs_hook = None
+    parse_float, parse_int, parse_constant = float, int, float
+
+    def __init__(self) -> None:
+        self.memo: dict[str, str] = {}
 
 
 def guess(zope_conf: str) -> Facts:

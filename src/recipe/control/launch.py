@@ -66,7 +66,8 @@ def _report(context: Context) -> Iterator[tuple[int, str]]:
 def _start_manager(context: Context, place: str, report: str) -> None:
     facts = context.facts
     server = serving.command(context, "--report", report)
-    with manager.reachable(place) as path:
+    reachable = manager.Reachable(place)
+    with reachable as path:
         _remove_stale(path)
         keeper = [place, path, context.umask or "022", facts.directory, *server]
         done = subprocess.run(
@@ -74,8 +75,7 @@ def _start_manager(context: Context, place: str, report: str) -> None:
             env=context.environment_for_python(),
             stdin=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
-            # The directory in `path`, where that goes by a number.
-            pass_fds=[int(word) for word in path.split("/")[4:5] if path.startswith("/proc/")],
+            pass_fds=() if reachable.directory is None else (reachable.directory,),
             text=True,
         )
     if done.returncode:
@@ -93,7 +93,7 @@ def _remove_stale(path: str) -> None:
 
 
 def _give_away_socket(context: Context, place: str) -> None:
-    with manager.reachable(place) as path:
+    with manager.Reachable(place) as path:
         _give_away(context, path)
 
 

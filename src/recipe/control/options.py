@@ -1,28 +1,31 @@
 """The command line of ``bin/instance``: options, a command, and the command's arguments."""
 
 import os
-from typing import NamedTuple
 
 from recipe.control.errors import CommandError
+from recipe.control.record import Record
 
-#: short letter, long name, field; a `=` after the long name: it takes a value
+#: short letter, long name, field
 OPTIONS = (
     ("h", "help", "help"),
     ("i", "interactive", "interactive"),
-    ("C", "configure=", "zope_conf"),
-    ("p", "python=", "interpreter"),
-    ("w", "wsgi=", "wsgi_ini"),
+    ("C", "configure", "zope_conf"),
+    ("p", "python", "interpreter"),
+    ("w", "wsgi", "wsgi_ini"),
     ("R", "no-request", "no_request"),
     ("L", "no-login", "no_login"),
-    ("O", "object-path=", "object_path"),
-    ("m", "umask=", "umask"),
+    ("O", "object-path", "object_path"),
+    ("m", "umask", "umask"),
 )
+
+#: Fields whose options take a value.
+VALUES = ("zope_conf", "interpreter", "wsgi_ini", "object_path", "umask")
 
 #: Options that may also follow the command, as in ``debug -O Plone``.
 SCRIPT_OPTIONS = "RLO"
 
 
-class Options(NamedTuple):
+class Options(Record):
     """What stands before the command, and the command with its arguments."""
 
     zope_conf: str = ""
@@ -60,16 +63,37 @@ def parse_after_command(options: Options) -> Options:
 
 
 def _parse(args: list[str], letters: str) -> tuple[dict[str, str | bool], list[str]]:
-    from getopt import GetoptError, getopt
+    """Read the options in front of the first word that is none, as getopt(3) does.
 
+    `letters`: the short ones of those allowed. Written out, since Python's getopt imports much.
+    """
     table = [one for one in OPTIONS if one[0] in letters]
-    short = "".join(letter + ":" * long.endswith("=") for letter, long, _ in table)
-    try:
-        found, rest = getopt(args, short, [long for _, long, _ in table])
-    except GetoptError as error:
-        raise CommandError(f"{error}; -h tells the options", 2) from None
-    fields = {f"-{letter}": field for letter, _, field in table}
-    fields |= {f"--{long.rstrip('=')}": field for _, long, field in table}
-    takes_value = {field for _, long, field in table if long.endswith("=")}
-    values = {fields[o]: value if fields[o] in takes_value else True for o, value in found}
+    by_name = {f"--{long}": field for _, long, field in table}
+    by_name |= {f"-{letter}": field for letter, _, field in table}
+    with_value = {field for _, _, field in table if field in VALUES}
+    values: dict[str, str | bool] = {}
+    rest = list(args)
+    while rest and rest[0].startswith("-") and rest[0] != "-":
+        word = rest.pop(0)
+        if word == "--":
+            break
+        name, given, value = word.partition("=")
+        if not word.startswith("--"):
+            # -RLOPlone is -R -L -O Plone
+            name, value, given = word[:2], word[2:], word[2:]
+        field = by_name.get(name)
+        if field is None:
+            raise CommandError(f"unknown option {name}; -h tells those there are", 2)
+        if field not in with_value:
+            if given and word.startswith("--"):
+                raise CommandError(f"{name} takes no value", 2)
+            if given:
+                rest.insert(0, f"-{value}")
+            values[field] = True
+        elif given:
+            values[field] = value
+        elif rest:
+            values[field] = rest.pop(0)
+        else:
+            raise CommandError(f"{name} lacks its value", 2)
     return values, rest
