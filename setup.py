@@ -60,6 +60,7 @@ setup(
         "Zope >= 5.13",
     ],
     extras_require={
+        "json": ["python-json-logger >= 3.1"],
         "profile": ["repoze.profile"],
         "sentry": ["sentry-sdk >= 2"],
     },

@@ -97,6 +97,8 @@ class Recipe:
             yield "sentry"
         if self.options.get("profile", "").strip().lower() in TRUE:
             yield "profile"
+        if self.options.get("log-format", "").strip().lower() == "json":
+            yield "json"
 
     def _python(self, instance: Instance) -> render.Python:
         paths = (*self.working_set.paths, *instance.settings.scripts.extra_paths)

@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from recipe import storage
+from recipe import storage, waitress_settings
 from recipe.address import Address
 from recipe.environment import variables
 from recipe.options import Problems, Settings, kinds, read
@@ -34,6 +34,11 @@ class Handler:
         """Whether the log goes nowhere."""
         return self.class_ == "NullHandler"
 
+    @property
+    def is_console(self) -> bool:
+        """Whether the log goes to the console."""
+        return self.class_ == "StreamHandler" and not self.file
+
 
 @dataclass(frozen=True)
 class Instance:
@@ -46,6 +51,8 @@ class Instance:
     environment    environment variables that Zope sets
     databases      what is around the storages
     event_log, access_log   their handlers
+    waitress       further settings of waitress, by its names
+    directories    to be created, but for those of blobs
     """
 
     name: str
@@ -61,6 +68,7 @@ class Instance:
     temporary: str | None
     event_log: Handler
     access_log: Handler
+    waitress: Mapping[str, str] = field(default_factory=dict)
     directories: tuple[str, ...] = field(default=())
 
     @property
@@ -135,6 +143,7 @@ def describe(
         temporary=temporary,
         event_log=event_log,
         access_log=access_log,
+        waitress=waitress_settings.settings(part, problems),
     )
     return replace(instance, directories=_directories(instance))
 
@@ -149,6 +158,9 @@ def _check(settings: Settings, problems: Problems) -> None:
         problems.error("wsgi-ini-template", "and wsgi-logging-ini-template exclude each other; leave one of them out")
     if layout.import_directory != f"{layout.client_home}/import":
         problems.warn("import-directory", f"Zope imports from {layout.client_home}/import only")
+    for name, log in (("event-log", settings.event_log), ("access-log", settings.access_log)):
+        if log.file in kinds.STREAMS and log.handler:
+            problems.error(f"{name}-handler", f"and {name} = {log.file} exclude each other; leave one of them out")
     storage.check(settings.storage, problems)
     if settings.storage.wrapper is not None:
         _check_zconfig("storage-wrapper", settings.storage.wrapper.replace("%s", "\n<storage/>\n"), problems)
@@ -174,6 +186,8 @@ def _addresses(settings: Settings, problems: Problems) -> tuple[Address, ...]:
 def _handler(log: EventLog | AccessLog) -> Handler:
     if not log.file:
         return Handler("", "NullHandler", "()", "{}", log.level)
+    if log.file in kinds.STREAMS:
+        return Handler("", "StreamHandler", f"(sys.{log.file},)", "{}", log.level)
     file = repr(log.file)
     args = log.args.replace("{0}", log.file) if log.args else f"({file}, 'a')"
     if log.max_size and not log.handler:

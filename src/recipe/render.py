@@ -12,7 +12,7 @@ import jinja2
 
 from recipe import inifile, zconfig
 from recipe.control.facts import FILE as FACTS
-from recipe.instance import TEMPORARY, Instance
+from recipe.instance import TEMPORARY, Handler, Instance
 from recipe.options import Problems, kinds
 from recipe.place import Place
 
@@ -119,6 +119,7 @@ def _logging_ini(instance: Instance, names: Mapping[str, Any], writer: inifile.W
         accesslog=instance.access_log,
         root_handlers=names["root_handlers"],
         event_handlers=names["event_handlers"],
+        json=instance.settings.event_log.format == "json",
     )  # fmt: skip
 
 
@@ -135,7 +136,7 @@ def template_names(instance: Instance, writer: inifile.Writer) -> dict[str, Any]
         "asyncore_use_poll": server.asyncore_use_poll,
         "location": instance.location,
         "pipeline": "\n".join(instance.pipeline),
-        "root_handlers": "console" if instance.event_log.disabled else "console, eventlog",
+        "root_handlers": _root_handlers(instance.event_log),
         "event_handlers": "" if instance.event_log.disabled else "eventlog",
     }
     for prefix, handler in (("accesslog", instance.access_log), ("eventlog", instance.event_log)):
@@ -147,6 +148,12 @@ def template_names(instance: Instance, writer: inifile.Writer) -> dict[str, Any]
     for key in ("log_filename", "cachegrind_filename", "discard_first_request", "path", "flush_at_shutdown", "unwind"):
         names[f"profile_{key}"] = getattr(profile, key)
     return names
+
+
+def _root_handlers(event_log: Handler) -> str:
+    if event_log.disabled:
+        return "console"
+    return "eventlog" if event_log.is_console else "console, eventlog"
 
 
 def _server_main(instance: Instance, writer: inifile.Writer) -> inifile.Raw:

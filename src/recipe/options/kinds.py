@@ -249,12 +249,15 @@ def slugs(text: str) -> tuple[str, ...]:
 
 
 DISABLED = ""
+STREAMS = ("stdout", "stderr")
 
 
 def log_file(text: str, context: Context) -> str:
-    """A log file relative to `var`; the empty string where logging to a file is disabled."""
+    """A log file relative to `var`; one of STREAMS; or the empty string where there is to be no log."""
     if text.lower() in FALSE | {"disable", "disabled", "none"}:
         return DISABLED
+    if text.lower() in STREAMS:
+        return text.lower()
     return path("var")(text, context)
 
 
@@ -284,7 +287,8 @@ FILE_IN_VAR_OR_NONE = Kind("path", FILE_IN_VAR.allowed, or_none(path("var")))
 EXISTING_FILE: Kind[str] = Kind("path", "an existing file, relative to the buildout directory", existing_file)
 PATHS: Kind[tuple[str, ...]] = Kind("paths", "one directory a line", path_list)
 PATH_OR_BOOLEAN: Kind[Any] = Kind("path or boolean", "on, off or a path", path_or_boolean)
-LOG_FILE: Kind[str] = Kind("path", "a path, relative to var, or disable", log_file)
+LOG_FILE: Kind[str] = Kind("path", "a path, relative to var, or stdout, stderr or disable", log_file)
 RATE = simple("share", "a number from 0 to 1", rate)
 ZLIB = simple("word", "active or passive", one_of("active", "passive"))
+LOG_FORMAT = simple("word", "plain or json", one_of("plain", "json"))
 SLUGS = simple("slugs", "pkg, pkg-meta, pkg-configure, pkg-overrides, pkg:file.zcml or *", slugs)

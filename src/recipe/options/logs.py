@@ -11,7 +11,18 @@ class EventLog:
     """The log of Zope and everything in it."""
 
     file: str = option(
-        "event-log", kinds.LOG_FILE, "The event log's file, or ``disable``: the console only.", "{var}/log/{name}.log"
+        "event-log",
+        kinds.LOG_FILE,
+        "The event log's file, or ``disable``: the console only. ``stdout`` and ``stderr``, for containers, take the "
+        "console's place.",
+        "{var}/log/{name}.log",
+    )
+    format: str = option(
+        "log-format",
+        kinds.LOG_FORMAT,
+        "The format of both logs: ``plain`` text, or ``json`` for one object a line.",
+        "plain",
+        applies=Applies.WSGI,
     )
     level: str = option("event-log-level", kinds.LEVEL, "The level of the loggers root, plone and waitress.", "INFO")
     handler: str | None = option(
@@ -47,7 +58,7 @@ class AccessLog:
     file: str = option(
         "access-log",
         kinds.LOG_FILE,
-        "The access log's file, or ``disable``: no access log.",
+        "The access log's file, ``stdout`` or ``stderr``, or ``disable``: no access log.",
         "{var}/log/{name}-access.log",
         overridden_by=("z2-log",),
         zserver_default="{var}/log/{name}-Z2.log",

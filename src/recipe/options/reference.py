@@ -28,12 +28,21 @@ directory, ``LOC`` the location of the part, and ``CLIENTHOME`` the option ``cli
 that is given but empty counts as left out, except where its text says otherwise.
 """
 
+WAITRESS = """\
+Further settings of waitress
+============================
+
+``waitress-NAME``
+    Any other setting of waitress, with dashes in its name: ``waitress-channel-timeout = 60`` is waitress's
+    ``channel_timeout``. The name and the value are checked by the waitress that is installed.
+"""
+
 PLACEHOLDERS = Context("NAME", "BD", "LOC", "BD/bin", "VAR", "CLIENTHOME")
 
 
 def reference() -> str:
     """The whole page, reStructuredText."""
-    return "\n".join([HEAD, *_groups(), _template_names()])
+    return "\n".join([HEAD, *_groups(), WAITRESS, _template_names()])
 
 
 def _groups() -> Iterator[str]:

@@ -106,24 +106,30 @@ class Request:
     def log(self) -> None:
         """Write the line; its parts go along in the record's `request`, for other formats."""
         environ = self.environ
-        query = environ.get("QUERY_STRING")
         self.logger.info(
             '%s - %s [%s] "%s %s %s" %s %s "%s" "%s"',
             environ.get("REMOTE_ADDR") or "-",
             escape(environ.get("REMOTE_USER") or "-"),
             clf_time(self.start),
             environ["REQUEST_METHOD"],
-            f"{self.path}?{escape(query)}" if query else self.path,
+            escape(self.uri),
             environ.get("SERVER_PROTOCOL", "-"),
             self.status,
-            self._body_bytes() or "-",
+            self.body_bytes or "-",
             escape(environ.get("HTTP_REFERER", "-")),
             escape(environ.get("HTTP_USER_AGENT", "-")),
             extra={"request": self},
         )
 
-    def _body_bytes(self) -> int:
-        # To HEAD the server sends no body, whatever the application gives it
+    @property
+    def uri(self) -> str:
+        """The path with the query."""
+        query = self.environ.get("QUERY_STRING")
+        return f"{self.path}?{query}" if query else self.path
+
+    @property
+    def body_bytes(self) -> int:
+        """The bytes that were sent: to HEAD the server sends no body, whatever the application gives it."""
         return 0 if self.environ["REQUEST_METHOD"] == "HEAD" else self.bytes
 
 
