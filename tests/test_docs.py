@@ -114,11 +114,13 @@ def test_architecture_names_files_that_are_there() -> None:
 
 def test_readme_needs_docutils_only() -> None:
     """PyPI shows it, and knows no roles of Sphinx."""
-    done = subprocess.run(
-        [sys.executable, "-m", "docutils", "--report=1", "--halt=2", "README.rst", os.devnull],
-        cwd=CHECKOUT, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert (done.returncode, done.stderr) == (0, "")
+    text = "\n\n".join((CHECKOUT / name).read_text(encoding="utf-8") for name in ("README.rst", "CHANGES.rst"))
+    for page in (text.split("Changes\n=======")[0], text):
+        done = subprocess.run(
+            [sys.executable, "-m", "docutils", "--report=1", "--halt=2", "-", os.devnull],
+            input=page, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_readme(buildout: Buildout, port: int) -> None:
@@ -155,9 +157,14 @@ def build(buildout: Buildout, file: str, *args: str) -> str:
     return buildout.run("-c", file, "buildout:develop=", *args).stdout
 
 
+def bootstrap(buildout: Buildout, *args: str) -> None:
+    """Make bin/buildout."""
+    # This empties the directory of develop links, which must not be the shared one.
+    buildout.run(*args, "buildout:develop=", f"buildout:develop-eggs-directory={buildout.directory}/links", "bootstrap")
+
+
 def test_start(tutorial: Buildout, port: int) -> None:
-    # It empties the directory of develop links, which must not be the shared one.
-    tutorial.run("buildout:develop=", f"buildout:develop-eggs-directory={tutorial.directory}/links", "bootstrap")
+    bootstrap(tutorial)
     tutorial.call("bin/buildout", "buildout:develop=", env={"BUILDOUT_HOME": str(toolchain().home)})
     etc = tutorial.part() / "etc"
     assert {"zope.conf", "wsgi.ini", "site.zcml"} <= {path.name for path in etc.iterdir()}
@@ -474,6 +481,8 @@ def test_sentry_by_environment(how_to: Buildout, port: int) -> None:
 
 
 def test_move(how_to: Buildout, port: int) -> None:
+    bootstrap(how_to, "-c", "relative-paths.cfg")
+    assert (how_to.directory / "bin/buildout").is_file()
     build(how_to, "relative-paths.cfg")
     elsewhere = how_to.directory.with_name("elsewhere")
     how_to.directory.rename(elsewhere)
