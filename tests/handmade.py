@@ -356,7 +356,8 @@ class Instance(App):
         self.script.parent.mkdir()
         files = ["-C", str(self.zope_conf), "-p", str(self.interpreter), "-w", str(self.ini)]
         self.script.write_text(
-            f"#!{sys.executable}\nimport sys\nimport plone.recipe.zope2instance.ctl\n"
+            f"#!{sys.executable}\nimport sys\nsys.path.insert(0, {str(self.directory)!r})\n"
+            "import plone.recipe.zope2instance.ctl\n"
             f"sys.exit(plone.recipe.zope2instance.ctl.main({files!r} + sys.argv[1:]))\n"
         )
         # What zc.recipe.egg's interpreter does with the options that it knows.

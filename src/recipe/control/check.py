@@ -8,7 +8,7 @@ from typing import Any
 
 from recipe.control.context import Context
 from recipe.control.errors import CommandError
-from recipe.wsgi.errors import StartError
+from recipe.wsgi.errors import StartError, place_of
 
 
 def check(context: Context, args: list[str]) -> int:
@@ -121,7 +121,7 @@ def _zope_conf(path: str) -> Iterator[str]:
     try:
         ZopeWSGIOptions(configfile=path)()
     except ConfigurationError as error:
-        yield _in(path, StartError(str(error)))
+        yield _in(path, StartError(place_of(error)))
     except ImportError as error:
         yield f"{path}: {error}"
 

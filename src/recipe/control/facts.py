@@ -78,20 +78,23 @@ def read(path: str) -> Facts:
 
 
 def _json(text: str) -> object:
-    """Parse JSON by the scanner that `json` uses, without all that `json` imports besides."""
+    """Parse JSON by the scanner that `json` uses, without all that `json` imports besides.
+
+    Raises ValueError where it is none.
+    """
+    text = text.strip()
     try:
         from _json import make_scanner
-    except ImportError:  # not every Python has it
-        import json
 
-        return json.loads(text)
-    try:
-        value, end = make_scanner(_Scanner())(text.strip(), 0)  # type: ignore[arg-type]
-    except StopIteration:
-        raise ValueError("no JSON") from None
-    if text.strip()[end:]:
-        raise ValueError("more than one JSON value")
-    return value
+        value, end = make_scanner(_Scanner())(text, 0)  # type: ignore[arg-type]
+        if end == len(text):
+            return value
+    except (ImportError, StopIteration, SystemError, ValueError):
+        pass
+    # Not every Python has it, and what is wrong with a text is told better here.
+    import json
+
+    return json.loads(text)
 
 
 class _Scanner:

@@ -32,6 +32,12 @@ else:
         def __setattr__(self, name, value):
             raise AttributeError(f"{type(self).__name__}.{name} cannot be set")
 
+        def __eq__(self, other):
+            return type(self) is type(other) and vars(self) == vars(other)
+
+        def __hash__(self):
+            return hash(tuple(self._asdict().values()))
+
         def __repr__(self):
             values = ", ".join(f"{k}={v!r}" for k, v in self._asdict().items())
             return f"{type(self).__name__}({values})"

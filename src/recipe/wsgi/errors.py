@@ -2,6 +2,7 @@
 
 import errno
 import sys
+from urllib.parse import unquote
 
 #: Errors of the machine, not of the code: one line says it all.
 MACHINE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT)
@@ -29,12 +30,21 @@ def explain(error: Exception) -> str | None:
     None where the error is no mistake of the user's: then its traceback is of use.
     """
     if isinstance(error, _class("ZConfig", "ConfigurationError")):
-        return f"Zope refuses its configuration: {error}"
+        return f"Zope refuses its configuration: {place_of(error)}"
     if isinstance(error, _class("zc.lockfile", "LockError")):
         return f"{error}: another process has the database open"
     if isinstance(error, OSError) and error.errno in MACHINE and error.filename:
         return f"cannot open {error.filename}: {describe(error)}"
     return None
+
+
+def place_of(error: Exception) -> str:
+    """Return the text of an error of ZConfig's, with the file and the line, where it has them."""
+    message, url = getattr(error, "message", ""), getattr(error, "url", "")
+    line = getattr(error, "lineno", None) or 0
+    if not (message and url and line > 0):
+        return str(error)
+    return f"{unquote(url.removeprefix('file://'))}, line {line}: {message}"
 
 
 def _class(module: str, name: str) -> type | tuple[()]:
