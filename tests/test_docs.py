@@ -35,9 +35,9 @@ FILES = {
         "sentry-by-environment.cfg",
     },
     "tutorial": {
-        "access-log-level.cfg", "access-log.cfg", "buildout.cfg", "debug-exceptions.cfg", "debugger.ini.in",
-        "hand-made.ini", "http-address.cfg", "log-handlers.cfg", "no-access-log.cfg", "rotation.cfg", "sentry.cfg",
-        "sentry_receiver.py", "threads.cfg", "wsgi-ini-template.cfg", "wsgi.cfg", "wsgi.ini.in",
+        "access-log-level.cfg", "access-log.cfg", "buildout.cfg", "container.cfg", "debug-exceptions.cfg",
+        "debugger.ini.in", "hand-made.ini", "http-address.cfg", "log-handlers.cfg", "no-access-log.cfg", "rotation.cfg",
+        "sentry.cfg", "sentry_receiver.py", "threads.cfg", "waitress.cfg", "wsgi-ini-template.cfg", "wsgi.cfg", "wsgi.ini.in",
     },
     "socket-logging": {"listener.py", "options.cfg"},
 }  # fmt: skip
@@ -229,6 +229,13 @@ def test_threads(tutorial: Buildout) -> None:
     assert "pool-size 10\n" in tutorial.read("parts/instance/etc/zope.conf")
 
 
+def test_settings_of_waitress(tutorial: Buildout) -> None:
+    build(tutorial, "waitress.cfg")
+    assert read_ini(tutorial)["server:main"]["channel_timeout"] == "60"
+    done = tutorial.run("buildout:develop=", "instance:waitress-no-such-setting=1", check=False)
+    assert "waitress-no-such-setting" in done.stdout
+
+
 def test_wsgi(tutorial: Buildout, port: int) -> None:
     build(tutorial, "wsgi.cfg")
     assert not (tutorial.part() / "etc/wsgi.ini").exists()
@@ -328,6 +335,17 @@ def test_event_log(tutorial: Buildout, port: int) -> None:
     assert "logging.handlers.NoHandler" in build(
         tutorial, "log-handlers.cfg", "instance:event-log-handler=logging.handlers.NoHandler"
     )
+
+
+def test_container(tutorial: Buildout, port: int) -> None:
+    build(tutorial, "container.cfg")
+    with serving(tutorial, url=f"http://localhost:{port}/") as server:
+        server.wait_for_output("GET")
+    records = [json.loads(line) for line in server.output.splitlines() if line.startswith("{")]
+    assert {"time", "level", "logger", "message"} <= set.intersection(*map(set, records))
+    (request,) = [record for record in records if record["logger"] == "wsgi"]
+    assert {"status", "path", "duration"} <= set(request)
+    assert "Ready to handle requests" in [record["message"] for record in records]
 
 
 def test_sentry(tutorial: Buildout, port: int) -> None:
@@ -544,8 +562,8 @@ def test_adding_an_option(tmp_path: Path) -> None:
     package = tmp_path / "recipe"
     shutil.copytree(CHECKOUT / "src/recipe", package, ignore=shutil.ignore_patterns("__pycache__"))
     field = textwrap.indent(blocks()["option-field"], "    ")
-    insert(package / "options/server.py", field, before="    threads: int = option(")
-    insert(package / "templates/server.ini", blocks()["option-line"], before="threads = ")
+    insert(package / "options/instance.py", field, before="    python_check_interval: int = option(")
+    insert(package / "templates/zope.conf", blocks()["option-line"], before="python-check-interval ")
     program = """if True:
         from recipe import render
         from recipe.instance import describe
@@ -553,17 +571,16 @@ def test_adding_an_option(tmp_path: Path) -> None:
         from recipe.options.declare import Context
         from recipe.options.reference import reference
 
-        def ini(part):
+        def make(part):
             problems = Problems("instance")
             context = Context("instance", "/b", "/b/parts/instance", "/b/bin")
-            instance = describe(part, context, (), False, problems)
-            return render.wsgi_ini(instance, {}, problems), problems
+            return render.zope_conf(describe(part, context, (), False, problems)), problems
 
-        assert "\\nchannel_timeout = 120\\n" in ini({})[0]
-        assert "\\nchannel_timeout = 30\\n" in ini({"channel-timeout": "30"})[0]
-        print(*ini({"channel-timeout": "soon"})[1].errors)
-        print(*ini({"chanel-timeout": "30"})[1].warnings)
-        assert "``channel-timeout``" in reference()
+        assert "\\nhttp-realm Zope\\n" in make({})[0]
+        assert "\\nhttp-realm Our $$ite\\n" in make({"http-realm": "Our $ite"})[0]
+        print(*make({"http-realm": "a\\nb"})[1].errors)
+        print(*make({"htp-realm": "a"})[1].warnings)
+        assert "``http-realm``" in reference()
     """
     environment = os.environ | {"PYTHONPATH": str(tmp_path)}
     done = subprocess.run(
@@ -571,8 +588,8 @@ def test_adding_an_option(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     error, warning = done.stdout.splitlines()
-    assert "channel-timeout: 'soon' is not a whole number. Allowed: a whole number from 1 up" in error
-    assert "did you mean channel-timeout?" in warning
+    assert "http-realm: 'a b' has more than one line. Allowed: one line of text." in error
+    assert "did you mean http-realm?" in warning
 
 
 def insert(file: Path, text: str, before: str) -> None:
