@@ -37,7 +37,8 @@ FILES = {
     "tutorial": {
         "access-log-level.cfg", "access-log.cfg", "buildout.cfg", "container.cfg", "debug-exceptions.cfg",
         "debugger.ini.in", "hand-made.ini", "http-address.cfg", "log-handlers.cfg", "no-access-log.cfg", "rotation.cfg",
-        "sentry.cfg", "sentry_receiver.py", "threads.cfg", "waitress.cfg", "wsgi-ini-template.cfg", "wsgi.cfg", "wsgi.ini.in",
+        "sentry.cfg", "sentry_receiver.py", "threads.cfg", "waitress.cfg", "wsgi-ini-template.cfg",
+        "wsgi.cfg", "wsgi.ini.in",
     },
     "socket-logging": {"listener.py", "options.cfg"},
 }  # fmt: skip
