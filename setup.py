@@ -8,9 +8,7 @@ HERE = Path(__file__).parent
 
 
 def long_description() -> str:
-    return "\n\n".join(
-        (HERE / name).read_text(encoding="utf-8") for name in ("README.rst", "CHANGES.rst")
-    )
+    return "\n\n".join((HERE / name).read_text(encoding="utf-8") for name in ("README.rst", "CHANGES.rst"))
 
 
 setup(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+import pickle
 import re
 import socket
 from collections.abc import Callable, Iterable, Iterator
@@ -68,6 +69,13 @@ def test_the_combined_line(lines: list[str]) -> None:
         lines[0],
     )
     assert len(lines) == 1
+
+
+def test_the_record_can_be_sent_elsewhere(caplog: pytest.LogCaptureFixture, lines: list[str]) -> None:
+    with caplog.at_level(logging.INFO, "wsgi"):
+        ask(page, QUERY_STRING="x=1", **{"wsgi.input": io.TextIOWrapper(io.BytesIO())})
+    parts = pickle.loads(pickle.dumps(caplog.records[0].__dict__))["request"]
+    assert (parts["method"], parts["path"], parts["status"], parts["bytes"]) == ("GET", "/?x=1", 200, 5)
 
 
 def test_what_is_missing_is_a_dash(lines: list[str]) -> None:

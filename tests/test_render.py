@@ -129,9 +129,7 @@ def test_a_bad_template_is_an_error_of_its_option(tmp_path: Path) -> None:
     file.touch()
     instance, problems = description(f"wsgi-ini-template = {file}")
     render.wsgi_ini(instance, {str(file): "a\n%(http_adress)s"}, problems)
-    assert problems.errors[0].startswith(
-        f"[instance] wsgi-ini-template: {file}, line 2: %(http_adress)s is not known"
-    )
+    assert problems.errors[0].startswith(f"[instance] wsgi-ini-template: {file}, line 2: %(http_adress)s is not known")
     assert "http_address" in problems.errors[0]
 
 

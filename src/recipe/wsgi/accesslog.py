@@ -104,33 +104,39 @@ class Request:
         body.close = closed
 
     def log(self) -> None:
-        """Write the line; its parts go along in the record's `request`, for other formats."""
+        """Write the line; its parts go along in the record's `request`, for other formats.
+
+        They are plain data, since handlers such as SocketHandler pickle the record.
+        """
         environ = self.environ
+        query = environ.get("QUERY_STRING")
+        method = environ["REQUEST_METHOD"]
+        parts: dict[str, Any] = {
+            "method": method,
+            "path": f"{self.path}?{query}" if query else self.path,
+            "status": int(self.status) if self.status.isdigit() else None,
+            # To HEAD the server sends no body, whatever the application gives it
+            "bytes": 0 if method == "HEAD" else self.bytes,
+            "duration": round(time.time() - self.start, 6),
+            "client": environ.get("REMOTE_ADDR") or None,
+            "user": environ.get("REMOTE_USER") or None,
+            "user_agent": environ.get("HTTP_USER_AGENT"),
+            "referrer": environ.get("HTTP_REFERER"),
+        }
         self.logger.info(
             '%s - %s [%s] "%s %s %s" %s %s "%s" "%s"',
-            environ.get("REMOTE_ADDR") or "-",
-            escape(environ.get("REMOTE_USER") or "-"),
+            parts["client"] or "-",
+            escape(parts["user"]),
             clf_time(self.start),
-            environ["REQUEST_METHOD"],
-            escape(self.uri),
+            method,
+            escape(parts["path"]),
             environ.get("SERVER_PROTOCOL", "-"),
             self.status,
-            self.body_bytes or "-",
-            escape(environ.get("HTTP_REFERER", "-")),
-            escape(environ.get("HTTP_USER_AGENT", "-")),
-            extra={"request": self},
+            parts["bytes"] or "-",
+            escape(parts["referrer"]),
+            escape(parts["user_agent"]),
+            extra={"request": parts},
         )
-
-    @property
-    def uri(self) -> str:
-        """The path with the query."""
-        query = self.environ.get("QUERY_STRING")
-        return f"{self.path}?{query}" if query else self.path
-
-    @property
-    def body_bytes(self) -> int:
-        """The bytes that were sent: to HEAD the server sends no body, whatever the application gives it."""
-        return 0 if self.environ["REQUEST_METHOD"] == "HEAD" else self.bytes
 
 
 class Body:
@@ -165,8 +171,10 @@ def _sent(file_wrapper: Any) -> int:
         return 0
 
 
-def escape(text: str) -> str:
+def escape(text: str | None) -> str:
     """A client's text as Apache writes it: no quote in it ends the field, no control character the line."""
+    if text is None:
+        return "-"
     if text.isprintable() and '"' not in text and "\\" not in text:
         return text
     escaped = text.replace("\\", r"\\").replace('"', r"\"")

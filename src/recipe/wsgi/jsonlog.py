@@ -9,14 +9,6 @@ from typing import Any
 
 from pythonjsonlogger.json import JsonFormatter
 
-REQUEST_FIELDS = {
-    "method": "REQUEST_METHOD",
-    "client": "REMOTE_ADDR",
-    "user": "REMOTE_USER",
-    "user_agent": "HTTP_USER_AGENT",
-    "referrer": "HTTP_REFERER",
-}
-
 
 class Formatter(JsonFormatter):
     """Objects with ``time``, ``level``, ``logger`` and ``message``; for a request with its parts, too.
@@ -35,17 +27,4 @@ class Formatter(JsonFormatter):
         log_data["level"] = record.levelname
         log_data["logger"] = record.name
         super().add_fields(log_data, record, message_dict)
-        request = log_data.pop("request", None)
-        if request is not None:
-            log_data |= _request_fields(request, record.created)
-
-
-def _request_fields(request: Any, now: float) -> dict[str, Any]:
-    """The parts of a `recipe.wsgi.accesslog.Request`."""
-    fields = {name: request.environ.get(key) or None for name, key in REQUEST_FIELDS.items()}
-    return fields | {
-        "path": request.uri,
-        "status": int(request.status) if request.status.isdigit() else None,
-        "bytes": request.body_bytes,
-        "duration": round(now - request.start, 6),
-    }
+        log_data |= log_data.pop("request", {})  # of `recipe.wsgi.accesslog`
