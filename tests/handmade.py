@@ -240,6 +240,12 @@ def get(address: tuple[str, int] | str, path: str = "/") -> str:
         return client.get(path)
 
 
+def refused(port: int) -> bool:
+    """Whether nobody listens on a port of 127.0.0.1."""
+    with socket.socket() as sock:
+        return sock.connect_ex(("127.0.0.1", port)) != 0
+
+
 @contextmanager
 def asking(port: int, path: str, clients: int) -> Iterator[tuple[list[str], list[str]]]:
     """Let clients ask without a pause, on connections that last, while the block runs.
@@ -397,12 +403,3 @@ class Instance(App):
         with suppress(subprocess.TimeoutExpired):
             self.call("stop")
         super().close()
-
-
-@contextmanager
-def closing(app: App) -> Iterator[App]:
-    """Close `app` at the end of the block."""
-    try:
-        yield app
-    finally:
-        app.close()

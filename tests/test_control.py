@@ -45,7 +45,8 @@ def test_long_options() -> None:
         " --umask 027 --interactive --help run -C x"
     )
     parsed = options.parse(long.split())
-    assert parsed == options.parse("-C /z -p /p -w /w -R -L -O a -m 027 -i -h run -C x".split())
+    short = "-C /z -p /p -w /w -R -L -O a -m 027 -i -h run -C x"
+    assert parsed == options.parse(short.split())
     assert parsed.args == ("run", "-C", "x")
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from handmade import App, Client, Instance, asking, get, wait_for
+from handmade import App, Client, Instance, asking, get, refused, wait_for
 
 
 @pytest.fixture
@@ -87,14 +87,6 @@ def test_the_port_is_free_while_requests_finish(app: App, client: Client, port: 
     successor = app.serve()
     assert get(("127.0.0.1", port)) == f"pid {successor.pid}"
     assert client.answer()[1] == f"pid {app.processes[0].pid}"
-
-
-def refused(port: int) -> bool:
-    try:
-        Client(("127.0.0.1", port)).__exit__()
-    except ConnectionRefusedError:
-        return True
-    return False
 
 
 @pytest.mark.parametrize("number", STOPS)

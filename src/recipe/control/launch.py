@@ -16,7 +16,7 @@ from recipe.control.context import Context
 from recipe.control.errors import CommandError
 
 #: Lines of the event log to show when the server does not come up.
-SHOWN = 20
+SHOWN = 40
 
 #: Seconds for a server not our own, from its start to an open port.
 OPENING = 60
@@ -35,10 +35,14 @@ def launch(context: Context, place: str) -> int:
         _give_away_socket(context, place)
         try:
             return _wait(context, place, pipe)
-        except CommandError:
-            for line in logs.last_lines(log, SHOWN, before):
+        except CommandError as error:
+            shown = logs.last_lines(log, SHOWN, before)
+            for line in shown:
                 print(line, file=sys.stderr)
-            raise
+            # A traceback is in the log, too: once is enough.
+            text = str(error).strip()
+            last = text.splitlines()[-1]
+            raise CommandError(last if last in shown else text) from None
 
 
 @contextmanager
