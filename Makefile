@@ -19,7 +19,7 @@ EXAMPLE := examples/basic
 STAMP := $(VENV)/installed
 APT_GET := $(shell command -v apt-get)
 
-.PHONY: help run test lint types docs format test-plone clean debian-packages python
+.PHONY: help run test lint types docs options format test-plone clean debian-packages python
 .DEFAULT_GOAL := help
 
 help:
@@ -28,6 +28,7 @@ help:
 	@echo 'make lint        ruff: style, and whether the code is formatted'
 	@echo 'make format      ruff: format the code'
 	@echo 'make types       mypy'
+	@echo 'make options     write docs/options.rst from the declarations'
 	@echo 'make docs        Sphinx, warnings are errors: docs/_build/html/index.html'
 	@echo 'make test-plone  build Plone and see whether it serves (slow)'
 	@echo 'make clean       remove all that was made here (also the data of the examples)'
@@ -91,6 +92,9 @@ format: $(STAMP)
 
 types: $(STAMP)
 	@$(VENV)/bin/mypy
+
+options: $(STAMP)
+	@$(VENV)/bin/python -m recipe.options.reference > docs/options.rst
 
 docs: $(STAMP)
 	@$(VENV)/bin/sphinx-build -W --keep-going -q -b html docs docs/_build/html
