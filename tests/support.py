@@ -162,7 +162,22 @@ def _fill_eggs(tools: Toolchain) -> None:
         return
     with tempfile.TemporaryDirectory() as directory:
         _buildout(tools, Path(directory), f"[buildout]\nextends = {TESTS / 'eggs.cfg'}\n")
+    with tempfile.TemporaryDirectory() as directory:
+        _buildout(tools, Path(directory), REFERENCE)
     stamp.touch()
+
+
+#: The egg of 9.1.0, which some tests compare with. Without the link to this checkout, which would win.
+REFERENCE = """
+[buildout]
+parts = reference
+develop-eggs-directory = develop-eggs
+[versions]
+plone.recipe.zope2instance = 9.1.0
+[reference]
+recipe = zc.recipe.egg:eggs
+eggs = plone.recipe.zope2instance
+"""
 
 
 def _buildout(tools: Toolchain, directory: Path, text: str) -> None:

@@ -166,6 +166,7 @@ def test_extra_paths_with_and_without_blanks(text: str, paths: tuple[str, ...]) 
         ("wsgi-ini-template = nowhere.ini", "names no file: /bd/nowhere.ini"),
         ("zlib-storage = maybe", "Allowed: active or passive."),
         ("sentry_traces_sample_rate = 2", "is not a share"),
+        ("sentry_dsn = foo", "'foo' is not a DSN. Allowed: https://KEY@HOST/PROJECT-NUMBER."),
         ("port-base = 60000", "port-base: 60000 is too much"),
         ("wsgi = off", "wsgi: off (ZServer) is not supported by this version"),
         ("rel-storage = type x\nzeo-client = on", "rel-storage: excludes zeo-client"),
@@ -242,6 +243,12 @@ def test_a_misspelt_option_is_hinted_at(key: str, meant: str) -> None:
 )  # fmt: skip
 def test_keys_of_the_users_own_are_left_alone(key: str) -> None:
     assert list(hints({key: "x"})) == []
+
+
+def test_zserver_s_error_comes_alone() -> None:
+    _, problems = description("wsgi = off\npipeline = translogger egg:Zope#httpexceptions zope")
+    assert len(problems.errors) == 1
+    assert problems.warnings == []
 
 
 def test_no_option_is_hinted_at_as_another() -> None:

@@ -65,18 +65,21 @@ def test_all_that_is_wrong_is_told_at_once_and_nothing_is_made(buildout: Buildou
     assert not buildout.part().exists()
 
 
-def test_an_error_leaves_the_files_of_the_last_run(buildout: Buildout) -> None:
-    buildout.instance("threads = 3\n")
-    buildout.run()
-    before = buildout.read("parts/instance/etc/wsgi.ini")
+def test_a_template_s_mistake_is_told_with_its_line(buildout: Buildout) -> None:
     template = buildout.write("[server:main]\nport = %(prot)s\n", "wsgi.ini.in")
-    # Through the command line, so that buildout does not take the part for changed and remove it first
-    buildout.instance("threads = 3\n")
-    done = buildout.run(f"instance:wsgi-ini-template={template}", check=False)
+    buildout.instance(f"wsgi-ini-template = {template}\n")
+    done = buildout.run(check=False)
     assert done.returncode != 0
-    assert "wsgi.ini.in, line 2: %(prot)s is not known" in done.stdout
-    if buildout.part().exists():
-        assert buildout.read("parts/instance/etc/wsgi.ini") == before
+    assert "wsgi.ini.in, line 2: %(prot)s is not known; the names are " in done.stdout
+    assert "Traceback" not in done.stdout
+
+
+@pytest.mark.parametrize("word", ["maybe", "off"])
+def test_relative_paths_in_other_words(buildout: Buildout, word: str) -> None:
+    buildout.instance(f"relative-paths = {word}\n")
+    done = buildout.run(check=False)
+    assert "Traceback" not in done.stdout
+    assert ("[instance] relative-paths: 'maybe' is not a boolean" in done.stdout) == (word == "maybe")
 
 
 def test_an_unchanged_part_is_not_written_again(buildout: Buildout) -> None:

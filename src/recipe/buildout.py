@@ -39,6 +39,8 @@ class Recipe:
         # Other parts read these two even where the user leaves them out
         options.setdefault("pipeline", "\n".join(DEFAULT_PIPELINE))
         options.setdefault("initialization", "")
+        # Read here, or buildout takes it for an option that nobody uses
+        self.relative_paths = main.get("relative-paths", "false").lower() in TRUE
 
     def install(self) -> list[str]:
         """Make the instance; returns the files and directories that buildout may remove with the part."""
@@ -59,7 +61,7 @@ class Recipe:
         self.eggs = Eggs(self.buildout, self.name, self.options)
         self.working_set = self.eggs.working_set(tuple(self._extras()))
         instance = describe(
-            self.options, self._context(), self.working_set.projects, self._relative_paths(), self.problems
+            self.options, self._context(), self.working_set.projects, self.relative_paths, self.problems
         )
         self._raise_errors()
         return instance
@@ -87,9 +89,6 @@ class Recipe:
             location=self.options["location"],
             bin_directory=self.options["bin-directory"],
         )
-
-    def _relative_paths(self) -> bool:
-        return self.buildout["buildout"].get("relative-paths", "false").lower() in TRUE
 
     def _extras(self) -> Iterator[str]:
         """The extras of our distribution that the part needs."""

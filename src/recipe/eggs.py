@@ -35,7 +35,7 @@ class Eggs:
         Raises zc.buildout.UserError where one cannot be had.
         """
         requirement = RECIPE + (f"[{','.join(extras)}]" if extras else "")
-        _, found = self._scripts({}).working_set([requirement])
+        _, found = self._scripts({"relative-paths": "false"}).working_set([requirement])
         paths: list[str] = []
         for dist in found:
             paths += _locations(dist)

@@ -4,8 +4,10 @@ wsgi.ini is read twice: by PasteDeploy and by logging.config. Both interpolate
 as configparser does, with the defaults ``here`` and ``__file__``.
 """
 
+import configparser
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from functools import partial
 from typing import Any
 
 from recipe.place import Place
@@ -19,15 +21,15 @@ class Raw(str):
     """Text that is ini already."""
 
 
-def quote(text: str) -> str:
+def quote(text: str, defined: Collection[str] = DEFAULTS) -> str:
     """`text` with every ``%`` doubled that configparser would stumble over.
 
-    ``%%``, ``%(here)s`` and ``%(__file__)s`` keep their meaning. Further lines are
+    ``%%`` and references to `defined` names keep their meaning. Further lines are
     indented, as a continued value is.
     """
 
     def replacement(match: re.Match[str]) -> str:
-        return match[0] if match["percent"] or match["name"] in DEFAULTS else "%" + match[0]
+        return match[0] if match["percent"] or match["name"] in defined else "%" + match[0]
 
     return "\n    ".join(_PERCENT.sub(replacement, text).split("\n"))
 
@@ -35,8 +37,9 @@ def quote(text: str) -> str:
 class Writer:
     """Writes ini text for a file that refers to the buildout directory as `place` says."""
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: Place, defined: Collection[str] = DEFAULTS) -> None:
         self.place = place
+        self.defined = defined
 
     def value(self, thing: Any) -> str:
         """A value as ini text: booleans as true and false, tuples word by word, None as nothing."""
@@ -47,21 +50,34 @@ class Writer:
         if isinstance(thing, bool):
             return "true" if thing else "false"
         text = " ".join(str(item) for item in thing) if isinstance(thing, tuple) else str(thing)
-        return self.place.quote(text, quote)
+        return self.place.quote(text, partial(quote, defined=self.defined))
 
     def fill(self, template: str, names: Mapping[str, Any], file: str) -> str:
         """A user's template with its ``%(name)s`` filled in, and ``%%`` made ``%``.
 
+        What is filled in may refer to names of the template's ``[DEFAULT]``.
+
         Raises ValueError that names the file, the line, and the names there are.
         """
+        writer = Writer(self.place, (*DEFAULTS, *_default_names(template)))
 
         def replacement(match: re.Match[str]) -> str:
             if match["percent"]:
                 return "%"
             if match["name"] in names:
-                return self.value(names[match["name"]])
+                return writer.value(names[match["name"]])
             line = template.count("\n", 0, match.start()) + 1
             what = f"%({match['name']})s is not known" if match["name"] else "a lone % (write %%)"
             raise ValueError(f"{file}, line {line}: {what}; the names are {', '.join(sorted(names))}")
 
         return _PERCENT.sub(replacement, template)
+
+
+def _default_names(template: str) -> list[str]:
+    """The names in the ``[DEFAULT]`` of an ini text; none where it does not parse."""
+    parser = configparser.RawConfigParser(strict=False)
+    try:
+        parser.read_string(template)
+    except configparser.Error:
+        return []
+    return list(parser.defaults())

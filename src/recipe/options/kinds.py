@@ -211,6 +211,11 @@ def path_or_boolean(text: str, context: Context) -> bool | str:
     return boolean(text) if text.lower() in TRUE | FALSE else path("directory")(text, context)
 
 
+def or_empty(parse: Callable[[str], str]) -> Callable[[str], str]:
+    """`parse`, with the empty text for an empty value."""
+    return lambda text: parse(text) if text else ""
+
+
 def or_none(parse: Callable[[str, Context], T]) -> Callable[[str, Context], T | None]:
     """`parse`, with None for an empty value."""
     return lambda text, context: parse(text, context) if text else None
@@ -220,6 +225,13 @@ def rate(text: str) -> str:
     """A share from 0 to 1, left as text."""
     if not (re.fullmatch(r"\d*\.?\d+", text) and float(text) <= 1):
         raise ValueError("is not a share")
+    return text
+
+
+def sentry_dsn(text: str) -> str:
+    """A DSN as Sentry's SDKs read it; one with ``%(name)s`` in it is left to PasteDeploy."""
+    if "%(" not in text and not re.fullmatch(r"https?://[^\s/@]+@[^\s/@]+/(\S+/)?\d+/?", text):
+        raise ValueError("is not a DSN")
     return text
 
 
@@ -291,4 +303,5 @@ LOG_FILE: Kind[str] = Kind("path", "a path, relative to var, or stdout, stderr o
 RATE = simple("share", "a number from 0 to 1", rate)
 ZLIB = simple("word", "active or passive", one_of("active", "passive"))
 LOG_FORMAT = simple("word", "plain or json", one_of("plain", "json"))
+SENTRY_DSN = simple("DSN", "https://KEY@HOST/PROJECT-NUMBER", or_empty(sentry_dsn))
 SLUGS = simple("slugs", "pkg, pkg-meta, pkg-configure, pkg-overrides, pkg:file.zcml or *", slugs)

@@ -101,7 +101,7 @@ class AccessLog:
 class Sentry:
     """The Sentry filter of the pipeline; switched on by its DSN."""
 
-    dsn: str = option("sentry_dsn", kinds.LINE, "The DSN of the Sentry project; switches the filter on.", "",
+    dsn: str = option("sentry_dsn", kinds.SENTRY_DSN, "The DSN of the Sentry project; switches the filter on.", "",
                       applies=Applies.WSGI)  # fmt: skip
     level: str = option("sentry_level", kinds.LEVEL, "From this level up, log records become breadcrumbs.", "INFO",
                         applies=Applies.WSGI)  # fmt: skip

@@ -112,7 +112,8 @@ def _applies(o: Option, zserver: bool) -> bool:
 def _warn_of_idle_options(part: Mapping[str, str], zserver: bool, problems: Problems) -> None:
     for o in declared():
         given = o.given(part)
-        if given and given[1] and not _applies(o, zserver):
+        is_default = given and given[1].split() == (o.default or "").split()
+        if given and not is_default and not _applies(o, zserver):
             mode = "ZServer" if zserver else "WSGI"
             remedy = f"; use {o.instead}" if o.instead else ""
             problems.warn(given[0], f"does nothing under {mode}{remedy}")

@@ -75,7 +75,12 @@ def _example(value: str) -> str:
 
 def _entry(option: Option) -> str:
     lines = [f".. _option-{option.name.replace('_', '-')}:", "", f"``{option.name}``"]
-    lines += [f"    {option.doc}", "", f"    :Allowed: {option.kind.allowed}", f"    :Default: {_default(option)}"]
+    lines += [
+        f"    {option.doc}",
+        "",
+        f"    :Allowed: {_plain(option.kind.allowed)}",
+        f"    :Default: {_default(option)}",
+    ]
     if option.overridden_by:
         lines.append(f"    :Overridden by: {_names(option.overridden_by)}")
     if option.aliases:
@@ -84,6 +89,11 @@ def _entry(option: Option) -> str:
         instead = f"; otherwise use {option.instead}" if option.instead else ""
         lines.append(f"    :Applies to: {option.applies.value} only{instead}")
     return "\n".join(lines) + "\n"
+
+
+def _plain(text: str) -> str:
+    """Text without markup: a star would open emphasis."""
+    return text.replace("*", r"\*")
 
 
 def _default(option: Option) -> str:

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
+from recipe.wsgi.errors import StartError
+
 Application = Callable[..., Any]
 
 
@@ -25,21 +27,26 @@ def filter_factory(
     more              environment, release, server_name, traces_sample_rate,
                       profiles_sample_rate, send_default_pii, debug, as in the SDK
 
-    Raises TypeError for another setting, and ImportError where sentry-sdk is missing.
+    Raises StartError for a wrong DSN, TypeError for another setting, and ImportError where
+    sentry-sdk is missing.
     """
     import sentry_sdk
     from sentry_sdk.integrations.logging import LoggingIntegration, ignore_logger
     from sentry_sdk.integrations.wsgi import SentryWsgiMiddleware
+    from sentry_sdk.utils import BadDsn
 
     settings = _typed(more)
     if max_value_length:
         settings["max_value_length"] = int(max_value_length)
-    sentry_sdk.init(
-        # None lets the SDK read its environment variables
-        dsn=dsn or None,
-        integrations=[LoggingIntegration(level=_number(level), event_level=_number(event_level))],
-        **settings,
-    )
+    try:
+        sentry_sdk.init(
+            # None lets the SDK read its environment variables
+            dsn=dsn or None,
+            integrations=[LoggingIntegration(level=_number(level), event_level=_number(event_level))],
+            **settings,
+        )
+    except BadDsn as error:
+        raise StartError(f"the sentry filter: the DSN is wrong: {error}") from None
     for name in ignorelist.split():
         ignore_logger(name)
     return SentryWsgiMiddleware
