@@ -222,6 +222,36 @@ logging.getLogger("some.plain").error("still")
     assert files["plain"] == ["after", "still"]
 
 
+SERVERS = """
+import time
+
+def plain(app, conf):
+    print("plain", flush=True)
+    time.sleep(60)
+
+def deaf(app, conf):
+    # As one in C whose loop drops what a handler raises; the second time it gives in.
+    print("deaf", flush=True)
+    try:
+        time.sleep(60)
+    except KeyboardInterrupt:
+        time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize("name", ["plain", "deaf"])
+@pytest.mark.parametrize("number", STOPS)
+def test_servers_not_our_own_end(app: App, name: str, number: signal.Signals) -> None:
+    (app.directory / "servers.py").write_text(SERVERS)
+    app.write(f"#use =\npaste.server_runner = servers:{name}")
+    process = app.start()
+    process.expect(name)
+    process.send(signal.SIGUSR2)
+    process.send(number)
+    assert process.ended(8) == 0
+    assert "Traceback" not in process.output
+
+
 def test_zope_closes_its_databases_and_its_pid_file(tmp_path: Path, port: int) -> None:
     instance = Instance(tmp_path, port)
     instance.pid_file.write_text("1\n")  # stale, and recycled: init

@@ -119,7 +119,8 @@ def kill(context: Context, args: list[str]) -> int:
 def logreopen(context: Context, args: list[str]) -> int:
     """Let the server reopen its log files, also one that ``console`` runs."""
     _no_arguments(args)
-    _send(_pid(context), _signal("USR2")[0])
+    # USR2 means the same to our server, and to gunicorn that it shall start anew.
+    _send(_pid(context), _signal("USR1")[0])
     return 0
 
 

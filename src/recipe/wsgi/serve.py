@@ -31,7 +31,7 @@ def main(args: list[str] | None = None) -> int:
         with signals.on_stop(signals.stop):
             signals.reopen_logs()
             _run(options, report)
-    except (signals.Stopped, KeyboardInterrupt):
+    except KeyboardInterrupt:
         return 0
     except StartError as error:
         _log(str(error))
@@ -77,9 +77,11 @@ def _run(options: argparse.Namespace, report: "Report") -> None:
         with _pid_file():
             if isinstance(server, Server):
                 server.on_ready = report.ready
+                server(app)
             else:
                 report.loaded()
-            server(app)
+                with signals.insisting():
+                    server(app)
     finally:
         # A server that forks comes by here in its children, too.
         if os.getpid() == process:

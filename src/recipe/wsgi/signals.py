@@ -7,13 +7,18 @@ started to ignore (``nohup``, a shell's background job) stays ignored.
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import FrameType
 
 from recipe.wsgi import logreopen
 
 STOP = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 REOPEN = (signal.SIGUSR1, signal.SIGUSR2)
+
+#: Handlers that are ours, and not a server's own.
+_handlers: list[Callable[[int, FrameType | None], None]] = []
 
 
 @contextmanager
@@ -28,7 +33,9 @@ def on_stop(callback: Callable[[], None]) -> Iterator[None]:
     before = {number: signal.getsignal(number) for number in STOP}
     for number in STOP:
         if before[number] != signal.SIG_IGN or number == signal.SIGTERM:
-            signal.signal(number, lambda _number, _frame: callback())
+            handler = _handler(callback)
+            _handlers.append(handler)
+            signal.signal(number, handler)
     try:
         yield
     finally:
@@ -37,16 +44,46 @@ def on_stop(callback: Callable[[], None]) -> Iterator[None]:
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
 
 
-class Stopped(SystemExit):
-    """The process was asked to stop while it was starting up, or by a server not our own."""
+def _handler(callback: Callable[[], None]) -> Callable[[int, FrameType | None], None]:
+    return lambda _number, _frame: callback()
+
+
+class Stopped(KeyboardInterrupt):
+    """The process was asked to stop while it was starting up, or under a server not our own.
+
+    To those it looks like Ctrl-C, for which they stop their threads.
+    """
 
 
 def stop() -> None:
     """End the process by the way of an exception, so that all is tidied up."""
-    raise Stopped(0)
+    global _noticed
+    _noticed = True
+    raise Stopped
 
+
+#: Seconds after which a server is taken to be deaf to the signal: one in whose C code no handler
+#: of Python's ran, and one where it ran, and the exception may have been swallowed.
+DEAF, SWALLOWED = 0.5, 5.0
 
 _reopening = False
+_insisting = False
+_noticed = False
+
+
+@contextmanager
+def insisting() -> Iterator[None]:
+    """Repeat a signal to stop as SIGINT, while the block runs, where nothing comes of it.
+
+    Servers in C let no handler of Python's run (pyruvate), or drop the exception that it raises
+    (bjoern); SIGINT they handle themselves.
+    """
+    global _insisting, _noticed
+    _insisting, _noticed = True, False
+    try:
+        yield
+    finally:
+        _insisting = False
 
 
 def reopen_logs() -> None:
@@ -70,3 +107,14 @@ def _wait(pipe: int) -> None:
     while numbers := os.read(pipe, 1024):
         if any(number in REOPEN for number in numbers):
             logreopen.reopen()
+        if _insisting and any(map(_is_ours, numbers)):
+            time.sleep(DEAF)
+            if _noticed:
+                time.sleep(SWALLOWED - DEAF)
+            if _insisting:
+                os.kill(os.getpid(), signal.SIGINT)
+
+
+def _is_ours(number: int) -> bool:
+    """Whether a signal to stop still has our handler, and no server's own."""
+    return number in STOP and signal.getsignal(number) in _handlers
