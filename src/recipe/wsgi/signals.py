@@ -39,9 +39,9 @@ def on_stop(callback: Callable[[], None]) -> Iterator[None]:
     try:
         yield
     finally:
-        for number, handler in before.items():
-            # None stands for a handler that was not Python's; it cannot be put back.
-            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+        for number, previous in before.items():
+            # None stands for a previous that was not Python's; it cannot be put back.
+            signal.signal(number, signal.SIG_DFL if previous is None else previous)
 
 
 def _handler(callback: Callable[[], None]) -> Callable[[int, FrameType | None], None]:
