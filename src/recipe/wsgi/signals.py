@@ -40,7 +40,7 @@ def on_stop(callback: Callable[[], None]) -> Iterator[None]:
         yield
     finally:
         for number, previous in before.items():
-            # None stands for a previous that was not Python's; it cannot be put back.
+            # None stands for a handler that was not Python's; it cannot be put back.
             signal.signal(number, signal.SIG_DFL if previous is None else previous)
 
 
