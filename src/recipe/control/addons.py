@@ -105,11 +105,17 @@ def _run_script(context: Context, found: "EntryPoint", args: list[str]) -> int:
 
 
 def _run_hosted(context: Context, found: "EntryPoint", args: list[str]) -> int:
+    from recipe.wsgi import databases
+
     host = Host(context)
     function = found.load()
     if not context.options.interpreter:
         os.environ.update(context.environment_for_python())
-    result = function(host, " ".join(args))
+    try:
+        result = function(host, " ".join(args))
+    finally:
+        # Some configure Zope here.
+        databases.close_all()
     return _status(host._exitstatus) or _status(result)
 
 
