@@ -14,11 +14,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from handmade import Client, Instance, asking, get, refused, wait_for
+from handmade import Client, Instance, Process, asking, get, refused, wait_for
 
 
 @pytest.fixture
@@ -137,12 +138,13 @@ def test_start_tells_why_it_failed(instance: Instance) -> None:
     assert "last words" in done.stderr
     assert "RuntimeError: my fault" in done.stderr
     assert "old line" not in done.stderr
+    assert done.stderr.count("my fault") == 2  # the statement, and what came of it
     assert not running(instance)
     with socket.create_server(instance.address):
         instance.serve_application()
         done = instance.call("start")
         assert done.returncode == 1
-        assert "the address is in use" in done.stderr
+        assert done.stderr.count("the address is in use") == 1
     assert not running(instance)
     instance.interpreter.write_text(
         instance.interpreter.read_text().replace(
@@ -275,9 +277,13 @@ def test_after_a_rebuild(instance: Instance, port: int) -> None:
     pid = started(instance)
     moved = instance.directory / "moved"
     (moved / "instance").mkdir(parents=True)
-    instance.describe(client_home=str(moved / "instance"), listen=[])
+    log = str(moved / instance.log.name)
+    instance.describe(client_home=str(moved / "instance"), event_log=log, listen=[])
     instance.write("listen = nowhere")
     assert instance.call("status").stdout == f"program running; pid={pid}\n"
+    tail = instance.background("logtail")
+    tail.expect("Serving on")
+    tail.kill()
     done = instance.call("restart")
     assert done.returncode == 1
     assert "'nowhere' is not a port" in done.stderr
@@ -300,8 +306,70 @@ def test_a_client_home_that_is_not_there(instance: Instance) -> None:
     assert not running(instance)
 
 
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no full device here")
-def test_a_full_disk(instance: Instance) -> None:
+def can(*command: str) -> bool:
+    try:
+        return subprocess.run(command, capture_output=True).returncode == 0
+    except OSError:
+        return False
+
+
+@pytest.mark.skipif(not can("unshare", "-pf", "true"), reason="takes a PID namespace")
+@pytest.mark.parametrize("number", ["TERM", "HUP", "INT"])
+def test_console_as_pid_1(instance: Instance, number: str) -> None:
+    """As in a container: signals without a handler do nothing to the first process."""
+    command = ["unshare", "--pid", "--fork", "--kill-child", str(instance.script), "console"]
+    process = Process(command, instance.directory)
+    instance.processes.append(process)
+    process.expect("Serving on")
+    assert get(instance.address) == "pid 1"
+    inner = subprocess.check_output(["ps", "--ppid", str(process.pid), "-o", "pid="], text=True)
+    instance.log.rename(instance.log.with_suffix(".1"))
+    os.kill(int(inner), signal.SIGUSR2)
+    wait_for(instance.log.exists)
+    os.kill(int(inner), signal.Signals[f"SIG{number}"])
+    assert process.ended(5) == 0
+
+
+@pytest.fixture
+def full_disk(tmp_path: Path) -> Iterator[Path]:
+    """A directory on a file system of its own, which has no room left."""
+    place = tmp_path / "full"
+    place.mkdir()
+    if not can("mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(place)):
+        pytest.skip("takes a file system of its own")
+    try:
+        with suppress(OSError), (place / "filler").open("wb", buffering=0) as file:
+            while True:
+                file.write(bytes(4096))
+        yield place
+    finally:
+        subprocess.run(["umount", "-l", str(place)], check=True)
+
+
+def test_a_full_disk_for_the_database(instance: Instance, full_disk: Path) -> None:
+    instance.write("fast-listen = 127.0.0.1:0", application=instance.application())
+    conf = instance.zope_conf.read_text()
+    data = str(instance.var / "filestorage" / "Data.fs")
+    instance.zope_conf.write_text(conf.replace(data, f"{full_disk}/Data.fs"))
+    done = instance.call("start")
+    assert done.returncode == 1
+    assert "No space left on device" in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
+    assert not running(instance)
+
+
+def test_a_full_disk_for_the_pid_file(instance: Instance, full_disk: Path) -> None:
+    instance.write(f"fast-listen = 127.0.0.1:{instance.port}", application=instance.application())
+    conf = instance.zope_conf.read_text()
+    instance.zope_conf.write_text(conf.replace(str(instance.pid_file), f"{full_disk}/pid"))
+    pid = started(instance)
+    assert "cannot write the pid file" in instance.log.read_text()
+    assert instance.call("status").stdout == f"program running; pid={pid}\n"
+    assert instance.call("stop").returncode == 0
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no full device here")
+def test_a_full_disk_for_the_log(instance: Instance) -> None:
     text = instance.ini.read_text()
     instance.ini.write_text(text.replace(str(instance.log), "/dev/full"))
     pid = started(instance)  # logging gets lost, serving does not

@@ -3,7 +3,7 @@
 import os
 import time
 
-from recipe.control import logs
+from recipe.control import daemon, logs
 from recipe.control.context import Context
 from recipe.control.errors import CommandError
 
@@ -64,7 +64,7 @@ def logtail(context: Context, args: list[str]) -> int:
     """Print the last lines of the event log, and what is written to it, until Ctrl-C."""
     if len(args) > 1:
         raise CommandError(f"unexpected argument: {args[1]}", 2)
-    path = args[0] if args else logs.event_log(context)
+    path = args[0] if args else _event_log(context)
     if not path:
         raise CommandError("this instance has no event log")
     if not os.path.exists(path):
@@ -76,6 +76,12 @@ def logtail(context: Context, args: list[str]) -> int:
     except KeyboardInterrupt:
         print()
     return 0
+
+
+def _event_log(context: Context) -> str | None:
+    path = logs.event_log(context)
+    pid = daemon.server(context)
+    return (path and pid and logs.held_open(pid, os.path.basename(path))) or path
 
 
 def _follow(path: str) -> None:

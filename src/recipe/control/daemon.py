@@ -148,8 +148,11 @@ def _place(context: Context) -> str:
 _state = manager.state
 
 
-def _pid(context: Context) -> int:
-    """Return the server's process: the manager's, else what the pid file says, if that is one."""
+def server(context: Context) -> int:
+    """Return the server's process: the manager's, else what the pid file says, if that is one.
+
+    0: none runs.
+    """
     found = _state(_place(context))
     if found and found.pid:
         return found.pid
@@ -157,10 +160,14 @@ def _pid(context: Context) -> int:
         with open(context.facts.pid_file, encoding="ascii") as file:
             pid = int(file.read())
     except (OSError, ValueError):
-        pid = 0
-    if not (pid and manager.serves(pid, context.wsgi_ini)):
-        raise CommandError("daemon process not running", NOT_RUNNING)
-    return pid
+        return 0
+    return pid if manager.serves(pid, context.wsgi_ini) else 0
+
+
+def _pid(context: Context) -> int:
+    if pid := server(context):
+        return pid
+    raise CommandError("daemon process not running", NOT_RUNNING)
 
 
 def _signal(text: str) -> tuple[int, str]:

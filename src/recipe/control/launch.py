@@ -36,13 +36,13 @@ def launch(context: Context, place: str) -> int:
         try:
             return _wait(context, place, pipe)
         except CommandError as error:
-            shown = logs.last_lines(log, SHOWN, before)
-            for line in shown:
+            *others, last = str(error).strip().splitlines()
+            lines = logs.last_lines(log, SHOWN, before)
+            # What the server reports is in the log, too: once is enough.
+            shown = [line for line in lines if not line.endswith(last)]
+            for line in shown if len(shown) < len(lines) else [*shown, *others]:
                 print(line, file=sys.stderr)
-            # A traceback is in the log, too: once is enough.
-            text = str(error).strip()
-            last = text.splitlines()[-1]
-            raise CommandError(last if last in shown else text) from None
+            raise CommandError(last) from None
 
 
 @contextmanager

@@ -26,6 +26,19 @@ def _from_ini(path: str) -> str | None:
     return os.path.join(os.path.dirname(path), name)
 
 
+def held_open(pid: int, name: str) -> str | None:
+    """Return the path of the file called `name` that a process has open, if it has one.
+
+    A server that runs since before a rebuild writes to the log of then. Linux alone tells.
+    """
+    place = f"/proc/{pid}/fd"
+    try:
+        paths = [os.readlink(os.path.join(place, number)) for number in os.listdir(place)]
+    except OSError:
+        return None
+    return next((path for path in paths if os.path.basename(path) == name), None)
+
+
 def size(path: str | None) -> int:
     """Return how long a log is, 0 where it is not there."""
     try:
