@@ -403,3 +403,54 @@ class Instance(App):
         with suppress(subprocess.TimeoutExpired):
             self.call("stop")
         super().close()
+
+
+def accessible() -> bool:
+    """Whether another user can run this Python, and find this checkout."""
+    command = [sys.executable, "-c", "import recipe.wsgi.serve, urllib.request"]
+    try:
+        return subprocess.run(command, user="nobody", capture_output=True).returncode == 0
+    except PermissionError:
+        return False
+
+
+#: Mounts each of the directories below again where it is, on the way to which no directory is closed.
+#: All in a mount namespace of its own: nobody else sees it, and it goes with the process.
+IN_THE_OPEN = """
+set -e
+stage=$1 closed=$2; shift 2
+mount -t tmpfs tmpfs "$stage"
+n=0
+for directory in $DIRECTORIES; do
+    mkdir "$stage/$n"; mount --bind "$directory" "$stage/$n"; n=$((n + 1))
+done
+for directory in $closed; do mount -t tmpfs -o mode=755 tmpfs "$directory"; done
+n=0
+for directory in $DIRECTORIES; do
+    mkdir -p "$directory"; mount --bind "$stage/$n" "$directory"; n=$((n + 1))
+done
+cd "$CHECKOUT"
+exec "$@"
+"""
+
+
+def rerun_in_the_open(node: str, stage: Path) -> None:
+    """Run a test again where every user can reach Python and this checkout, though root's home is closed.
+
+    `node` is the test's id, `stage` an empty directory.
+    """
+    checkout = Path(__file__).resolve().parent.parent
+    directories = list(dict.fromkeys([Path(sys.base_prefix), Path(sys.prefix), checkout]))
+    closed = [path for each in directories for path in each.parents if not path.stat().st_mode & 0o001]
+    outermost = {path for path in closed if not set(path.parents) & set(closed)}
+    command = ["unshare", "--mount", "sh", "-c", IN_THE_OPEN, "sh", str(stage), " ".join(map(str, outermost))]
+    pytest = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", node]
+    done = subprocess.run(
+        [*command, *pytest],
+        env=environment(DIRECTORIES=" ".join(map(str, directories)), CHECKOUT=str(checkout)),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout
+    assert "1 passed" in done.stdout, done.stdout
