@@ -247,8 +247,8 @@ def refused(port: int) -> bool:
 
 
 @contextmanager
-def asking(port: int, path: str, clients: int) -> Iterator[tuple[list[str], list[str]]]:
-    """Let clients ask without a pause, on connections that last, while the block runs.
+def asking(port: int, path: str, clients: int, *, lasting: bool = True) -> Iterator[tuple[list[str], list[str]]]:
+    """Let clients ask without a pause, while the block runs; on connections that last, or not.
 
     Yields two lists that grow: the answers, and the errors of requests that got none in full.
     """
@@ -265,7 +265,7 @@ def asking(port: int, path: str, clients: int) -> Iterator[tuple[list[str], list
                 continue
             with client:
                 try:
-                    while _ask_once(client, path, answered) and not over.is_set():
+                    while _ask_once(client, path, answered) and lasting and not over.is_set():
                         pass
                 except (OSError, EOFError) as error:
                     lost.append(repr(error))

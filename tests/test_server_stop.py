@@ -137,9 +137,10 @@ def test_hangups_are_ignored_under_nohup(app: App, port: int) -> None:
     assert process.ended() == 0
 
 
-def test_no_request_is_lost_when_it_stops(app: App, port: int) -> None:
-    """Clients ask all the time, on connections that last; each request gets its full answer."""
-    with asking(port, "/sleep/0.03", clients=6) as (answered, lost):
+@pytest.mark.parametrize("lasting", [True, False])
+def test_no_request_is_lost_when_it_stops(app: App, port: int, lasting: bool) -> None:
+    """Clients ask all the time, and each request gets its full answer."""
+    with asking(port, "/sleep/0.03", clients=6, lasting=lasting) as (answered, lost):
         for _ in range(5):
             process = app.serve()
             time.sleep(0.5)

@@ -240,11 +240,11 @@ class Server:
 
     def _drain(self) -> None:
         """Take no more connections, and let those there are finish what they are about."""
-        for server in self._servers:
-            self._accept_waiting(server)
-            server.accepting = False
-            server.draining_since = time.time()
         for listener, server in zip(self.listeners, self._servers, strict=True):
+            listener.let_nobody_in()
+            self._accept_waiting(server)
+            server.draining_since = time.time()
+            server.accepting = False
             server.del_channel()
             listener.close()
         start = time.time()

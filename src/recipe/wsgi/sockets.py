@@ -4,12 +4,17 @@ import errno
 import os
 import socket
 import stat
+import struct
+import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 
 from recipe.address import Address
 from recipe.wsgi.errors import StartError, describe
+
+#: From <asm/socket.h>; Python does not name it.
+SO_ATTACH_FILTER = 26
 
 #: What an address may fail with only because the machine lacks its family.
 NO_SUCH_FAMILY = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT, errno.EPROTONOSUPPORT)
@@ -41,6 +46,16 @@ class Listener:
         except OSError as error:
             raise _refused(self.address, error) from None
 
+    def let_nobody_in(self) -> None:
+        """Let no further client connect; those the system has let in can still be accepted.
+
+        Closing alone would throw out who gets in between the last accept and the close.
+        """
+        if self.is_unix:
+            self._remove()
+        else:
+            _drop_packets(self.socket)
+
     def give_to(self, uid: int, gid: int) -> None:
         """Make the socket's file belong to the user the server will run as."""
         if self.is_unix:
@@ -49,11 +64,14 @@ class Listener:
     def close(self) -> None:
         """Close the socket and remove its file, unless that is another's by now."""
         # The file first: while it is there, nobody finds a socket that is closed.
+        self._remove()
+        self.socket.close()
+
+    def _remove(self) -> None:
         if self.is_unix and self._is_ours():
             # It may be in a directory that is not ours; the next start replaces it then.
             with suppress(OSError):
                 os.unlink(self.address.path)
-        self.socket.close()
 
     def _is_ours(self) -> bool:
         try:
@@ -120,6 +138,22 @@ def _tcp_socket(family: int, sockaddr: tuple[object, ...]) -> socket.socket:
         sock.close()
         raise
     return sock
+
+
+def _drop_packets(sock: socket.socket) -> None:
+    """Attach a packet filter that lets nothing through: who connects now asks again in a second.
+
+    SO_ATTACH_FILTER, socket(7); the program is one instruction of the classic BPF, return 0.
+    Where there is no such thing, nothing happens.
+    """
+    if sys.platform != "linux":
+        return
+    with suppress(ImportError, OSError):
+        import ctypes
+
+        instruction = ctypes.create_string_buffer(struct.pack("=HBBI", 0x06, 0, 0, 0))
+        program = struct.pack("@HP", 1, ctypes.addressof(instruction))
+        sock.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, program)
 
 
 def _bind_unix(address: Address, permissions: int, early: bool) -> tuple[socket.socket, bool, int]:
