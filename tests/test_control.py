@@ -86,6 +86,11 @@ def test_bad_commands(instance: Instance, words: list[str]) -> None:
     assert len(done.stderr.splitlines()) == 1
 
 
+def test_a_reader_that_leaves(instance: Instance) -> None:
+    done = subprocess.run(f"'{instance.script}' help | head -1", shell=True, capture_output=True, text=True)
+    assert (done.stdout.count("\n"), done.stderr) == (1, "")
+
+
 def test_without_an_instance() -> None:
     code = "import sys; from plone.recipe.zope2instance.ctl import main; sys.exit(main(['status']))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

@@ -213,6 +213,18 @@ def test_two_starts_at_once(instance: Instance) -> None:
     assert texts[:2] == [f"daemon process already running; pid={pid}\n"] * 2
 
 
+def test_many_ask_at_once(instance: Instance) -> None:
+    pid = started(instance)
+    code = (
+        "from recipe.control import manager;"
+        f"found = {{manager.state({str(instance.var / 'instance')!r}).pid for _ in range(200)}};"
+        "print(*found)"
+    )
+    processes = [instance.run("-c", code) for _ in range(4)]
+    assert [process.ended() for process in processes] == [0, 0, 0, 0]
+    assert {process.output for process in processes} == {f"{pid}\n"}
+
+
 def test_start_while_fg_runs(instance: Instance) -> None:
     process = instance.background("fg")
     process.expect("Serving on")

@@ -38,6 +38,10 @@ def guarded(program: str, call: "Callable[[], int]") -> int:
         return error.status
     except KeyboardInterrupt:
         return 130
+    except BrokenPipeError:
+        # Who reads (head, say) has enough; nor shall Python tell of it when it flushes.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 141
 
 
 def _main(args: list[str], program: str) -> int:

@@ -20,6 +20,12 @@ KEEPER = "recipe.control.keeper"
 MOST_BYTES = 90
 
 
+#: What the manager says to one who is slow to speak when another one comes: it hears one at a
+#: time. One tries again then.
+SUPERSEDED = "Command superseded"
+TRIES = 1000
+
+
 class State(Record):
     """What the manager says of itself and of the server."""
 
@@ -52,19 +58,31 @@ def ask(place: str, command: str) -> str | None:
 
     Raises CommandError where this user may not talk to it.
     """
+    for _ in range(TRIES):
+        answer = _ask(place, command)
+        if answer is None or not answer.startswith(SUPERSEDED):
+            return answer
+    raise CommandError("the daemon manager does not answer")
+
+
+def _ask(place: str, command: str) -> str | None:
     with Reachable(place) as path:
         sock = socket(AF_UNIX)
         try:
             sock.connect(path)
-            sock.sendall(f"{command}\n".encode())
-            answer = b""
-            while data := sock.recv(8192):
-                answer += data
         except PermissionError:
+            sock.close()
             raise CommandError(f"not permitted to use {os.path.join(place, SOCKET)}") from None
         except OSError:
-            # No file, nobody behind it, or one that ended in the midst of its answer.
-            return None
+            sock.close()
+            return None  # no file, or nobody behind it
+        answer = b""
+        try:
+            sock.sendall(f"{command}\n".encode())
+            while data := sock.recv(8192):
+                answer += data
+        except OSError:
+            return SUPERSEDED  # it closed the connection, for that reason or because it ends
         finally:
             sock.close()
     return answer.decode("utf-8", "replace")

@@ -135,7 +135,8 @@ def _pid_file() -> Iterator[None]:
         yield
     finally:
         if path and _read(path) == pid == str(os.getpid()):
-            os.unlink(path)
+            with suppress(OSError):
+                os.unlink(path)
 
 
 def _read(path: str) -> str:
