@@ -10,6 +10,7 @@ import sys
 import textwrap
 import time
 from contextlib import suppress
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -349,6 +350,16 @@ def test_hosted_commands(instance: Instance) -> None:
     assert output(instance, "-O", "acl_users", "shelled").endswith("acl_users\n")
     assert output(instance, "-RL", "shelled").startswith("Application")
     assert output(instance, "own_zope") == "Application\n"
+
+
+@pytest.mark.skipif(find_spec("zodbverify") is None, reason="zodbverify is not installed")
+def test_zodbverify(instance: Instance) -> None:
+    """A real one: it configures Zope in this process."""
+    done = instance.call("zodbverify")
+    assert done.returncode == 0, done.stderr
+    assert "Found 0 records that could not be loaded" in done.stderr
+    done = instance.call("zodbverify", "-o", "0x01")
+    assert "OFS.Application.Application" in done.stdout + done.stderr
 
 
 def test_our_own_commands_go_first(instance: Instance) -> None:
