@@ -35,7 +35,7 @@ def names() -> list[str]:
     """Return the names of all packages' commands."""
     from recipe.control.commands import COMMANDS
 
-    found = {one.name for group in (SCRIPTS, HOSTED) for one in _entry_points(group)}
+    found = {name for group in (SCRIPTS, HOSTED) for name in _names(group)}
     return sorted(found - set(COMMANDS))
 
 
@@ -54,23 +54,29 @@ def help_(context: Context, name: str) -> int:
 
 
 def _entry_points(group: str) -> "list[EntryPoint]":
-    if not _is_named(group):
+    if not _names(group):
         return []
     from importlib.metadata import entry_points
 
     return list(entry_points(group=group))
 
 
-def _is_named(group: str) -> bool:
-    """Whether any package on the path has entry points in the group.
+def _names(group: str) -> list[str]:
+    """Return the names in a group of entry points, of all packages on the path.
 
     importlib.metadata would read and parse all that there is of each, and takes its time.
     """
-    header = f"[{group}]".encode()
-    return any(header in text for text in _entry_point_files())
+    found = []
+    for text in _entry_point_files():
+        _, _, section = f"\n{text}".partition(f"\n[{group}]\n")
+        for line in section.split("\n[", 1)[0].splitlines():
+            name, equals, _ = line.partition("=")
+            if equals and not name.startswith(("#", ";")):
+                found.append(name.strip())
+    return found
 
 
-def _entry_point_files() -> list[bytes]:
+def _entry_point_files() -> list[str]:
     texts = []
     for place in sys.path:
         try:
@@ -80,7 +86,8 @@ def _entry_point_files() -> list[bytes]:
         for name in found:
             if name.endswith((".dist-info", ".egg-info")) or name == "EGG-INFO":
                 try:
-                    with open(os.path.join(place, name, "entry_points.txt"), "rb") as file:
+                    path = os.path.join(place, name, "entry_points.txt")
+                    with open(path, encoding="utf-8", errors="replace") as file:
                         texts.append(file.read())
                 except OSError:
                     pass
