@@ -9,7 +9,7 @@ from zc.buildout.configparser import parse
 
 from recipe import render
 from recipe.instance import Instance, describe
-from recipe.options import Problems
+from recipe.options import Problems, read
 from recipe.options.declare import Context
 
 BD = "/bd"
@@ -28,7 +28,8 @@ def description(
     problems = Problems(name)
     context = Context(name, directory, f"{directory}/parts/{name}", f"{directory}/bin")
     options = part(text) if isinstance(text, str) else text
-    return describe(options, context, projects, False, problems), problems
+    settings = read(options, context, problems)
+    return describe(settings, options, context, projects, False, problems), problems
 
 
 def zope_conf(text: str | dict[str, str], **more: str) -> str:

@@ -16,7 +16,7 @@ from wsgiref.util import FileWrapper, setup_testing_defaults
 import pytest
 from waitress.server import create_server
 
-from recipe.wsgi.accesslog import AccessLog, clf_time, filter_factory
+from recipe.wsgi.accesslog import RECORD_ATTRIBUTE, AccessLog, clf_time, filter_factory
 
 Start = Callable[..., Any]
 
@@ -74,7 +74,7 @@ def test_the_combined_line(lines: list[str]) -> None:
 def test_the_record_can_be_sent_elsewhere(caplog: pytest.LogCaptureFixture, lines: list[str]) -> None:
     with caplog.at_level(logging.INFO, "wsgi"):
         ask(page, QUERY_STRING="x=1", **{"wsgi.input": io.TextIOWrapper(io.BytesIO())})
-    parts = pickle.loads(pickle.dumps(caplog.records[0].__dict__))["request"]
+    parts = pickle.loads(pickle.dumps(caplog.records[0].__dict__))[RECORD_ATTRIBUTE]
     assert (parts["method"], parts["path"], parts["status"], parts["bytes"]) == ("GET", "/?x=1", 200, 5)
 
 

@@ -25,7 +25,11 @@ TEMPLATES = ("names.ini.in", "logging.ini.in")
 EVERYWHERE = re.compile(
     r"""
       zope.conf: \ pid-filename         # honoured under WSGI, too
-    | zope.conf: .*temporary            # only with the eggs it needs; 9.1.0 does not start without
+    | zope.conf: \ zodb_db\ temporary( # only with the eggs it needs; 9.1.0 does not start without
+        | /temporarystorage(/name\ temporary\ storage\ for\ sessioning)?
+        | /mount-point\ /temp_folder
+        | /container-class\ Products.TemporaryFolder.TemporaryContainer
+      )$
     | wsgi.ini: \ filter:translogger/  # our own, which counts what is sent
     | wsgi.ini: \ logger_(plone|waitress)/handlers   # a line is written once
     """,

@@ -10,7 +10,6 @@ import sys
 import textwrap
 import time
 from contextlib import suppress
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -352,7 +351,6 @@ def test_hosted_commands(instance: Instance) -> None:
     assert output(instance, "own_zope") == "Application\n"
 
 
-@pytest.mark.skipif(find_spec("zodbverify") is None, reason="zodbverify is not installed")
 def test_zodbverify(instance: Instance) -> None:
     """A real one: it configures Zope in this process."""
     done = instance.call("zodbverify")

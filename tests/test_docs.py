@@ -319,7 +319,7 @@ def test_event_log(tutorial: Buildout, port: int) -> None:
     ini = read_ini(tutorial)
     file = tutorial.directory / "var/log/instance.log"
     assert ini["handler_eventlog"]["class"] == "logging.handlers.TimedRotatingFileHandler"
-    assert ini["handler_eventlog"]["args"] == f"(r'{file}', 'midnight')"
+    assert ini["handler_eventlog"]["args"] == f"('{file}', 'midnight')"
     assert ini["logger_root"]["level"] == "DEBUG"
     with serving(tutorial, url=f"http://localhost:{port}/"):
         pass
@@ -568,14 +568,15 @@ def test_adding_an_option(tmp_path: Path) -> None:
     program = """if True:
         from recipe import render
         from recipe.instance import describe
-        from recipe.options import Problems
+        from recipe.options import Problems, read
         from recipe.options.declare import Context
         from recipe.options.reference import reference
 
         def make(part):
             problems = Problems("instance")
             context = Context("instance", "/b", "/b/parts/instance", "/b/bin")
-            return render.zope_conf(describe(part, context, (), False, problems)), problems
+            settings = read(part, context, problems)
+            return render.zope_conf(describe(settings, part, context, (), False, problems)), problems
 
         assert "\\nhttp-realm Zope\\n" in make({})[0]
         assert "\\nhttp-realm Our $$ite\\n" in make({"http-realm": "Our $ite"})[0]

@@ -16,11 +16,9 @@ def test_streams_take_the_console_s_place() -> None:
     assert parser.get("handler_accesslog", "args") == "(sys.stderr,)"
 
 
-def test_a_stream_excludes_a_handler() -> None:
+def test_a_handler_does_nothing_beside_a_stream() -> None:
     _, problems = description("event-log = stdout\nevent-log-handler = logging.handlers.SysLogHandler")
-    assert problems.errors == [
-        "[instance] event-log-handler: and event-log = stdout exclude each other; leave one of them out"
-    ]
+    assert problems.warnings == ["[instance] event-log-handler: does nothing, since event-log = stdout"]
 
 
 def test_json_lines_for_containers(buildout: Buildout, port: int) -> None:

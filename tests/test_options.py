@@ -69,7 +69,7 @@ def test_an_emptied_option_is_not_given() -> None:
 
 def test_where_empty_means_something() -> None:
     assert settings("http-address =").server.addresses == ()
-    assert settings("file-storage =").storage.file is None
+    assert settings("file-storage =").storage.file == ""
     assert settings("scripts =").scripts.scripts == ""
     assert settings("").scripts.scripts is None
 
@@ -116,6 +116,44 @@ def test_z2_log_wins_but_access_log_level_does() -> None:
 def test_words_that_disable_a_log(word: str) -> None:
     found = settings(f"access-log = {word}\nevent-log = {word}")
     assert (found.access_log.file, found.event_log.file) == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("text", "args"),
+    [
+        ("('localhost', 9000)", "('localhost', 9000)"),
+        ("(\n 'localhost',\n 9000, # the port\n )", "('localhost', 9000)"),
+        ("(sys.stdout, handlers.SysLogHandler.LOG_USER)", "(sys.stdout, handlers.SysLogHandler.LOG_USER)"),
+    ],
+)
+def test_arguments_become_one_line(text: str, args: str) -> None:
+    assert settings(f"access-log-args = {text}").access_log.args == args
+
+
+def test_a_call_of_dict_is_a_literal() -> None:
+    assert settings("event-log-kwargs = dict(delay=True)").event_log.kwargs == "{'delay': True}"
+
+
+def test_comments_in_words_are_dropped() -> None:
+    found = settings("zeo-client = on\nzeo-address =\n  # main\n  a:1\nhttp-address =\n  # first\n  81\n")
+    assert found.storage.zeo_address == ("a:1",)
+    assert [str(each) for each in found.server.addresses] == ["0.0.0.0:81"]
+
+
+def test_sizes_that_zconfig_does_not_know_are_written_in_bytes() -> None:
+    assert settings("zodb-cache-size-bytes = 100B").storage.cache_size_bytes == "100"
+    assert settings("zodb-cache-size-bytes = 1TB").storage.cache_size_bytes == str(1024**4)
+    assert settings("zodb-cache-size-bytes = 5mb").storage.cache_size_bytes == "5mb"
+    assert settings("zodb-cache-size = 0").storage.cache_size == 0
+
+
+def test_a_reference_is_not_joined_to_a_directory() -> None:
+    found = settings("event-log = %(here)s/x.log\nclient-home = $INSTANCEHOME/ch\nzeo-var = $(ZEO)/x")
+    assert found.event_log.file == "%(here)s/x.log"
+    assert found.layout.client_home == "$INSTANCEHOME/ch"
+    assert found.storage.zeo_var == "$(ZEO)/x"
+    instance, _ = description("environment-vars = CHAMELEON_CACHE $INSTANCEHOME/cache\nevent-log = %(here)s/x.log")
+    assert not [directory for directory in instance.directories if "$" in directory or "%" in directory]
 
 
 def test_paths_are_absolute() -> None:
@@ -166,9 +204,16 @@ def test_extra_paths_with_and_without_blanks(text: str, paths: tuple[str, ...]) 
         ("wsgi-ini-template = nowhere.ini", "names no file: /bd/nowhere.ini"),
         ("zlib-storage = maybe", "Allowed: active or passive."),
         ("sentry_traces_sample_rate = 2", "is not a share"),
-        ("sentry_dsn = foo", "'foo' is not a DSN. Allowed: https://KEY@HOST/PROJECT-NUMBER."),
+        ("sentry_dsn = foo", "the value is not a DSN. Allowed: https://KEY@HOST/PROJECT-NUMBER."),
         ("port-base = 60000", "port-base: 60000 is too much"),
         ("wsgi = off", "wsgi: off (ZServer) is not supported by this version"),
+        ("event-log-level = 15", "is not a log level"),
+        ("event-log-level = VERBOSE", "is not a log level"),
+        ("rel-storage = justakey", "rel-storage: the value has a line without key and value (line 1)"),
+        ("control-script = a/b", "is a path, not a name"),
+        ("site-zcml =\n <a/>\n <b/>", "is not well-formed: junk after document element"),
+        ("zcml-additional = <browser:page/>", "is not well-formed: unbound prefix"),
+        ("zcml-additional = <?xml version='1.0'?><configure/>", "is not well-formed"),
         ("rel-storage = type x\nzeo-client = on", "rel-storage: excludes zeo-client"),
         ("zeo-client = on\nzeo-username = u", "zeo-username: needs a zeo-password"),
         ("storage-wrapper =\n  <x>\n  </x>", "storage-wrapper: needs one %s"),
@@ -181,7 +226,8 @@ def test_extra_paths_with_and_without_blanks(text: str, paths: tuple[str, ...]) 
 def test_errors_name_part_option_and_remedy(line: str, message: str) -> None:
     found = errors(line)
     assert len(found) == 1
-    assert found[0].startswith(f"[instance] {line.partition(' ')[0]}") or "zeo" in line
+    named = "zeo-username" if "zeo-username" in line else line.partition(" ")[0]
+    assert found[0].startswith(f"[instance] {named}: ")
     assert message in found[0]
     assert "\n" not in found[0]
 
@@ -204,6 +250,13 @@ def test_a_secret_is_not_shown() -> None:
         ("mailinglogger =\n  <mailing-logger>", "use event-log-handler"),
         ("access-log-custom = <x>", "use access-log-handler"),
         ("lock-file = x.lock", "lock-file: does nothing under WSGI"),
+        ("shared-blob = off\nzeo-client = on", "shared-blob: off is read as no"),
+        ("z2-log = off", "z2-log: off is read as disable"),
+        ("event-log = disable\nevent-log-args = ('x',)", "event-log-args: does nothing, since event-log = disable"),
+        (
+            "event-log-max-size = 1MB\nevent-log-handler = a.B",
+            "event-log-max-size: does nothing with event-log-handler",
+        ),
         ("import-directory = x", "Zope imports from /bd/var/instance/import only"),
         ("zodb-temporary-storage = on", "add products.temporaryfolder and tempstorage to eggs"),
         ("rel-storage = type x\nblob-storage = b", "write blob-dir into rel-storage"),

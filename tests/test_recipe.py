@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import socket
 import stat
+import time
 from pathlib import Path
 
 import pytest
@@ -22,6 +25,7 @@ def test_a_part_becomes_an_instance(buildout: Buildout) -> None:
     buildout.instance("eggs = Zope\n")
     output = buildout.run().stdout
     assert warnings_of(output) == []
+    assert f"Generated script '{buildout.directory}/bin/instance'" in output
     part = buildout.part()
     for path in ("etc/zope.conf", "etc/wsgi.ini", "etc/site.zcml", "bin/interpreter", "inituser"):
         assert (part / path).is_file(), path
@@ -92,13 +96,45 @@ def test_an_unchanged_part_is_not_written_again(buildout: Buildout) -> None:
     assert {path: path.stat().st_mtime_ns for path in files} == before
 
 
-def test_zcml_slugs_come_and_go_and_the_users_own_stay(buildout: Buildout) -> None:
-    # Appended by another part, after ours has been created: the part itself does not change for buildout
-    cfg = "eggs = Zope\nzcml = \n"
-    buildout.instance(cfg)
-    buildout.run("instance:zcml=a.b c.d-meta")
+def test_what_a_user_adds_to_package_includes_stays(buildout: Buildout) -> None:
+    buildout.instance("zcml = a.b c.d-meta\n")
+    buildout.run()
     includes = buildout.part() / "etc/package-includes"
-    assert sorted(path.name for path in includes.iterdir()) == ["002-a.b-configure.zcml", "003-c.d-meta.zcml"]
+    (includes / "own-configure.zcml").write_text("<configure/>")
+    buildout.run()
+    names = sorted(path.name for path in includes.iterdir())
+    assert names == ["002-a.b-configure.zcml", "003-c.d-meta.zcml", "own-configure.zcml"]
+
+
+@pytest.mark.parametrize("mistake", ["entry-points = foo", "var = a-file"])
+def test_a_first_run_that_fails_is_made_good_by_the_next(buildout: Buildout, mistake: str) -> None:
+    buildout.write("", "a-file")
+    buildout.instance(f"{mistake}\n")
+    done = buildout.run(check=False)
+    assert done.returncode != 0
+    assert "Traceback" not in done.stdout
+    buildout.instance()
+    buildout.run()
+    assert (buildout.part() / "inituser").is_file()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ("eggs = nonexistent==\n", "[instance] eggs: "),
+        ("initialization = def (\n", "[instance] initialization: is not Python: "),
+        ("wsgi-ini-template = latin\n", "[instance] wsgi-ini-template: "),
+        ("locales = a-file\n", "[instance] cannot write "),
+    ],
+)
+def test_a_mistake_is_no_traceback(buildout: Buildout, options: str, message: str) -> None:
+    buildout.write("", "a-file")
+    (buildout.directory / "latin").write_bytes(b"\xfc")
+    buildout.instance(options)
+    done = buildout.run(check=False)
+    assert done.returncode != 0
+    assert message in done.stdout
+    assert "Traceback" not in done.stdout
 
 
 def test_what_zope_refuses_is_a_warning_with_option_and_line(buildout: Buildout) -> None:
@@ -114,6 +150,13 @@ def test_what_zope_refuses_is_a_warning_with_option_and_line(buildout: Buildout)
     [warning] = warnings_of(buildout.run().stdout)
     assert "[instance] zope-conf-additional: the server will not start: line " in warning
     assert "clock-server" in warning
+
+
+@pytest.mark.parametrize("option", ["zope-conf-additional = nonsense-key 1", "zope-conf-imports = no.such.package"])
+def test_the_option_of_one_line_is_named(buildout: Buildout, option: str) -> None:
+    buildout.instance(f"{option}\n")
+    [warning] = warnings_of(buildout.run().stdout)
+    assert f"[instance] {option.partition(' ')[0]}: the server will not start: " in warning
 
 
 def test_a_pipeline_and_a_handler_that_cannot_be_had_are_warnings(buildout: Buildout) -> None:
@@ -351,6 +394,24 @@ def test_files_work_without_the_control_script(buildout: Buildout, port: int) ->
     assert "> True" in buildout.call("parts/instance/bin/interpreter", "-c", code, conf).stdout
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        "file-storage =",
+        "file-storage =\nblob-storage = var/blobs",
+        "demo-storage = on",
+        "demo-storage = on\ndemo-blob-storage = var/blobs",
+        "demo-storage = on\ndemo-file-storage = demo.fs\ndemo-blob-storage = var/blobs",
+        "storage-wrapper =\n    <demostorage>\n    %s\n    </demostorage>",
+    ],
+)
+def test_storages_start(buildout: Buildout, port: int, options: str) -> None:
+    buildout.instance("eggs = Zope\nhttp-address = 127.0.0.1:" + f"{port}\n{options}\n")
+    assert warnings_of(buildout.run().stdout) == []
+    with serving(buildout, url=f"http://127.0.0.1:{port}/") as server:
+        assert server.response.status == 200
+
+
 def test_zope_conf_of_ones_own(buildout: Buildout, port: int) -> None:
     buildout.instance(f"eggs = Zope\nhttp-address = 127.0.0.1:{port}\nzope-conf = my.conf\n")
     buildout.write(
@@ -384,6 +445,32 @@ def test_each_event_is_logged_once(buildout: Buildout, port: int) -> None:
     assert event_log.count("Serving on") == 1
     assert output.count("Ready to handle requests") == 1
     assert buildout.read("var/log/instance-access.log").count("GET /?once ") == 1
+
+
+def test_a_tight_umask_is_kept(buildout: Buildout) -> None:
+    buildout.instance()
+    before = os.umask(0o077)
+    try:
+        buildout.run()
+    finally:
+        os.umask(before)
+    for path in (buildout.part() / "etc").iterdir():
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600, path
+    assert stat.S_IMODE((buildout.directory / "bin/instance").stat().st_mode) == 0o700
+
+
+def test_ctrl_c_does_not_wait_for_half_a_request(buildout: Buildout, port: int) -> None:
+    buildout.instance(f"eggs = Zope\nhttp-address = 127.0.0.1:{port}\n")
+    buildout.run()
+    with (
+        serving(buildout, url=f"http://127.0.0.1:{port}/") as server,
+        socket.create_connection(("127.0.0.1", port)) as half,
+    ):
+        half.sendall(b"GET / HTT")
+        time.sleep(0.2)
+        begin = time.monotonic()
+        assert server.stop() == 0
+        assert time.monotonic() - begin < 2
 
 
 def test_disabled_logs(buildout: Buildout, port: int) -> None:

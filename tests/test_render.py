@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from ast import literal_eval
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,7 @@ def environment(text: str) -> dict[str, str]:
         ("A=b", {"A": "b"}),
         ("A=b C=d", {"A": "b", "C": "d"}),
         ("A= b c", {"A": "b c"}),
+        ("A = b C = d", {"A": "b", "C": "d"}),
         ("\n  A b c\n  # note\n  D = e", {"A": "b c", "D": "e"}),
         ("\n  A\tb", {"A": "b"}),
         ("\n  URL http://x/?a=b\n  E f", {"URL": "http://x/?a=b", "E": "f"}),
@@ -41,7 +43,7 @@ def test_environment_variables(text: str, expected: dict[str, str]) -> None:
 
 def test_alternating_words_are_read_as_ever_and_told() -> None:
     _, problems = description("environment-vars = A b C d")
-    assert "is read as A=b, C=d; write one variable a line" in problems.warnings[0]
+    assert "is read as A = 'b', C = 'd'; to be sure, write one NAME value a line" in problems.warnings[0]
 
 
 def test_template_cache() -> None:
@@ -110,8 +112,32 @@ def test_handlers() -> None:
     assert parser.get("handler_accesslog", "class") == "logging.handlers.SocketHandler"
     assert parser.get("handler_accesslog", "args") == "('localhost', 9000)"
     parser = ini(wsgi_ini("event-log-args = (r'{0}', 'w')\nevent-log-kwargs ="))
-    assert parser.get("handler_eventlog", "args") == "(r'/bd/var/log/instance.log', 'w')"
+    assert parser.get("handler_eventlog", "args") == "('/bd/var/log/instance.log', 'w')"
     assert parser.get("handler_eventlog", "kwargs") == "{}"
+
+
+@pytest.mark.parametrize(
+    ("args", "expected"),
+    [
+        ("(r'{0}', 'w')", """("/it's/var/log/instance.log", 'w')"""),
+        ("('{}', 'a')", """("/it's/var/log/instance.log", 'a')"""),
+        ("({{'x': 1}},)", "({'x': 1},)"),
+        ("({'x': 1},)", "({'x': 1},)"),
+    ],
+)
+def test_the_file_name_is_filled_in_as_ever(args: str, expected: str) -> None:
+    parser = ini(wsgi_ini(f"event-log-args = {args}", directory="/it's"))
+    assert parser.get("handler_eventlog", "args") == expected
+
+
+def test_rotation_keeps_other_arguments() -> None:
+    parser = ini(wsgi_ini("event-log-max-size = 1MB\nevent-log-old-files = 5\nevent-log-kwargs = {'delay': True}"))
+    assert parser.get("handler_eventlog", "class") == "handlers.RotatingFileHandler"
+    assert literal_eval(parser.get("handler_eventlog", "kwargs")) == {
+        "maxBytes": 1048576,
+        "backupCount": 5,
+        "delay": True,
+    }
 
 
 def test_own_logging_half(tmp_path: Path) -> None:
@@ -169,15 +195,26 @@ def test_own_site_zcml_stands_alone() -> None:
 
 
 def test_facts_for_the_control_script() -> None:
-    instance, _ = description(
-        "zopectl-umask = 002\neffective-user = www\ndeprecation-warnings = off\nhttp-address = 81"
-    )
+    instance, _ = description("effective-user = www\ndeprecation-warnings = off\nhttp-address = 81")
     facts = json.loads(render.facts(instance))
     assert facts["client_home"] == f"{BD}/var/instance"
-    assert facts["umask"] == "002"
     assert facts["effective_user"] == "www"
     assert facts["python_flags"] == ["-W", "ignore::DeprecationWarning"]
     assert facts["listen"] == ["0.0.0.0:81"]
+
+
+def test_where_the_server_listens_is_told_only_where_it_is_known(tmp_path: Path) -> None:
+    template = tmp_path / "wsgi.ini.in"
+    template.touch()
+
+    def listen(text: str) -> list[str]:
+        found: list[str] = json.loads(render.facts(description(text)[0]))["listen"]
+        return found
+
+    assert listen("http-address = 81 82 81") == ["0.0.0.0:81", "0.0.0.0:82"]
+    assert listen("http-address = 81\nwsgi = my.ini") == []
+    assert listen(f"http-address = 81\nwsgi-ini-template = {template}") == []
+    assert listen("http-address = 81 unix:/bd/z.sock\nrelative-paths = on") == ["0.0.0.0:81"]
 
 
 def test_the_scripts_name_the_configuration() -> None:

@@ -332,3 +332,28 @@ def test_imports_little() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_unix_socket_answers_without_a_host(tmp_path: Path) -> None:
+    """Load balancers check so; the server's port must be a number then, too."""
+    app = App(tmp_path)
+    path = tmp_path / "http.sock"
+    try:
+        app.write(f"listen = unix:{path}", application="paste.app_factory = application:port_factory")
+        (tmp_path / "application.py").write_text(
+            "def port_factory(global_conf):\n"
+            "    def app(environ, start_response):\n"
+            "        body = str(int(environ['SERVER_PORT'])).encode()\n"
+            "        start_response('200 OK', [('Content-Length', str(len(body)))])\n"
+            "        return [body]\n"
+            "    return app\n"
+        )
+        app.serve()
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(str(path))
+            client.sendall(b"GET / HTTP/1.0\r\n\r\n")
+            answer = b"".join(iter(lambda: client.recv(1000), b""))
+        assert answer.startswith(b"HTTP/1.0 200")
+        assert answer.endswith(b"80")
+    finally:
+        app.close()

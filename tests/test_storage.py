@@ -22,7 +22,8 @@ def tree(text: str) -> str:
     [
         ("", "<blobstorage>\n  <filestorage>"),
         ("blob-storage =", "<filestorage>"),
-        ("file-storage =", "<blobstorage>\n  <demostorage>"),
+        ("file-storage =", "<demostorage>"),
+        ("file-storage =\nblob-storage = b", "<blobstorage>\n  <mappingstorage>"),
         ("file-storage =\nblob-storage =", "<demostorage>"),
         ("zlib-storage = active", "<blobstorage>\n  <zlibstorage>\n    <filestorage>"),
         ("before-storage = now", "<before>\n  <blobstorage>\n    <filestorage>"),
@@ -35,6 +36,10 @@ def tree(text: str) -> str:
         (
             "demo-storage = on\ndemo-file-storage = d.fs\ndemo-blob-storage = d",
             "<demostorage>\n  <filestorage base>\n  <blobstorage changes>\n    <filestorage>",
+        ),
+        (
+            "demo-storage = on\ndemo-blob-storage = d",
+            "<demostorage>\n  <filestorage base>\n  <blobstorage changes>\n    <mappingstorage>",
         ),
         ("zeo-client = on", "<zeoclient>"),
         ("zeo-client = on\nzlib-storage = passive", "<zlibstorage>\n  <zeoclient>"),

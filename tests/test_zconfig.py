@@ -83,10 +83,22 @@ def test_the_buildout_directory_is_never_an_escape(directory: str) -> None:
     assert load(writer.section(section)) == f"{directory}//client"
 
 
+def test_a_name_is_known_to_what_is_written_later() -> None:
+    writer = zconfig.Writer(Place("/x", "/x"))
+    head = writer.lines("%define HERE /here")
+    section = writer.section(zconfig.Section("part", (("value", "$HERE"),)))
+    assert load(f"{head}\n{section}") == "/here"
+
+
+def test_after_an_include_nobody_knows_the_names() -> None:
+    writer = zconfig.Writer(Place("/x", "/x"))
+    assert writer.lines("%include other.conf\na $ANY $1") == "%include other.conf\na $ANY $$1"
+
+
 def test_the_directory_is_replaced_as_a_whole_only() -> None:
     place = Place("/srv/a", "BASE")
-    assert place.quote("/srv/a /srv/ab /mnt/srv/a /srv/a/b ('/srv/a/c',)", str) == (
-        "BASE /srv/ab /mnt/srv/a BASE/b ('BASE/c',)"
+    assert place.quote("/srv/a /srv/ab /srv/a+b /mnt/srv/a /srv/a/b ('/srv/a/c',)", str) == (
+        "BASE /srv/ab /srv/a+b /mnt/srv/a BASE/b ('BASE/c',)"
     )
 
 

@@ -4,12 +4,10 @@
 script and the server import this package too, and must not pay for buildout.
 """
 
-from typing import Any
-
 __all__ = ["Recipe"]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     if name == "Recipe":
         from recipe.buildout import Recipe
 

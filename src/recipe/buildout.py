@@ -10,14 +10,14 @@ from typing import Any
 from zc.buildout import UserError
 
 from recipe import files, judge, render, users
-from recipe.eggs import Eggs, initialization
+from recipe.control.facts import FILE as FACTS
+from recipe.eggs import Eggs, check_initialization, initialization
 from recipe.instance import Instance, describe
-from recipe.options import Problems
+from recipe.options import Problems, Settings, read
 from recipe.options.declare import Context, options_of
 from recipe.options.kinds import TRUE
 from recipe.options.server import Server
 
-MADE = ".slugs"  # a file with the names of the slugs that the last run made
 DEFAULT_PIPELINE = (options_of(Server)["pipeline"].default or "").split()
 
 
@@ -44,24 +44,20 @@ class Recipe:
 
     def install(self) -> list[str]:
         """Make the instance; returns the files and directories that buildout may remove with the part."""
-        first = not os.path.exists(self.options["location"])
-        instance = self._instance()
-        made = self._make(instance)
-        if first:
-            self._make_user(instance)
-        return made
-
-    def update(self) -> list[str]:
-        """Bring the instance up to date with the part."""
         return self._make(self._instance())
+
+    update = install
 
     def _instance(self) -> Instance:
         """The instance that the part describes. Raises UserError with all that is wrong."""
         self.problems = Problems(self.name)
+        context = self._context()
+        settings = read(self.options, context, self.problems)
+        self._raise_errors()
         self.eggs = Eggs(self.buildout, self.name, self.options)
-        self.working_set = self.eggs.working_set(tuple(self._extras()))
+        self.working_set = self.eggs.working_set(tuple(_extras(settings)))
         instance = describe(
-            self.options, self._context(), self.working_set.projects, self.relative_paths, self.problems
+            settings, self.options, context, self.working_set.projects, self.relative_paths, self.problems
         )
         self._raise_errors()
         return instance
@@ -73,12 +69,20 @@ class Recipe:
         self._check_ini(instance, made)
         self._check_given_files(instance)
         self._raise_errors()
-        files.make_directories(instance.directories, instance.storages.private)
-        if any(map(files.is_changed, made)):
-            judge.ask(instance, python, made, self.options, self.problems)
-        self._tell_warnings()
-        files.write([*made, self._clean_slugs(instance, made)])
-        scripts = self.eggs.install_scripts(instance)
+        # Written last: an instance without it has never been complete, and has no user yet
+        if not os.path.exists(f"{instance.etc}/{FACTS}"):
+            made = [*self._inituser(instance), *made]
+        try:
+            files.make_directories(instance.directories, instance.storages.private)
+            if any(map(files.is_changed, made)):
+                judge.ask(instance, python, made, self.options, self.problems)
+            self._tell_warnings()
+            scripts = self.eggs.install_scripts(instance)
+            for path in files.write(made):
+                if path in (instance.control_script, instance.interpreter):
+                    self.log.info("Generated script %r.", path)
+        except OSError as error:
+            raise UserError(f"[{self.name}] cannot write {error.filename}: {error.strerror}") from error
         self.options["zope-conf"] = instance.zope_conf
         return [instance.location, instance.control_script, *scripts]
 
@@ -90,23 +94,24 @@ class Recipe:
             bin_directory=self.options["bin-directory"],
         )
 
-    def _extras(self) -> Iterator[str]:
-        """The extras of our distribution that the part needs."""
-        if self.options.get("sentry_dsn", "").strip():
-            yield "sentry"
-        if self.options.get("profile", "").strip().lower() in TRUE:
-            yield "profile"
-        if self.options.get("log-format", "").strip().lower() == "json":
-            yield "json"
-
     def _python(self, instance: Instance) -> render.Python:
         paths = (*self.working_set.paths, *instance.settings.scripts.extra_paths)
-        return render.Python(sys.executable, paths, initialization(instance, self.options))
+        lines = initialization(instance, self.options)
+        check_initialization(lines, self.problems)
+        return render.Python(sys.executable, paths, lines)
 
     def _templates(self, instance: Instance) -> dict[str, str]:
         server = instance.settings.server
-        named = (server.ini_template, server.logging_template)
-        return {file: Path(file).read_text(encoding="utf-8") for file in named if file}
+        named = {"wsgi-ini-template": server.ini_template, "wsgi-logging-ini-template": server.logging_template}
+        texts = {}
+        for option, file in named.items():
+            if file:
+                try:
+                    texts[file] = Path(file).read_text(encoding="utf-8-sig")
+                except (OSError, UnicodeDecodeError) as error:
+                    self.problems.error(option, f"{file} cannot be read: {error}")
+        self._raise_errors()
+        return texts
 
     def _check_ini(self, instance: Instance, made: list[render.File]) -> None:
         server = instance.settings.server
@@ -124,25 +129,28 @@ class Recipe:
     def _raise_errors(self) -> None:
         if self.problems.errors:
             self._tell_warnings()
-            raise UserError("\n".join(self.problems.errors))
+            mistakes = self.problems.errors
+            head = [f"{len(mistakes)} mistakes in the part:"] if len(mistakes) > 1 else []
+            raise UserError("\n".join([*head, *mistakes]))
 
     def _tell_warnings(self) -> None:
         for warning in self.problems.warnings:
             self.log.warning(warning)
 
-    def _clean_slugs(self, instance: Instance, made: list[render.File]) -> render.File:
-        """Drop the slugs of an earlier run, but none that the user put there; returns the new record."""
-        record = Path(instance.etc, MADE)
-        includes = f"{instance.etc}/package-includes"
-        paths = [file.path for file in made if os.path.dirname(file.path) == includes]
-        if "*" not in instance.settings.zcml.slugs and record.exists():
-            earlier = record.read_text(encoding="utf-8").splitlines()
-            files.remove_stale(paths, [f"{includes}/{name}" for name in earlier])
-        return render.File(str(record), "".join(f"{os.path.basename(path)}\n" for path in paths))
-
-    def _make_user(self, instance: Instance) -> None:
+    def _inituser(self, instance: Instance) -> Iterator[render.File]:
+        """The file with the first Manager, where there is to be one."""
         user = instance.settings.scripts.user or users.ask()
         if user is None:
             self.log.warning("No user, and no terminal to ask for one: made without inituser. Add one with adduser.")
-            return
-        files.write([render.File(f"{instance.location}/inituser", users.line(*user), 0o600)])
+        else:
+            yield render.File(f"{instance.location}/inituser", users.line(*user), 0o600)
+
+
+def _extras(settings: Settings) -> Iterator[str]:
+    """The extras of our distribution that the options need."""
+    if settings.sentry.dsn:
+        yield "sentry"
+    if settings.profile.enabled:
+        yield "profile"
+    if settings.event_log.format == "json":
+        yield "json"

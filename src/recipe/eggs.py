@@ -1,14 +1,18 @@
 """The working set of a part, and the scripts of its eggs: zc.recipe.egg does the work."""
 
 import re
+import sys
 from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from zc.buildout import UserError
 from zc.recipe.egg import Scripts
 
 from recipe.instance import RECIPE, Instance
-from recipe.render import DIRECTORY_VARIABLE
+from recipe.options import Problems
+from recipe.render import DIRECTORY_VARIABLE, header
 
 
 @dataclass(frozen=True)
@@ -35,7 +39,10 @@ class Eggs:
         Raises zc.buildout.UserError where one cannot be had.
         """
         requirement = RECIPE + (f"[{','.join(extras)}]" if extras else "")
-        _, found = self._scripts({"relative-paths": "false"}).working_set([requirement])
+        try:
+            _, found = self._scripts({"relative-paths": "false"}).working_set([requirement])
+        except ValueError as error:  # of the packaging library: no requirement
+            raise UserError(f"[{self.name}] eggs: {error}") from None
         paths: list[str] = []
         for dist in found:
             paths += _locations(dist)
@@ -60,10 +67,23 @@ class Eggs:
         if not settings.dependent_scripts:
             # wsgi.ini names our distribution, so runwsgi needs it; it has no scripts of its own
             overrides["eggs"] = f"{self.options['eggs']}\n{RECIPE}"
-        return list(self._scripts(overrides).install())
+        scripts = list(self._scripts(overrides).install())
+        for script in scripts:
+            _mend_header(script, instance)
+        return scripts
 
     def _scripts(self, overrides: Mapping[str, str]) -> Scripts:
         return Scripts(self.buildout, self.name, {**self.options, **overrides})
+
+
+def _mend_header(script: str, instance: Instance) -> None:
+    """Let a script find a Python that moves with the tree; zc.buildout writes an absolute path."""
+    path = Path(script)
+    absolute = f"#!{sys.executable}\n"
+    wanted = header(sys.executable, script, instance) + "\n"
+    text = path.read_text(encoding="utf-8")
+    if wanted != absolute and text.startswith(absolute):
+        path.write_text(wanted + text.removeprefix(absolute), encoding="utf-8")
 
 
 def _locations(dist: Any) -> list[str]:
@@ -76,6 +96,15 @@ def _locations(dist: Any) -> list[str]:
 
 
 _OPTION = re.compile(r"%(?:(?P<percent>%)|\((?P<name>[^)]+)\)s)")
+
+
+def check_initialization(text: str, problems: Problems) -> None:
+    """Note where the option's lines are no Python."""
+    try:
+        compile(text, "initialization", "exec")
+    except (SyntaxError, ValueError) as error:
+        line = getattr(error, "lineno", None) or 1
+        problems.error("initialization", f"is not Python: {getattr(error, 'msg', error)}, line {line}")
 
 
 def initialization(instance: Instance, part: Mapping[str, str]) -> str:

@@ -18,24 +18,35 @@ def variables(text: str, problems: Problems) -> dict[str, str]:
     lines = [line for line in lines if line and not line.startswith("#")]
     if len(lines) == 1:
         return _one_line(lines[0], problems)
-    return dict(_pair(line) for line in lines)
+    found = dict(_pair(line) for line in lines)
+    if any(map(_ASSIGNMENT.fullmatch, lines)):
+        _tell(found, problems)
+    return found
 
 
 def _pair(line: str) -> tuple[str, str]:
     assignment = _ASSIGNMENT.fullmatch(line)
     if assignment:
         return assignment[1], assignment[2]
-    name, _, value = line.partition(" ") if " " in line else line.partition("\t")
-    return name, value.strip()
+    name, *value = line.split(None, 1)
+    return name, "".join(value)
 
 
 def _one_line(line: str, problems: Problems) -> dict[str, str]:
+    assignments = re.sub(r"\s*=\s*", "=", line).split()
     words = line.split()
-    if all(_ASSIGNMENT.fullmatch(word) for word in words):
-        return dict(_pair(word) for word in words)
-    if _ASSIGNMENT.fullmatch(line) or len(words) % 2 or len(words) == 2:
-        return dict([_pair(line)])
-    pairs = list(zip(words[::2], words[1::2], strict=True))
-    read = ", ".join(f"{name}={value}" for name, value in pairs)
-    problems.warn(OPTION, f"one line of several words is read as {read}; write one variable a line")
-    return dict(pairs)
+    if all(map(_ASSIGNMENT.fullmatch, assignments)):
+        found = dict(map(_pair, assignments))
+    elif _ASSIGNMENT.fullmatch(line) or len(words) % 2 or len(words) == 2:
+        found = dict([_pair(line)])
+    else:
+        found = dict(zip(words[::2], words[1::2], strict=True))
+    if len(words) != 2 or "=" in words[0]:
+        _tell(found, problems)
+    return found
+
+
+def _tell(found: dict[str, str], problems: Problems) -> None:
+    """Show how it was read what can be read in several ways."""
+    read = ", ".join(f"{name} = {value!r}" for name, value in found.items())
+    problems.warn(OPTION, f"is read as {read}; to be sure, write one NAME value a line")

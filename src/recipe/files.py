@@ -35,9 +35,16 @@ def is_changed(file: File) -> bool:
     """Whether a file is not on the disk as it should be."""
     path = Path(file.path)
     try:
-        return path.read_bytes() != file.text.encode() or path.stat().st_mode & 0o777 != file.mode
+        return path.read_bytes() != file.text.encode() or path.stat().st_mode & 0o777 != _mode(file)
     except OSError:
         return True
+
+
+def _mode(file: File) -> int:
+    """The file's mode, as far as the user's umask allows."""
+    umask = os.umask(0)
+    os.umask(umask)
+    return file.mode & ~umask
 
 
 def _stage(file: File) -> str:
@@ -47,15 +54,9 @@ def _stage(file: File) -> str:
     with open(descriptor, "wb") as stream:
         stream.write(file.text.encode())
         stream.flush()
-        os.fchmod(descriptor, file.mode)
+        os.fchmod(descriptor, _mode(file))
         os.fsync(descriptor)
     return temporary
-
-
-def remove_stale(kept: Iterable[str], recorded: Iterable[str]) -> None:
-    """Remove the files that an earlier run recorded and this one does not make."""
-    for path in set(recorded) - set(kept):
-        Path(path).unlink(missing_ok=True)
 
 
 def make_directories(directories: Iterable[str], private: Iterable[str]) -> None:

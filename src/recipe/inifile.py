@@ -75,7 +75,7 @@ class Writer:
 
 def _default_names(template: str) -> list[str]:
     """The names in the ``[DEFAULT]`` of an ini text; none where it does not parse."""
-    parser = configparser.RawConfigParser(strict=False)
+    parser = configparser.RawConfigParser(strict=False, allow_no_value=True)
     try:
         parser.read_string(template)
     except configparser.Error:

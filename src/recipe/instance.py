@@ -11,7 +11,7 @@ from functools import cached_property
 from recipe import storage, waitress_settings
 from recipe.address import Address
 from recipe.environment import variables
-from recipe.options import Problems, Settings, kinds, read
+from recipe.options import Problems, Settings, kinds
 from recipe.options.declare import Context
 from recipe.options.logs import AccessLog, EventLog
 from recipe.zconfig import Section, check_syntax
@@ -49,7 +49,9 @@ class Instance:
     addresses      where the server listens, the port base added
     pipeline       the whole pipeline
     environment    environment variables that Zope sets
-    databases      what is around the storages
+    relative_paths  whether paths inside the buildout are written relative to it
+    storages       those of the main database
+    temporary      the temporary database, as ZConfig text
     event_log, access_log   their handlers
     waitress       further settings of waitress, by its names
     directories    to be created, but for those of blobs
@@ -69,7 +71,7 @@ class Instance:
     event_log: Handler
     access_log: Handler
     waitress: Mapping[str, str] = field(default_factory=dict)
-    directories: tuple[str, ...] = field(default=())
+    directories: tuple[str, ...] = ()
 
     @property
     def etc(self) -> str:
@@ -112,6 +114,7 @@ class Instance:
 
 
 def describe(
+    settings: Settings,
     part: Mapping[str, str],
     context: Context,
     projects: Collection[str],
@@ -120,14 +123,13 @@ def describe(
 ) -> Instance:
     """The instance that a part describes; what is wrong with the part goes to `problems`.
 
-    `projects` are the names of the distributions in the part's working set;
-    `relative_paths` is what holds where the part does not say.
+    `settings` are what has been read from the part. `projects` are the names of the
+    distributions in its working set; `relative_paths` is what holds where the part does not say.
     """
-    settings = read(part, context, problems)
     _check(settings, problems)
-    layout, logs = settings.layout, (settings.event_log, settings.access_log)
-    event_log, access_log = (_handler(log) for log in logs)
-    temporary = _temporary(settings, projects, problems)
+    _warn_of_odd_words(part, problems)
+    event_log = _handler("event-log", settings.event_log, problems)
+    access_log = _handler("access-log", settings.access_log, problems)
     relative = settings.scripts.relative_paths
     instance = Instance(
         name=context.name,
@@ -139,13 +141,24 @@ def describe(
         addresses=_addresses(settings, problems),
         pipeline=_pipeline(settings, access_log),
         environment=_environment(settings, problems),
-        storages=storage.build(settings.storage, "blob-storage" in part, layout.var, layout.client_home),
-        temporary=temporary,
+        storages=storage.build(settings.storage, settings.layout.var, settings.layout.client_home),
+        temporary=_temporary(settings, projects, problems),
         event_log=event_log,
         access_log=access_log,
         waitress=waitress_settings.settings(part, problems),
     )
     return replace(instance, directories=_directories(instance))
+
+
+def _warn_of_odd_words(part: Mapping[str, str], problems: Problems) -> None:
+    """Say what was meant by words that 9.1.0 takes and gets wrong in silence."""
+    shared = part.get("shared-blob", "").strip().lower()
+    if shared in kinds.FALSE - {"no"}:
+        problems.warn("shared-blob", f"{shared} is read as no")
+    for option in ("event-log", "access-log", "z2-log"):
+        word = part.get(option, "").strip().lower()
+        if word in kinds.NO_LOG - {"disable"}:
+            problems.warn(option, f"{word} is read as disable")
 
 
 def _check(settings: Settings, problems: Problems) -> None:
@@ -158,9 +171,6 @@ def _check(settings: Settings, problems: Problems) -> None:
         problems.error("wsgi-ini-template", "and wsgi-logging-ini-template exclude each other; leave one of them out")
     if layout.import_directory != f"{layout.client_home}/import":
         problems.warn("import-directory", f"Zope imports from {layout.client_home}/import only")
-    for name, log in (("event-log", settings.event_log), ("access-log", settings.access_log)):
-        if log.file in kinds.STREAMS and log.handler:
-            problems.error(f"{name}-handler", f"and {name} = {log.file} exclude each other; leave one of them out")
     storage.check(settings.storage, problems)
     if settings.storage.wrapper is not None:
         _check_zconfig("storage-wrapper", settings.storage.wrapper.replace("%s", "\n<storage/>\n"), problems)
@@ -177,23 +187,30 @@ def _check_zconfig(option: str, text: str, problems: Problems) -> None:
 def _addresses(settings: Settings, problems: Problems) -> tuple[Address, ...]:
     server = settings.server
     try:
-        return tuple(each.shifted(server.port_base) for each in server.addresses)
+        return tuple(dict.fromkeys(each.shifted(server.port_base) for each in server.addresses))
     except ValueError as error:
         problems.error("port-base", f"{server.port_base} is too much: {error}")
         return server.addresses
 
 
-def _handler(log: EventLog | AccessLog) -> Handler:
+def _handler(name: str, log: EventLog | AccessLog, problems: Problems) -> Handler:
+    if not log.file or log.file in kinds.STREAMS:
+        for option, given in ((f"{name}-handler", log.handler), (f"{name}-args", log.args)):
+            if given:
+                problems.warn(option, f"does nothing, since {name} = {log.file or 'disable'}")
     if not log.file:
         return Handler("", "NullHandler", "()", "{}", log.level)
     if log.file in kinds.STREAMS:
         return Handler("", "StreamHandler", f"(sys.{log.file},)", "{}", log.level)
-    file = repr(log.file)
-    args = log.args.replace("{0}", log.file) if log.args else f"({file}, 'a')"
-    if log.max_size and not log.handler:
-        kwargs = f"{{'maxBytes': {log.max_size}, 'backupCount': {log.old_files}}}"
-        return Handler(log.file, "handlers.RotatingFileHandler", args, kwargs, log.level)
-    return Handler(log.file, log.handler or "FileHandler", args, log.kwargs, log.level)
+    args = kinds.with_file(log.args, log.file) if log.args else f"({log.file!r}, 'a')"
+    if not log.max_size:
+        return Handler(log.file, log.handler or "FileHandler", args, log.kwargs, log.level)
+    if log.handler:
+        problems.warn(f"{name}-max-size", f"does nothing with {name}-handler; use {name}-kwargs")
+        return Handler(log.file, log.handler, args, log.kwargs, log.level)
+    rotation = f"'maxBytes': {log.max_size}, 'backupCount': {log.old_files}"
+    kwargs = f"{{{rotation}}}" if log.kwargs == "{}" else f"{{{rotation}, {log.kwargs[1:]}"
+    return Handler(log.file, "handlers.RotatingFileHandler", args, kwargs, log.level)
 
 
 def _pipeline(settings: Settings, access_log: Handler) -> tuple[str, ...]:
@@ -254,9 +271,11 @@ def _directories(instance: Instance) -> tuple[str, ...]:
         files += [settings.profile.log_filename, settings.profile.cachegrind_filename]
     found = [instance.location, layout.var, layout.client_home, layout.import_directory]
     found += [file.rpartition("/")[0] for file in files if file]
-    found += instance.storages.directories
-    found += [directory for directory in (zcml.locales, zcml.resources) if directory]
-    cache = settings.zope.template_cache
-    if cache and "CHAMELEON_CACHE" in instance.environment:
-        found.append(instance.environment["CHAMELEON_CACHE"])
-    return tuple(dict.fromkeys(directory for directory in found if "$(" not in directory))
+    if layout.zope_conf is None:
+        found += instance.storages.directories
+        found += [instance.environment["CHAMELEON_CACHE"]] if "CHAMELEON_CACHE" in instance.environment else []
+    if zcml.site is None:
+        found += [directory for directory in (zcml.locales, zcml.resources) if directory]
+    # A path that only the server can tell is not ours to make
+    known = (path for path in found if path and not kinds.has_reference(path.removeprefix(instance.directory)))
+    return tuple(dict.fromkeys(known))

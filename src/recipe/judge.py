@@ -9,6 +9,7 @@ when it starts.
 import configparser
 import json
 import os
+import re
 import subprocess
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -64,7 +65,6 @@ def _text(file: File | None) -> tuple[str, str] | None:
 
 
 def _run(executable: str, question: Mapping[str, Any], directory: str) -> list[Finding]:
-    os.makedirs(os.path.join(directory), exist_ok=True)
     done = subprocess.run(
         [executable, "-c", PROGRAM],
         input=json.dumps(question),
@@ -97,19 +97,15 @@ def answer(question: Mapping[str, Any]) -> list[tuple[str, int, str]]:
 
 def _option(finding: Finding, texts: Mapping[str, File], part: Mapping[str, str]) -> str:
     """The option that the line of a finding comes from, or the file's name."""
-    name = os.path.basename(finding.file)
-    file = texts.get(name)
-    if file and finding.line:
-        line = file.text.splitlines()[finding.line - 1].strip()
-        for option, text in part.items():
-            if "\n" in text and any(line == each.strip() for each in text.splitlines()):
-                return option
     for package, option in PACKAGES.items():
         if f" {package}:" in finding.message and option in part:
             return option
-    for option, text in part.items():
-        if option.endswith("-imports") and any(f" {line}:" in finding.message for line in text.split()):
-            return option
-        if option.endswith("-handler") and text.strip() and text.strip() in finding.message:
-            return option
+    name = os.path.basename(finding.file)
+    file = texts.get(name)
+    line = file.text.splitlines()[finding.line - 1].strip() if file and finding.line else finding.message
+    by_text = {text: option for option, value in part.items() for text in map(str.strip, value.splitlines()) if text}
+    # The longest one: `on` stands in many lines
+    for text in sorted(by_text, key=len, reverse=True):
+        if re.search(rf"(?<!\S){re.escape(text)}(?=[\s:]|$)", line):
+            return by_text[text]
     return "pipeline" if name == "wsgi.ini" else name

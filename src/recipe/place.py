@@ -18,5 +18,5 @@ class Place:
 
     def quote(self, text: str, quote: Callable[[str], str]) -> str:
         """`text` quoted by `quote`, but for the directory, which becomes what is written for it."""
-        pattern = rf"(?<![\w./-]){re.escape(self.directory)}(?![\w.-])"
+        pattern = rf"(?<![\w./-]){re.escape(self.directory)}(?=[/'\"\s)]|$)"
         return self.written.join(quote(piece) for piece in re.split(pattern, text))

@@ -2,9 +2,8 @@
 
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
-from functools import cache
 from typing import Any
 from xml.sax.saxutils import quoteattr
 
@@ -33,7 +32,6 @@ def _as_it_is(value: Any) -> str:
     return str(value)
 
 
-@cache
 def _templates(writer: Callable[[Any], str]) -> jinja2.Environment:
     """The templates, with every value that is filled in written by `writer`."""
     return jinja2.Environment(
@@ -107,7 +105,7 @@ def _ini_writer(instance: Instance) -> inifile.Writer:
 
 def _default_section(instance: Instance) -> str:
     """PasteDeploy interpolates its own ``here``, so a ``%`` in it must be escaped for it."""
-    if "%" not in instance.directory:
+    if "%" not in instance.etc:
         return ""
     here, file = (path.replace("%", "%%") for path in (instance.etc, instance.wsgi_ini))
     return f"[DEFAULT]\nhere = {here}\n__file__ = {file}\n\n"
@@ -168,6 +166,8 @@ def facts(instance: Instance) -> str:
     settings = instance.settings
 
     def path(text: str) -> str | None:
+        if kinds.has_reference(text.removeprefix(instance.directory)):
+            return ""  # only the server can tell
         return os.path.relpath(text, instance.etc) if text and instance.relative_paths else text or None
 
     warnings = {True: ["-W", "default::DeprecationWarning"], False: ["-W", "ignore::DeprecationWarning"], None: []}
@@ -179,14 +179,21 @@ def facts(instance: Instance) -> str:
         "event_log": path(instance.event_log.file),
         "access_log": path(instance.access_log.file),
         "pid_file": path(settings.layout.pid_file),
-        "umask": settings.process.umask,
         "effective_user": settings.process.effective_user,
         "python_flags": warnings[settings.zope.deprecation_warnings],
-        "listen": [str(address) for address in instance.addresses],
+        "listen": _listen(instance),
     }
     if settings.process.graceful_timeout is not None:
         known["graceful_timeout"] = settings.process.graceful_timeout
     return json.dumps(known, indent=2, ensure_ascii=False) + "\n"
+
+
+def _listen(instance: Instance) -> list[str]:
+    """Where the server is known to listen: not where a file of the user's says it, nor in a tree that may move."""
+    server = instance.settings.server
+    if server.wsgi is not True or server.ini_template:
+        return []
+    return [str(address) for address in instance.addresses if not (address.path and instance.relative_paths)]
 
 
 def zcml(instance: Instance) -> Iterator[File]:
@@ -210,7 +217,7 @@ def zcml(instance: Instance) -> Iterator[File]:
         yield File(f"{includes}/999-additional-overrides.zcml", text)
 
 
-def _render(template: str, **values: str) -> str:
+def _render(template: str, **values: Any) -> str:
     return _templates(_as_it_is).get_template(template).render(**values)
 
 
@@ -245,7 +252,7 @@ def control_script(instance: Instance, python: Python) -> File:
         arguments += ["--umask", instance.settings.process.umask]
     path = instance.control_script
     write = _path_writer(instance, path)
-    body = _render_lines("control_body.py", arguments=[write(argument) for argument in arguments])
+    body = _render("control_body.py", arguments=[write(argument) for argument in arguments])
     return File(path, _script(instance, python, path, body), 0o755)
 
 
@@ -257,10 +264,10 @@ def interpreter(instance: Instance, python: Python) -> File:
 
 def _script(instance: Instance, python: Python, path: str, body: str) -> str:
     write = _path_writer(instance, path)
-    return _render_lines(
+    return _render(
         "script.py",
-        header=_header(python.executable, path, instance),
-        levels=len(_levels(instance, path)) if instance.relative_paths else 0,
+        header=header(python.executable, path, instance),
+        levels=_levels(instance, path) if instance.relative_paths else 0,
         variable=repr(DIRECTORY_VARIABLE),
         paths=[write(item) for item in python.paths],
         initialization=python.initialization,
@@ -268,12 +275,9 @@ def _script(instance: Instance, python: Python, path: str, body: str) -> str:
     )
 
 
-def _render_lines(template: str, **values: Any) -> str:
-    return _templates(_as_it_is).get_template(template).render(**values)
-
-
-def _levels(instance: Instance, path: str) -> Sequence[str]:
-    return os.path.relpath(path, instance.directory).split(os.sep)
+def _levels(instance: Instance, path: str) -> int:
+    """How far below the buildout directory a file is."""
+    return len(os.path.relpath(path, instance.directory).split(os.sep))
 
 
 def _path_writer(instance: Instance, script: str) -> Callable[[str], str]:
@@ -287,7 +291,7 @@ def _path_writer(instance: Instance, script: str) -> Callable[[str], str]:
     return write
 
 
-def _header(executable: str, path: str, instance: Instance) -> str:
+def header(executable: str, path: str, instance: Instance) -> str:
     """The line that names the interpreter.
 
     The kernel takes neither blanks nor long paths there; then, and where the
@@ -298,7 +302,7 @@ def _header(executable: str, path: str, instance: Instance) -> str:
     if not inside and len(os.fsencode(executable)) < SHEBANG_LIMIT - 2 and not any(map(str.isspace, executable)):
         return f"#!{executable}"
     if inside:
-        quoted = f'"$(dirname "$0")/{os.path.relpath(executable, os.path.dirname(path))}"'
+        quoted = f'"$(dirname "$(readlink -f "$0")")/{os.path.relpath(executable, os.path.dirname(path))}"'
     else:
         quoted = '"' + executable.replace("\\", r"\\").replace('"', r"\"").replace("$", r"\$").replace("`", r"\`") + '"'
     return f"#!/bin/sh\n'''exec' {quoted} \"$0\" \"$@\"\n' '''"
@@ -311,6 +315,7 @@ def files(instance: Instance, python: Python, templates: Mapping[str, str], prob
     if instance.settings.server.wsgi is True:
         yield File(instance.wsgi_ini, wsgi_ini(instance, templates, problems))
     yield from zcml(instance)
-    yield File(f"{instance.etc}/{FACTS}", facts(instance))
     yield interpreter(instance, python)
     yield control_script(instance, python)
+    # The last one, so that it marks a complete instance
+    yield File(f"{instance.etc}/{FACTS}", facts(instance))

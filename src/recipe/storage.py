@@ -5,7 +5,7 @@ memory. Around it, each only where asked for: zlib, blobs, before, demo, and the
 user's own wrapper.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from recipe.options.problems import Problems
 from recipe.options.storage import Storage
@@ -31,7 +31,7 @@ class Storages:
     tree: Section | Wrapped
     imports: tuple[str, ...] = ()
     directories: tuple[str, ...] = ()
-    private: tuple[str, ...] = field(default=())
+    private: tuple[str, ...] = ()
 
 
 def check(options: Storage, problems: Problems) -> None:
@@ -46,30 +46,21 @@ def check(options: Storage, problems: Problems) -> None:
         problems.error("demo-storage", "with a blob-storage needs a demo-blob-storage for the blobs of its changes")
     if options.rel_storage and options.blobs:
         problems.warn("blob-storage", "does nothing with rel-storage; write blob-dir into rel-storage")
-    _check_pairs(options.rel_storage, problems)
     for name in ("zeo_username", "min_disconnect_poll", "max_disconnect_poll", "zeo_drop_cache"):
         if getattr(options, name) is not None:
             option = Storage.__dataclass_fields__[name].metadata["option"].name
             problems.warn(option, "is ignored by ZEO 5 and later")
 
 
-def _check_pairs(lines: tuple[str, ...], problems: Problems) -> None:
-    for line in lines:
-        if len(line.split(None, 1)) != 2:
-            problems.error("rel-storage", f"the line of {line.split()[0]!r} needs a key and a value")
-
-
-def build(options: Storage, blobs_given: bool, var: str, client_home: str) -> Storages:
-    """The storages that the options describe.
-
-    `blobs_given` tells a blob-storage left empty from one left out.
-    """
-    blobs = options.blobs if blobs_given else _default_blobs(options, var)
+def build(options: Storage, var: str, client_home: str) -> Storages:
+    """The storages that the options describe."""
+    blobs = _default_blobs(options, var) if options.blobs is None else options.blobs
     if options.rel_storage:
         base = Storages(_relstorage(options.rel_storage), (RELSTORAGE,))
         base = _zlib(options.zlib, base)
     elif options.zeo_client:
-        base = Storages(_zeoclient(options, blobs, client_home), private=_present(blobs))
+        cache = _present(_zeo_var(options, client_home))
+        base = Storages(_zeoclient(options, blobs, client_home), directories=cache, private=_present(blobs))
         base = _zlib(options.zlib, base)
     else:
         base = _with_blobs(blobs, _zlib(options.zlib, _file(options.file)))
@@ -82,9 +73,10 @@ def build(options: Storage, blobs_given: bool, var: str, client_home: str) -> St
     return outer
 
 
-def _default_blobs(options: Storage, var: str) -> str | None:
-    if options.demo and not options.before:
-        return None
+def _default_blobs(options: Storage, var: str) -> str:
+    in_memory = not options.file and not options.zeo_client
+    if in_memory or (options.demo and not options.before):
+        return ""
     cache_only = options.zeo_client and not options.shared_blob
     return f"{var}/blobcache" if cache_only else f"{var}/blobstorage"
 
@@ -97,9 +89,12 @@ def _around(inner: Storages, tree: Section | Wrapped, *imports: str) -> Storages
     return Storages(tree, (*inner.imports, *imports), inner.directories, inner.private)
 
 
+MEMORY = Section("demostorage")
+
+
 def _file(path: str | None) -> Storages:
-    if path is None:
-        return Storages(Section("demostorage"))
+    if not path:
+        return Storages(MEMORY)
     section = Section("filestorage", (("path", path),))
     return Storages(section, directories=(path.rpartition("/")[0],))
 
@@ -114,6 +109,8 @@ def _zlib(mode: str | None, inner: Storages) -> Storages:
 def _with_blobs(directory: str | None, inner: Storages) -> Storages:
     if not directory:
         return inner
+    if inner.tree == MEMORY:
+        inner = Storages(Section("mappingstorage"))  # a DemoStorage takes no blobs from outside
     section = Section("blobstorage", (("blob-dir", directory),), (inner.tree,))
     return Storages(section, inner.imports, inner.directories, (*inner.private, directory))
 
@@ -131,8 +128,8 @@ def _named(tree: Section | Wrapped, name: str) -> Section | Wrapped:
 
 
 def _demo(options: Storage, base: Storages) -> Storages:
-    """In-memory changes, or changes kept in a FileStorage of their own."""
-    if not options.demo_file:
+    """In-memory changes, or changes kept in a FileStorage or with blobs of their own."""
+    if not (options.demo_file or options.demo_blobs):
         return _around(base, Section("demostorage", sections=(base.tree,)))
     changes = _with_blobs(options.demo_blobs, _zlib(options.zlib, _file(options.demo_file)))
     sections = (_named(base.tree, "base"), _named(changes.tree, "changes"))
@@ -144,12 +141,16 @@ def _demo(options: Storage, base: Storages) -> Storages:
     )
 
 
-def _zeoclient(options: Storage, blobs: str | None, client_home: str) -> Section:
-    persistent = options.zeo_cache_name is not None
+def _zeo_var(options: Storage, client_home: str) -> str | None:
+    """Where the client's cache is kept, if it is."""
+    return options.zeo_var or (client_home if options.zeo_cache_name else None)
+
+
+def _zeoclient(options: Storage, blobs: str, client_home: str) -> Section:
     keys = (
         ("read-only", _word(options.read_only)),
         ("read-only-fallback", _word(options.zeo_read_only_fallback)),
-        ("blob-dir", blobs),
+        ("blob-dir", blobs or None),
         ("shared-blob-dir", (("yes" if options.shared_blob else "no") if blobs else None)),
         *(("server", address) for address in options.zeo_address),
         ("storage", options.zeo_storage),
@@ -160,7 +161,7 @@ def _zeoclient(options: Storage, blobs: str | None, client_home: str) -> Section
         ("realm", options.zeo_realm if options.zeo_username else None),
         ("username", options.zeo_username),
         ("password", options.zeo_password if options.zeo_username else None),
-        ("var", options.zeo_var or (client_home if persistent else None)),
+        ("var", _zeo_var(options, client_home)),
         ("client", options.zeo_cache_name),
         ("min-disconnect-poll", options.min_disconnect_poll),
         ("max-disconnect-poll", options.max_disconnect_poll),
@@ -173,9 +174,8 @@ def _word(flag: bool) -> str:
     return "true" if flag else "false"
 
 
-def _relstorage(lines: tuple[str, ...]) -> Section:
+def _relstorage(pairs: tuple[tuple[str, str], ...]) -> Section:
     """RelStorage's own keys, and its adapter's in a section of the adapter's type."""
-    pairs = [(key, text.strip()) for key, text in (line.split(None, 1) for line in lines)]
     given = dict(pairs)
     kind = given.pop("type", "postgresql")
     own = tuple((key, text) for key, text in given.items() if _is_relstorage_key(key))

@@ -45,7 +45,7 @@ def _check(key: str, name: str, text: str, problems: Problems) -> bool:
     if name in COVERED:
         problems.error(key, f"is what {COVERED[name]} is for; use that")
     elif name not in casts:
-        [*near] = difflib.get_close_matches(name, casts, n=1)
+        near = difflib.get_close_matches(name, casts, n=1)
         hint = f"did you mean {PREFIX}{near[0].replace('_', '-')}?" if near else f"it has {_names(casts)}"
         problems.error(key, f"the waitress that is installed has no such setting; {hint}")
     else:

@@ -5,9 +5,8 @@ its ``substitution`` module.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from functools import partial
 from io import StringIO
 from typing import Any
 
@@ -24,6 +23,7 @@ _REFERENCE = re.compile(
     )?""",
     re.VERBOSE,
 )
+_INCLUDE = re.compile(r"^\s*%include\b", re.MULTILINE)
 _DEFINE = re.compile(r"^\s*%define\s+(\w+)", re.MULTILINE)
 
 
@@ -31,17 +31,16 @@ class Raw(str):
     """Text that is ZConfig already."""
 
 
-def quote(text: str, defined: Iterable[str] = ALWAYS_DEFINED) -> str:
+def quote(text: str, defined: Collection[str] | None = ALWAYS_DEFINED) -> str:
     """`text` with every ``$`` doubled that ZConfig would stumble over.
 
     ``$$``, ``$(NAME)`` (environment) and references to `defined` names (in lower
-    case, as ZConfig compares them) keep their meaning.
+    case, as ZConfig compares them; None: of any name) keep their meaning.
     """
-    names = frozenset(defined)
 
     def replacement(match: re.Match[str]) -> str:
         name = match["braced"] or match["name"]
-        kept = match["dollar"] or match["environment"] or (name and name.lower() in names)
+        kept = match["dollar"] or match["environment"] or (name and (defined is None or name.lower() in defined))
         return match[0] if kept else "$" + match[0]
 
     return _REFERENCE.sub(replacement, text)
@@ -52,11 +51,18 @@ class Writer:
 
     def __init__(self, place: Place) -> None:
         self.place = place
+        self.defined = set(ALWAYS_DEFINED)
+        self.includes = False
 
     def lines(self, text: str) -> Raw:
-        """Lines of ZConfig that a user wrote, with the ``$`` in them quoted; ``%define`` adds names."""
-        defined = ALWAYS_DEFINED | {name.lower() for name in _DEFINE.findall(text)}
-        return Raw("\n".join(self.place.quote(line, partial(quote, defined=defined)) for line in text.splitlines()))
+        """Lines of ZConfig that a user wrote, with the ``$`` in them quoted.
+
+        A ``%define`` adds names for all that is written later; after an ``%include``
+        nobody knows which there are.
+        """
+        self.defined |= {name.lower() for name in _DEFINE.findall(text)}
+        self.includes = self.includes or bool(_INCLUDE.search(text))
+        return Raw("\n".join(self.place.quote(line, self._quote) for line in text.splitlines()))
 
     def value(self, thing: Any) -> str:
         """A value as ZConfig text: booleans as on and off, text quoted, Raw as it is."""
@@ -64,7 +70,10 @@ class Writer:
             return thing
         if isinstance(thing, bool):
             return "on" if thing else "off"
-        return self.place.quote(str(thing), quote)
+        return self.place.quote(str(thing), self._quote)
+
+    def _quote(self, text: str) -> str:
+        return quote(text, None if self.includes else self.defined)
 
     def section(self, section: "Section | Wrapped", indent: str = "") -> Raw:
         """The text of a section and all it holds, one key a line."""

@@ -6,6 +6,7 @@ from configparser import RawConfigParser
 from pathlib import Path
 from typing import Any
 
+from recipe import inspection
 from recipe.control.context import Context
 from recipe.control.errors import CommandError
 from recipe.wsgi.errors import StartError, place_of
@@ -100,6 +101,10 @@ def _logging(path: str) -> Iterator[str]:
             if not parser.has_section(f"{kind}_{name}"):
                 yield f"{path}: [{kind}s] names {name!r}, and there is no [{kind}_{name}]"
     handlers = _words(parser, "handlers", "keys")
+    for name in handlers:
+        text = parser.get(f"handler_{name}", "class", fallback="")
+        for finding in inspection.handler(text) if text else ():
+            yield f"{path}: [handler_{name}]: {finding.message}"
     for logger in _words(parser, "loggers", "keys"):
         for name in _words(parser, f"logger_{logger}", "handlers"):
             if name not in handlers:

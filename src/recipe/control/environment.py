@@ -1,6 +1,7 @@
 """The environment of every command: ``.env`` files, and what old zope.confs count on."""
 
 import os
+import sys
 
 
 def prepare(directory: str) -> None:
@@ -24,4 +25,10 @@ def _read(path: str) -> dict[str, str]:
         return {}
     from dotenv import dotenv_values
 
-    return {key: value for key, value in dotenv_values(path).items() if value is not None}
+    try:
+        values = dotenv_values(path)
+    except (OSError, UnicodeDecodeError) as error:
+        # Those who may not read the secrets in it may still ask for the status
+        print(f"{path} is left out: {error}", file=sys.stderr)
+        return {}
+    return {key: value for key, value in values.items() if value is not None}

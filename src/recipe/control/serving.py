@@ -5,11 +5,16 @@ import sys
 
 from recipe.control.context import Context
 from recipe.control.errors import CommandError
+from recipe.control.facts import Facts
+
+#: Seconds that requests under way get when ``fg`` is ended.
+PATIENCE = "1.5"
 
 
 def foreground(context: Context, args: list[str]) -> None:
     """Serve in debug mode, until Ctrl-C."""
-    _become_server(context, args, "--debug")
+    # Who presses Ctrl-C wants it to end: not the timeout of a site that serves
+    _become_server(context, args, "--debug", "--graceful-timeout", PATIENCE)
 
 
 def console(context: Context, args: list[str]) -> None:
@@ -21,7 +26,8 @@ def command(context: Context, *flags: str) -> list[str]:
     """Return the command line of the server, with the server's options `flags`."""
     # wsgi.ini comes first: the interpreter script would take options for its own.
     line = [*context.python(), "-m", "recipe.wsgi.serve", context.wsgi_ini, *flags]
-    line += ["--graceful-timeout", f"{context.facts.graceful_timeout:g}"]
+    if "--graceful-timeout" not in flags and context.facts.graceful_timeout != Facts().graceful_timeout:
+        line += ["--graceful-timeout", f"{context.facts.graceful_timeout:g}"]
     if context.umask:
         line += ["--umask", context.umask]
     if context.facts.effective_user:

@@ -75,7 +75,7 @@ class Zope:
         "python-check-interval", kinds.INTEGER, "Passed on to Zope; it does nothing on Python 3.", "1000"
     )
     imports: tuple[str, ...] = option(
-        "zope-conf-imports", kinds.LINES, "Packages whose ZConfig components zope.conf imports, one a line.", ""
+        "zope-conf-imports", kinds.WORDS, "Packages whose ZConfig components zope.conf imports.", ""
     )
     additional: str = option("zope-conf-additional", kinds.TEXT, "Lines appended to zope.conf.", "")
     products: tuple[str, ...] = option(
@@ -105,7 +105,9 @@ class Scripts:
         "Without it the recipe asks, where there is a terminal.",
         secret=True,
     )
-    control_script: str = option("control-script", kinds.WORD, "The name of the control script in ``bin``.", "{name}")
+    control_script: str = option(
+        "control-script", kinds.FILE_NAME, "The name of the control script in ``bin``.", "{name}"
+    )
     scripts: str | None = option(
         "scripts",
         kinds.TEXT,

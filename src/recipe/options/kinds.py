@@ -5,7 +5,6 @@ ValueError with what is wrong with the text; what is allowed stands in the Kind.
 """
 
 import ast
-import logging
 import os
 import re
 from collections.abc import Callable
@@ -60,9 +59,9 @@ def size(text: str) -> int:
 
 
 def size_text(text: str) -> str:
-    """A size left as it is written, since ZConfig reads the units itself."""
-    size(text)
-    return text
+    """A size for ZConfig: as it is written where ZConfig knows the unit, else in bytes."""
+    number = size(text)
+    return text if re.fullmatch(r"\d+(KB|MB|GB)?", text.upper()) else str(number)
 
 
 def octal(text: str) -> str:
@@ -92,8 +91,8 @@ def word(text: str) -> str:
 
 
 def words(text: str) -> tuple[str, ...]:
-    """Words separated by white space or line ends."""
-    return tuple(text.split())
+    """Words separated by white space or line ends; comments are dropped."""
+    return tuple(" ".join(lines(text)).split())
 
 
 def lines(text: str) -> tuple[str, ...]:
@@ -102,24 +101,23 @@ def lines(text: str) -> tuple[str, ...]:
     return tuple(line for line in stripped if line and not line.startswith("#"))
 
 
-# ZConfig's names beyond those of the logging package, as levels that fileConfig knows
-_ZCONFIG_LEVELS = {"ALL": "DEBUG", "TRACE": "DEBUG", "BLATHER": "DEBUG"}
+# The names that logging has when nobody has added to them, by number, and ZConfig's further ones
+LEVELS = {"10": "DEBUG", "20": "INFO", "30": "WARNING", "40": "ERROR", "50": "CRITICAL", "0": "NOTSET"}
+LEVELS |= {name: name for name in (*LEVELS.values(), "WARN", "FATAL")}
+LEVELS |= {"ALL": "DEBUG", "TRACE": "DEBUG", "BLATHER": "DEBUG"}
 
 
 def level(text: str) -> str:
     """A name of a logging level in any case, or the number of one; ZConfig's are mapped."""
-    name = text.upper()
-    name = _ZCONFIG_LEVELS.get(name, name)
-    if name.isdigit():
-        name = logging.getLevelName(int(name))
-    if not isinstance(logging.getLevelName(name), int):
-        raise ValueError("is not a log level")
-    return name
+    try:
+        return LEVELS[text.upper()]
+    except KeyError:
+        raise ValueError("is not a log level") from None
 
 
 def addresses(text: str) -> tuple[address.Address, ...]:
     """Addresses separated by white space."""
-    return tuple(address.parse(part) for part in text.split())
+    return tuple(address.parse(word) for word in words(text))
 
 
 def user(text: str) -> tuple[str, str]:
@@ -138,7 +136,7 @@ def dotted_name(text: str) -> str:
 
 
 def expression_of(*nodes: type[ast.expr]) -> Callable[[str], str]:
-    """Python text of one of the given literals, left as text.
+    """Python text of one of the given literals, as one line.
 
     logging.config evaluates it when the server starts. So only literals and the
     names that its documentation shows (``sys.stdout``, ``handlers.SysLogHandler.LOG_USER``)
@@ -147,7 +145,7 @@ def expression_of(*nodes: type[ast.expr]) -> Callable[[str], str]:
 
     def parse(text: str) -> str:
         try:
-            tree = ast.parse(text, mode="eval").body
+            tree = _dict_literal(ast.parse(text, mode="eval").body)
         except (SyntaxError, ValueError) as error:
             raise ValueError("is not a Python literal") from error
         if not isinstance(tree, nodes):
@@ -155,9 +153,43 @@ def expression_of(*nodes: type[ast.expr]) -> Callable[[str], str]:
         for node in ast.walk(tree):
             if not isinstance(node, _HARMLESS):
                 raise ValueError(f"holds code: {ast.unparse(node)}")
-        return " ".join(text.split("\n"))
+        return ast.unparse(tree)
 
     return parse
+
+
+def _dict_literal(tree: ast.expr) -> ast.expr:
+    """``dict(delay=True)`` as the literal that it is."""
+    match tree:
+        case ast.Call(func=ast.Name(id="dict"), args=[], keywords=words) if all(word.arg for word in words):
+            return ast.Dict([ast.Constant(word.arg) for word in words], [word.value for word in words])
+    return tree
+
+
+class _Formatter(ast.NodeTransformer):
+    """Fills a log's file name into the strings of an expression, as ``str.format`` does it in the text."""
+
+    def __init__(self, file: str) -> None:
+        self.file = file
+
+    def visit_Constant(self, node: ast.Constant) -> ast.Constant:
+        """Strings without a place for the name stay as they are."""
+        if not isinstance(node.value, str):
+            return node
+        try:
+            return ast.Constant(node.value.format(self.file))
+        except (LookupError, ValueError):
+            return ast.Constant(node.value.replace("{0}", self.file))
+
+    def visit_Set(self, node: ast.Set) -> ast.expr:
+        """A dict in doubled braces, which `str.format` would make single ones."""
+        self.generic_visit(node)
+        return node.elts[0] if len(node.elts) == 1 and isinstance(node.elts[0], ast.Dict) else node
+
+
+def with_file(expression: str, file: str) -> str:
+    """The Python text of an expression, with ``{0}`` in its strings replaced by a file name."""
+    return ast.unparse(_Formatter(file).visit(ast.parse(expression, mode="eval")))
 
 
 _HARMLESS = (
@@ -166,22 +198,41 @@ _HARMLESS = (
 )  # fmt: skip
 
 
-def xml(text: str) -> str:
-    """A well-formed XML document, or ZCML statements without the element around them."""
-    document = text if text.startswith("<?xml") else f"<configure>{text}</configure>"
-    parser = expat.ParserCreate()
+def _check_xml(document: str) -> None:
+    parser = expat.ParserCreate(namespace_separator=" ")
     try:
         parser.Parse(document, True)
     except expat.ExpatError as error:
-        line = error.lineno
-        raise ValueError(f"is not well-formed: {expat.ErrorString(error.code)}, line {line}") from error
+        raise ValueError(f"is not well-formed: {expat.ErrorString(error.code)}, line {error.lineno}") from error
+
+
+def zcml_document(text: str) -> str:
+    """A well-formed XML document."""
+    _check_xml(text)
     return text
+
+
+def zcml_statements(text: str) -> str:
+    """Well-formed ZCML statements, without the element around them."""
+    _check_xml(f'<configure xmlns="http://namespaces.zope.org/zope">{text}</configure>')
+    return text
+
+
+# What begins with one of these is absolute once it has been substituted
+_REFERENCE = re.compile(r"%\(|\$\(|\$\{|\$(INSTANCEHOME|CLIENTHOME)\b", re.IGNORECASE)
+
+
+def has_reference(text: str) -> bool:
+    """Whether a path holds something that only ZConfig or configparser will substitute."""
+    return bool(_REFERENCE.search(text))
 
 
 def path(base: str) -> Callable[[str, Context], str]:
     """A path, made absolute relative to the Context's directory `base`."""
 
     def parse(text: str, context: Context) -> str:
+        if _REFERENCE.match(text):
+            return single_line(text)
         return os.path.normpath(os.path.join(getattr(context, base), single_line(text)))
 
     return parse
@@ -211,14 +262,9 @@ def path_or_boolean(text: str, context: Context) -> bool | str:
     return boolean(text) if text.lower() in TRUE | FALSE else path("directory")(text, context)
 
 
-def or_empty(parse: Callable[[str], str]) -> Callable[[str], str]:
+def or_empty(parse: Callable[[str, Context], str]) -> Callable[[str, Context], str]:
     """`parse`, with the empty text for an empty value."""
-    return lambda text: parse(text) if text else ""
-
-
-def or_none(parse: Callable[[str, Context], T]) -> Callable[[str, Context], T | None]:
-    """`parse`, with None for an empty value."""
-    return lambda text, context: parse(text, context) if text else None
+    return lambda text, context: parse(text, context) if text else ""
 
 
 def rate(text: str) -> str:
@@ -251,6 +297,22 @@ SLUG = re.compile(
 )
 
 
+def pairs(text: str) -> tuple[tuple[str, str], ...]:
+    """Lines ``key value``."""
+    found = [line.split(None, 1) for line in lines(text)]
+    for number, pair in enumerate(found, start=1):
+        if len(pair) != 2:
+            raise ValueError(f"has a line without key and value (line {number})")
+    return tuple((key, value.strip()) for key, value in found)
+
+
+def file_name(text: str) -> str:
+    """The name of a file, without a directory."""
+    if "/" in word(text):
+        raise ValueError("is a path, not a name")
+    return text
+
+
 def slugs(text: str) -> tuple[str, ...]:
     """ZCML slugs separated by white space or line ends; `#` starts a comment."""
     found = tuple(" ".join(line.partition("#")[0] for line in text.splitlines()).split())
@@ -261,12 +323,13 @@ def slugs(text: str) -> tuple[str, ...]:
 
 
 DISABLED = ""
+NO_LOG = FALSE | {"disable", "disabled", "none"}
 STREAMS = ("stdout", "stderr")
 
 
 def log_file(text: str, context: Context) -> str:
     """A log file relative to `var`; one of STREAMS; or the empty string where there is to be no log."""
-    if text.lower() in FALSE | {"disable", "disabled", "none"}:
+    if text.lower() in NO_LOG:
         return DISABLED
     if text.lower() in STREAMS:
         return text.lower()
@@ -284,6 +347,8 @@ LINE = simple("text", "one line of text", single_line)
 TEXT = simple("text", "any text", raw)
 WORD = simple("word", "one word", word)
 WORDS = simple("words", "words separated by white space", words)
+PAIRS = simple("lines", "lines of a key and a value", pairs)
+FILE_NAME = simple("name", "the name of a file, without a directory", file_name)
 LINES = simple("lines", "one item a line", lines)
 LEVEL = simple("log level", "DEBUG, INFO, WARNING, ERROR or CRITICAL", level)
 ADDRESSES = simple("addresses", f"{address.ALLOWED}, several separated by white space", addresses)
@@ -291,11 +356,12 @@ USER = simple("name:password", "name:password", user)
 DOTTED_NAME = simple("class", "the dotted name of a class", dotted_name)
 TUPLE = simple("tuple", "a Python tuple of literals, such as ('localhost', 9000)", expression_of(ast.Tuple, ast.List))
 DICT = simple("dict", "a Python dict of literals, such as {'delay': True}", expression_of(ast.Dict))
-XML = simple("ZCML", "well-formed XML", xml)
+DOCUMENT = simple("ZCML", "a well-formed XML document", zcml_document)
+STATEMENTS = simple("ZCML", "well-formed ZCML statements", zcml_statements)
 FILE_IN_DIRECTORY: Kind[str] = Kind("path", "a path, relative to the buildout directory", path("directory"))
 FILE_IN_VAR: Kind[str] = Kind("path", "a path, relative to var", path("var"))
-FILE_IN_DIRECTORY_OR_NONE = Kind("path", FILE_IN_DIRECTORY.allowed, or_none(path("directory")))
-FILE_IN_VAR_OR_NONE = Kind("path", FILE_IN_VAR.allowed, or_none(path("var")))
+FILE_IN_DIRECTORY_OR_EMPTY = Kind("path", FILE_IN_DIRECTORY.allowed, or_empty(path("directory")))
+FILE_IN_VAR_OR_EMPTY = Kind("path", FILE_IN_VAR.allowed, or_empty(path("var")))
 EXISTING_FILE: Kind[str] = Kind("path", "an existing file, relative to the buildout directory", existing_file)
 PATHS: Kind[tuple[str, ...]] = Kind("paths", "one directory a line", path_list)
 PATH_OR_BOOLEAN: Kind[Any] = Kind("path or boolean", "on, off or a path", path_or_boolean)
@@ -303,5 +369,5 @@ LOG_FILE: Kind[str] = Kind("path", "a path, relative to var, or stdout, stderr o
 RATE = simple("share", "a number from 0 to 1", rate)
 ZLIB = simple("word", "active or passive", one_of("active", "passive"))
 LOG_FORMAT = simple("word", "plain or json", one_of("plain", "json"))
-SENTRY_DSN = simple("DSN", "https://KEY@HOST/PROJECT-NUMBER", or_empty(sentry_dsn))
+SENTRY_DSN = simple("DSN", "https://KEY@HOST/PROJECT-NUMBER", lambda text: sentry_dsn(text) if text else "")
 SLUGS = simple("slugs", "pkg, pkg-meta, pkg-configure, pkg-overrides, pkg:file.zcml or *", slugs)

@@ -102,7 +102,7 @@ class Sentry:
     """The Sentry filter of the pipeline; switched on by its DSN."""
 
     dsn: str = option("sentry_dsn", kinds.SENTRY_DSN, "The DSN of the Sentry project; switches the filter on.", "",
-                      applies=Applies.WSGI)  # fmt: skip
+                      applies=Applies.WSGI, secret=True)  # fmt: skip
     level: str = option("sentry_level", kinds.LEVEL, "From this level up, log records become breadcrumbs.", "INFO",
                         applies=Applies.WSGI)  # fmt: skip
     event_level: str = option("sentry_event_level", kinds.LEVEL, "From this level up, log records become events.",

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from recipe.options.declare import Applies, Context, Option, options_of
 from recipe.options.instance import Layout, Process, Scripts, Zope
+from recipe.options.kinds import FALSE
 from recipe.options.logs import AccessLog, EventLog, Profile, Sentry
 from recipe.options.problems import Problems, shown
 from recipe.options.server import Server, ZServer
@@ -68,7 +69,7 @@ def read(part: Mapping[str, str], context: Context, problems: Problems) -> Setti
 
 
 def _is_zserver(part: Mapping[str, str]) -> bool:
-    return part.get("wsgi", "").strip().lower() in {"off", "false", "no", "0"}
+    return part.get("wsgi", "").strip().lower() in FALSE
 
 
 def _with_directories(part: Mapping[str, str], context: Context, problems: Problems) -> Context:

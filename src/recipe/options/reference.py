@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from recipe import inifile, render
 from recipe.instance import describe
-from recipe.options import Problems
+from recipe.options import Problems, read
 from recipe.options.declare import Applies, Context, Option, options_of
 from recipe.options.part import Settings
 from recipe.place import Place
@@ -57,7 +57,8 @@ def _groups() -> Iterator[str]:
 def _template_names() -> str:
     """The names for wsgi-ini-template, with the values that an empty part gives them."""
     context = Context("NAME", "/BD", "/BD/parts/NAME", "/BD/bin")
-    instance = describe({}, context, (), False, Problems("NAME"))
+    problems = Problems("NAME")
+    instance = describe(read({}, context, problems), {}, context, (), False, problems)
     writer = inifile.Writer(Place("/BD", "BD"))
     names = render.template_names(instance, writer)
     title = "Names for wsgi-ini-template"

@@ -10,18 +10,18 @@ from recipe.options.declare import option
 class Storage:
     """Options of ``<zodb_db main>`` and the storages in it."""
 
-    cache_size: int = option("zodb-cache-size", kinds.COUNT, "Objects in the cache of each connection.", "30000")
+    cache_size: int = option("zodb-cache-size", kinds.NUMBER, "Objects in the cache of each connection.", "30000")
     cache_size_bytes: str | None = option("zodb-cache-size-bytes", kinds.SIZE_TEXT, "The size of that cache in bytes.")
-    file: str | None = option(
+    file: str = option(
         "file-storage",
-        kinds.FILE_IN_VAR_OR_NONE,
+        kinds.FILE_IN_VAR_OR_EMPTY,
         "The file of the FileStorage. Empty: an in-memory demo storage.",
         "filestorage/Data.fs",
         keep_empty=True,
     )
     blobs: str | None = option(
         "blob-storage",
-        kinds.FILE_IN_DIRECTORY_OR_NONE,
+        kinds.FILE_IN_DIRECTORY_OR_EMPTY,
         "The directory of the blobs, created with mode 0700. Left out: ``VAR/blobstorage``, for a ZEO client without "
         "shared blobs ``VAR/blobcache``, for a demo storage none. Empty: no blobs.",
         keep_empty=True,
@@ -37,7 +37,7 @@ class Storage:
         "zeo-client-client", kinds.LINE, "A name that makes the client's cache persistent."
     )
     zeo_var: str | None = option(
-        "zeo-var", kinds.LINE, "The directory of the persistent cache. Left out: ``client-home``."
+        "zeo-var", kinds.FILE_IN_DIRECTORY, "The directory of the persistent cache. Left out: ``client-home``."
     )
     zeo_blob_cache_size: str | None = option(
         "zeo-client-blob-cache-size", kinds.SIZE_TEXT, "The size of the blob cache."
@@ -61,9 +61,9 @@ class Storage:
     zeo_username: str | None = option("zeo-username", kinds.LINE, "The user name at the ZEO server.")
     zeo_password: str | None = option("zeo-password", kinds.LINE, "The password to it.", secret=True)
     zeo_realm: str = option("zeo-realm", kinds.LINE, "The realm of both.", "ZEO")
-    rel_storage: tuple[str, ...] = option(
+    rel_storage: tuple[tuple[str, str], ...] = option(
         "rel-storage",
-        kinds.LINES,
+        kinds.PAIRS,
         "RelStorage: lines ``key value``. ``type`` names the adapter; keys with a dash and ``name`` are RelStorage's, "
         "the others the adapter's.",
         "",

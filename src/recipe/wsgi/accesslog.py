@@ -9,6 +9,7 @@ complete, with the bytes of the body that went to the server.
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
 
@@ -17,6 +18,7 @@ StartResponse = Callable[..., Callable[[bytes], object]]
 Application = Callable[[Environ, StartResponse], Iterable[bytes]]
 
 LOGGER = "wsgi"
+RECORD_ATTRIBUTE = "wsgi_request"  # of a log record: the parts of the line
 
 
 def filter_factory(global_conf: dict[str, str], logger_name: str = LOGGER) -> Callable[[Application], Application]:
@@ -104,7 +106,7 @@ class Request:
         body.close = closed
 
     def log(self) -> None:
-        """Write the line; its parts go along in the record's `request`, for other formats.
+        """Write the line; its parts go along in the record's `wsgi_request`, for other formats.
 
         They are plain data, since handlers such as SocketHandler pickle the record.
         """
@@ -135,7 +137,7 @@ class Request:
             parts["bytes"] or "-",
             escape(parts["referrer"]),
             escape(parts["user_agent"]),
-            extra={"request": parts},
+            extra={RECORD_ATTRIBUTE: parts},
         )
 
 
@@ -181,22 +183,20 @@ def escape(text: str | None) -> str:
     return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in escaped)
 
 
-_minute: tuple[int, str] = (-1, "")
-
-
 def clf_time(seconds: float) -> str:
     """Local time in Common Log Format, ``10/Oct/2000:13:55:36 -0700``.
 
     Month names are English whatever the locale: programs read them.
     """
-    global _minute
     minute, second = divmod(int(seconds), 60)
-    if _minute[0] != minute:
-        local = time.localtime(minute * 60)
-        offset = time.strftime("%z", local)
-        day = f"{local.tm_mday:02}/{MONTHS[local.tm_mon - 1]}/{local.tm_year}"
-        _minute = (minute, f"{day}:{local.tm_hour:02}:{local.tm_min:02}:%02d {offset}")
-    return _minute[1] % second
+    return _clf_minute(minute) % second
+
+
+@lru_cache(maxsize=4)
+def _clf_minute(minute: int) -> str:
+    local = time.localtime(minute * 60)
+    day = f"{local.tm_mday:02}/{MONTHS[local.tm_mon - 1]}/{local.tm_year}"
+    return f"{day}:{local.tm_hour:02}:{local.tm_min:02}:%02d {time.strftime('%z', local)}"
 
 
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")

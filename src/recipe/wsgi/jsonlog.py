@@ -9,6 +9,8 @@ from typing import Any
 
 from pythonjsonlogger.json import JsonFormatter
 
+from recipe.wsgi.accesslog import RECORD_ATTRIBUTE
+
 
 class Formatter(JsonFormatter):
     """Objects with ``time``, ``level``, ``logger`` and ``message``; for a request with its parts, too.
@@ -27,4 +29,6 @@ class Formatter(JsonFormatter):
         log_data["level"] = record.levelname
         log_data["logger"] = record.name
         super().add_fields(log_data, record, message_dict)
-        log_data |= log_data.pop("request", {})  # of `recipe.wsgi.accesslog`
+        request = log_data.pop(RECORD_ATTRIBUTE, None)
+        if isinstance(request, dict):
+            log_data |= request

@@ -1,5 +1,6 @@
 """The Sentry filter of the pipeline: ``use = egg:plone.recipe.zope2instance#sentry``."""
 
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -27,24 +28,23 @@ def filter_factory(
     more              environment, release, server_name, traces_sample_rate,
                       profiles_sample_rate, send_default_pii, debug, as in the SDK
 
-    Raises StartError for a wrong DSN, TypeError for another setting, and ImportError where
-    sentry-sdk is missing.
+    Raises StartError where a setting is wrong or sentry-sdk is missing.
     """
-    import sentry_sdk
-    from sentry_sdk.integrations.logging import LoggingIntegration, ignore_logger
-    from sentry_sdk.integrations.wsgi import SentryWsgiMiddleware
-    from sentry_sdk.utils import BadDsn
-
-    settings = _typed(more)
-    if max_value_length:
-        settings["max_value_length"] = int(max_value_length)
     try:
-        sentry_sdk.init(
-            # None lets the SDK read its environment variables
-            dsn=dsn or None,
-            integrations=[LoggingIntegration(level=_number(level), event_level=_number(event_level))],
-            **settings,
-        )
+        import sentry_sdk
+        from sentry_sdk.integrations.logging import LoggingIntegration, ignore_logger
+        from sentry_sdk.integrations.wsgi import SentryWsgiMiddleware
+        from sentry_sdk.utils import BadDsn
+    except ImportError as error:
+        raise StartError(f"the sentry filter: {error}; add plone.recipe.zope2instance[sentry] to eggs") from None
+
+    levels = {name: _typed(name, text) for name, text in (("level", level), ("event_level", event_level))}
+    settings = {name: _typed(name, text) for name, text in more.items() if text}
+    if max_value_length:
+        settings["max_value_length"] = _typed("max_value_length", max_value_length)
+    try:
+        # None lets the SDK read its environment variables
+        sentry_sdk.init(dsn=dsn or None, integrations=[LoggingIntegration(**levels)], **settings)
     except BadDsn as error:
         raise StartError(f"the sentry filter: the DSN is wrong: {error}") from None
     for name in ignorelist.split():
@@ -52,12 +52,10 @@ def filter_factory(
     return SentryWsgiMiddleware
 
 
-def _number(level: str) -> int:
-    import logging
-
-    number = logging.getLevelName(level.upper())
+def _level(text: str) -> int:
+    number = logging.getLevelName(text.upper())
     if not isinstance(number, int):
-        raise ValueError(f"{level!r} is not a log level")
+        raise ValueError("not a log level")
     return number
 
 
@@ -66,6 +64,9 @@ def _boolean(text: str) -> bool:
 
 
 _TYPES: dict[str, Callable[[str], Any]] = {
+    "level": _level,
+    "event_level": _level,
+    "max_value_length": int,
     "environment": str,
     "release": str,
     "server_name": str,
@@ -76,8 +77,10 @@ _TYPES: dict[str, Callable[[str], Any]] = {
 }
 
 
-def _typed(settings: dict[str, str]) -> dict[str, Any]:
-    unknown = sorted(settings.keys() - _TYPES)
-    if unknown:
-        raise TypeError(f"the sentry filter knows no {', '.join(unknown)}; it knows {', '.join(_TYPES)}")
-    return {name: _TYPES[name](text) for name, text in settings.items() if text}
+def _typed(name: str, text: str) -> Any:
+    if name not in _TYPES:
+        raise StartError(f"the sentry filter knows no {name}; it knows dsn, ignorelist, {', '.join(_TYPES)}")
+    try:
+        return _TYPES[name](text)
+    except ValueError as error:
+        raise StartError(f"the sentry filter: {name} = {text}: {error}") from None

@@ -69,7 +69,7 @@ def _run(options: argparse.Namespace, report: "Report") -> None:
     server = ini.server()
     try:
         if privileges.needed(options.user):
-            _drop(options.user, server, report)
+            _drop(options, server, report)
         # After that, so that the log files are the user's, and root writes to no link of theirs.
         ini.configure_logging()
         app = _load(ini)
@@ -102,11 +102,15 @@ def _defaults(options: argparse.Namespace) -> dict[str, str]:
     return defaults
 
 
-def _drop(user: str, server: Any, report: "Report") -> None:
-    entry = privileges.lookup(user)
+def _drop(options: argparse.Namespace, server: Any, report: "Report") -> None:
+    entry = privileges.lookup(options.user)
     report.open()
     for listener in getattr(server, "listeners", ()):
         listener.give_to(entry.pw_uid, entry.pw_gid)
+    # Zope reads the first Manager from there, and only its owner may
+    home = os.path.dirname(os.path.dirname(os.path.abspath(options.wsgi_ini)))
+    with suppress(FileNotFoundError):
+        os.chown(os.path.join(home, "inituser"), entry.pw_uid, entry.pw_gid, follow_symlinks=False)
     privileges.become(entry)
 
 

@@ -80,7 +80,8 @@ def read(global_conf: Mapping[str, str], settings: Mapping[str, str]) -> Setting
     """
     # 9.1.0 wrote `use` and `paste.server_factory` both; the second one comes as a setting then.
     rest = {k: v for k, v in settings.items() if not k.startswith("paste.")}
-    timeout = rest.pop("graceful_timeout", None) or global_conf.get("graceful_timeout")
+    timeout = rest.pop("graceful_timeout", None)
+    timeout = global_conf.get("graceful_timeout") or timeout  # the command line wins
     late = _addresses(rest.pop("listen", "")) + _waitress_address(rest)
     early = _addresses(rest.pop("fast-listen", "")) + _addresses(rest.pop("fast_listen", ""))
     if not (late or early):
@@ -169,7 +170,9 @@ class _TcpServer(_Draining, TcpWSGIServer):  # type: ignore[misc]
 
 
 class _UnixServer(_Draining, UnixWSGIServer):  # type: ignore[misc]
-    pass
+    def getsockname(self) -> tuple[str, str]:
+        """Return what becomes SERVER_PORT, too, where a request has no Host: it must be a number."""
+        return "unix", "80"
 
 
 class Server:

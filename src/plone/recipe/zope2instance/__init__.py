@@ -3,12 +3,10 @@
 ``plone.recipe.zope2instance:main`` is the server factory that wsgi.ini names.
 """
 
-from typing import Any
-
 __all__ = ["Recipe", "main"]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     if name == "Recipe":
         from recipe.buildout import Recipe
 
