@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -235,6 +236,26 @@ def test_one_process(instance: Instance, command: str) -> None:
     process.send(signal.SIGINT)
     assert process.ended() == 0
     assert time.monotonic() - start < 2
+
+
+@pytest.mark.parametrize("delay", [0.03, 0.06, 0.1, 0.15, 0.25, 0.4])
+def test_ctrl_c_at_any_moment(instance: Instance, delay: float) -> None:
+    process = instance.background("fg")
+    time.sleep(delay)
+    begin = time.monotonic()
+    process.send(signal.SIGINT)
+    assert process.ended() in (0, 130, -signal.SIGINT)
+    assert time.monotonic() - begin < 2
+    # Before our first line runs, it is Python itself that says so
+    assert "recipe" not in process.output.partition("Traceback")[2]
+
+
+def test_a_script_of_another_name(instance: Instance) -> None:
+    copy = instance.script.with_name("copied")
+    shutil.copy2(instance.script, copy)
+    shown = subprocess.run([str(copy), "show"], capture_output=True, text=True, check=True).stdout
+    assert shown == instance.call("show").stdout
+    assert "name: instance\n" in shown
 
 
 def test_a_taken_port(instance: Instance) -> None:

@@ -411,7 +411,12 @@ def test_root_starts_it_for_another_user(port: int, tmp_path: Path, request: pyt
         for path in [directory, *directory.rglob("*")]:
             os.chown(path, nobody.pw_uid, nobody.pw_gid)
         instance.describe(effective_user="nobody")
+        inituser = instance.home / "inituser"
+        inituser.write_text("admin:secret")
+        inituser.chmod(0o600)
         pid = started(instance)
+        # Zope, which is nobody by then, has to read it
+        assert inituser.stat().st_uid == nobody.pw_uid
         assert Path(f"/proc/{pid}").stat().st_uid == nobody.pw_uid
         sock = instance.var / "instance" / "zopectlsock"
         assert sock.stat().st_uid == instance.log.stat().st_uid == nobody.pw_uid
@@ -431,6 +436,34 @@ def test_root_starts_it_for_another_user(port: int, tmp_path: Path, request: pyt
         assert done.returncode == 1
         assert len(done.stderr.splitlines()) == 1
         assert "Permission denied" in done.stderr
+    finally:
+        instance.close()
+        shutil.rmtree(directory)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_a_user_who_can_write_to_neither_bin_nor_parts(
+    port: int, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    if not accessible():
+        rerun_in_the_open(request.node.nodeid, tmp_path)
+        return
+    nobody = pwd.getpwnam("nobody")
+    directory = Path(tempfile.mkdtemp())
+    instance = Instance(directory, port)
+    try:
+        instance.serve_application()
+        directory.chmod(0o755)
+        for path in [instance.var, *instance.var.rglob("*"), instance.log.parent]:
+            os.chown(path, nobody.pw_uid, nobody.pw_gid)
+
+        def call(*args: str) -> subprocess.CompletedProcess[str]:
+            return subprocess.run([str(instance.script), *args], user="nobody", capture_output=True, text=True)
+
+        done = call("start")
+        assert done.stdout.startswith("daemon process started, pid="), done.stderr
+        assert call("status").stdout == done.stdout.replace("daemon process started,", "program running;")
+        assert call("stop").stdout == "daemon process stopped\n"
     finally:
         instance.close()
         shutil.rmtree(directory)

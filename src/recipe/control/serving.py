@@ -1,6 +1,7 @@
 """``fg`` and ``console``: this process becomes the server."""
 
 import os
+import signal
 import sys
 
 from recipe.control.context import Context
@@ -40,6 +41,8 @@ def _become_server(context: Context, args: list[str], *flags: str) -> None:
         raise CommandError(f"unexpected argument: {args[0]}", 2)
     line = command(context, *flags)
     sys.stdout.flush()
+    # A signal while Python starts up there would end it with a traceback: it waits for the handlers
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
     try:
         os.execve(line[0], line, context.environment_for_python())
     except OSError as error:

@@ -7,6 +7,7 @@ reopens its logs, and tells a mistake of the user's in one line.
 import argparse
 import logging
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Iterator
@@ -29,6 +30,8 @@ def main(args: list[str] | None = None) -> int:
     report = Report(options.report)
     try:
         with signals.on_stop(signals.stop):
+            # The control script blocks them until the handlers are there
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, signals.STOP)
             signals.reopen_logs()
             _run(options, report)
     except KeyboardInterrupt:
