@@ -17,6 +17,7 @@ setup(
     description="A zc.buildout recipe that makes and runs a Zope or Plone instance",
     long_description=long_description(),
     long_description_content_type="text/x-rst",
+    author="The contributors of this re-implementation",
     license="ZPL-2.1",
     license_files=["LICENSE.txt"],
     keywords=["buildout", "zope", "plone", "wsgi", "deployment"],

@@ -432,6 +432,7 @@ def test_zope_conf_of_ones_own(buildout: Buildout, port: int) -> None:
     assert not (buildout.part() / "etc/zope.conf").exists()
     with serving(buildout, url=f"http://127.0.0.1:{port}/"):
         assert (buildout.directory / "var/mine.fs").exists()
+    assert not (buildout.directory / "var/blobstorage").exists()
 
 
 def test_each_event_is_logged_once(buildout: Buildout, port: int) -> None:

@@ -55,7 +55,7 @@ def test_what_wraps_what(text: str, expected: str) -> None:
 
 def test_blobs_are_where_they_always_were() -> None:
     def blobs(text: str) -> tuple[str, ...]:
-        return description(text)[0].storages.private
+        return description(text)[0].private_directories
 
     assert blobs("") == ("/bd/var/blobstorage",)
     assert blobs("zeo-client = on") == ("/bd/var/blobcache",)
@@ -63,6 +63,8 @@ def test_blobs_are_where_they_always_were() -> None:
     assert blobs("zeo-client = on\nblob-storage =") == ()
     assert blobs("demo-storage = on") == ()
     assert blobs("blob-storage = x/y") == ("/bd/x/y",)
+    assert blobs("blob-storage = $(BLOBS)") == ()
+    assert blobs("zope-conf = my.conf") == ()
 
 
 def test_relstorage_keys_go_where_they_belong() -> None:

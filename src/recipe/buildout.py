@@ -73,7 +73,7 @@ class Recipe:
         if not os.path.exists(f"{instance.etc}/{FACTS}"):
             made = [*self._inituser(instance), *made]
         try:
-            files.make_directories(instance.directories, instance.storages.private)
+            files.make_directories(instance.directories, instance.private_directories)
             if any(map(files.is_changed, made)):
                 judge.ask(instance, python, made, self.options, self.problems)
             self._tell_warnings()

@@ -4,7 +4,7 @@ Everything is decided here; the renderers only write it down. Pure: nothing is
 read from or written to the disk.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -54,7 +54,7 @@ class Instance:
     temporary      the temporary database, as ZConfig text
     event_log, access_log   their handlers
     waitress       further settings of waitress, by its names
-    directories    to be created, but for those of blobs
+    directories, private_directories    to be created; the latter for their owner alone
     """
 
     name: str
@@ -72,6 +72,7 @@ class Instance:
     access_log: Handler
     waitress: Mapping[str, str] = field(default_factory=dict)
     directories: tuple[str, ...] = ()
+    private_directories: tuple[str, ...] = ()
 
     @property
     def etc(self) -> str:
@@ -147,7 +148,7 @@ def describe(
         access_log=access_log,
         waitress=waitress_settings.settings(part, problems),
     )
-    return replace(instance, directories=_directories(instance))
+    return replace(instance, directories=_directories(instance), private_directories=_private_directories(instance))
 
 
 def _warn_of_odd_words(part: Mapping[str, str], problems: Problems) -> None:
@@ -276,6 +277,17 @@ def _directories(instance: Instance) -> tuple[str, ...]:
         found += [instance.environment["CHAMELEON_CACHE"]] if "CHAMELEON_CACHE" in instance.environment else []
     if zcml.site is None:
         found += [directory for directory in (zcml.locales, zcml.resources) if directory]
-    # A path that only the server can tell is not ours to make
-    known = (path for path in found if path and not kinds.has_reference(path.removeprefix(instance.directory)))
-    return tuple(dict.fromkeys(known))
+    return _known(found, instance.directory)
+
+
+def _private_directories(instance: Instance) -> tuple[str, ...]:
+    """The directories of blobs, which are for the server's user alone."""
+    if instance.settings.layout.zope_conf is not None:
+        return ()
+    return _known(instance.storages.private, instance.directory)
+
+
+def _known(paths: Iterable[str], directory: str) -> tuple[str, ...]:
+    """The paths, each once, but those that only ZConfig or configparser can tell: they are not ours to make."""
+    own = (path for path in paths if path and not kinds.has_reference(path.removeprefix(directory)))
+    return tuple(dict.fromkeys(own))
