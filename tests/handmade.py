@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import textwrap
 import threading
 import time
@@ -160,7 +162,9 @@ class App:
 
     def run(self, *args: str, **env: str) -> Process:
         """Run Python with these arguments; it finds the application."""
-        path = os.pathsep.join([str(self.directory), *filter(None, [env.pop("PYTHONPATH", "")])])
+        path = os.pathsep.join(
+            [str(self.directory), *filter(None, [env.pop("PYTHONPATH", os.environ.get("PYTHONPATH", ""))])]
+        )
         process = Process([sys.executable, *args], self.directory, PYTHONPATH=path, **env)
         self.processes.append(process)
         return process
@@ -414,43 +418,56 @@ def accessible() -> bool:
         return False
 
 
-#: Mounts each of the directories below again where it is, on the way to which no directory is closed.
-#: All in a mount namespace of its own: nobody else sees it, and it goes with the process.
-IN_THE_OPEN = """
-set -e
-stage=$1 closed=$2; shift 2
-mount -t tmpfs tmpfs "$stage"
-n=0
-for directory in $DIRECTORIES; do
-    mkdir "$stage/$n"; mount --bind "$directory" "$stage/$n"; n=$((n + 1))
-done
-for directory in $closed; do mount -t tmpfs -o mode=755 tmpfs "$directory"; done
-n=0
-for directory in $DIRECTORIES; do
-    mkdir -p "$directory"; mount --bind "$stage/$n" "$directory"; n=$((n + 1))
-done
-cd "$CHECKOUT"
-exec "$@"
-"""
+#: Says that a test runs in the copy already: it must not make another one.
+COPIED = "RECIPE_TEST_COPIED"
+
+#: What a copy of Python and of its packages does without.
+LEFT_OUT = shutil.ignore_patterns(
+    "test", "tests", "idlelib", "__pycache__", "*.a", "mypy*", "sphinx*", "babel*", "ruff*"
+)
 
 
-def rerun_in_the_open(node: str, stage: Path) -> None:
-    """Run a test again where every user can reach Python and this checkout, though root's home is closed.
+def rerun_where_all_can_read(node: str) -> None:
+    """Run a test again with a copy of Python and of this checkout that every user can read.
 
-    `node` is the test's id, `stage` an empty directory.
+    `node` is the test's id. Python may lie in root's home, which is closed.
     """
-    checkout = Path(__file__).resolve().parent.parent
-    directories = list(dict.fromkeys([Path(sys.base_prefix), Path(sys.prefix), checkout]))
-    closed = [path for each in directories for path in each.parents if not path.stat().st_mode & 0o001]
-    outermost = {path for path in closed if not set(path.parents) & set(closed)}
-    command = ["unshare", "--mount", "sh", "-c", IN_THE_OPEN, "sh", str(stage), " ".join(map(str, outermost))]
-    pytest = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", node]
-    done = subprocess.run(
-        [*command, *pytest],
-        env=environment(DIRECTORIES=" ".join(map(str, directories)), CHECKOUT=str(checkout)),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+    assert COPIED not in os.environ, "even the copy is closed to other users"
+    directory = Path(tempfile.mkdtemp(prefix="recipe-copy-"))
+    try:
+        directory.chmod(0o755)
+        python = _copy_python(directory / "python")
+        checkout = Path(__file__).resolve().parent.parent
+        for name in ("src", "tests"):
+            shutil.copytree(checkout / name, directory / name, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copy(checkout / "pyproject.toml", directory)
+        packages = [path for path in sys.path if path.endswith("site-packages") and path.startswith(sys.prefix)]
+        shutil.copytree(packages[0], directory / "packages", ignore=LEFT_OUT)
+        done = subprocess.run(
+            [str(python), "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", node],
+            cwd=directory,
+            env=environment(PYTHONPATH=f"{directory}/src{os.pathsep}{directory}/packages", **{COPIED: "1"}),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+    finally:
+        shutil.rmtree(directory)
     assert done.returncode == 0, done.stdout
     assert "1 passed" in done.stdout, done.stdout
+
+
+def _copy_python(target: Path) -> Path:
+    """Copy the Python that this one's virtualenv is of; return the copied program."""
+    base = Path(sys.base_prefix)
+    version = f"python{sys.version_info[0]}.{sys.version_info[1]}"
+    (target / "bin").mkdir(parents=True)
+    program = shutil.copy2((base / "bin" / version).resolve(), target / "bin" / version)
+    shutil.copytree(base / "lib" / version, target / "lib" / version, ignore=_without_packages)
+    for library in (base / "lib").glob("libpython*"):
+        shutil.copy2(library, target / "lib")
+    return Path(program)
+
+
+def _without_packages(directory: str, names: list[str]) -> set[str]:
+    return set(LEFT_OUT(directory, names)) | ({"site-packages"} & set(names))

@@ -27,7 +27,7 @@ from handmade import (
     asking,
     get,
     refused,
-    rerun_in_the_open,
+    rerun_where_all_can_read,
     wait_for,
 )
 
@@ -399,9 +399,9 @@ def test_a_full_disk_for_the_log(instance: Instance) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
-def test_root_starts_it_for_another_user(port: int, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+def test_root_starts_it_for_another_user(port: int, request: pytest.FixtureRequest) -> None:
     if not accessible():
-        rerun_in_the_open(request.node.nodeid, tmp_path)
+        rerun_where_all_can_read(request.node.nodeid)
         return
     nobody = pwd.getpwnam("nobody")
     directory = Path(tempfile.mkdtemp())
@@ -442,11 +442,9 @@ def test_root_starts_it_for_another_user(port: int, tmp_path: Path, request: pyt
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
-def test_a_user_who_can_write_to_neither_bin_nor_parts(
-    port: int, tmp_path: Path, request: pytest.FixtureRequest
-) -> None:
+def test_a_user_who_can_write_to_neither_bin_nor_parts(port: int, request: pytest.FixtureRequest) -> None:
     if not accessible():
-        rerun_in_the_open(request.node.nodeid, tmp_path)
+        rerun_where_all_can_read(request.node.nodeid)
         return
     nobody = pwd.getpwnam("nobody")
     directory = Path(tempfile.mkdtemp())

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from handmade import App, Client, Instance, accessible, get, rerun_in_the_open
+from handmade import App, Client, Instance, accessible, get, rerun_where_all_can_read
 
 
 @pytest.fixture
@@ -289,9 +289,9 @@ def test_zope_s_runwsgi_takes_the_same_file(tmp_path: Path, port: int) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
-def test_root_becomes_another_user(app: App, port: int, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+def test_root_becomes_another_user(app: App, port: int, request: pytest.FixtureRequest) -> None:
     if not accessible():
-        rerun_in_the_open(request.node.nodeid, tmp_path)
+        rerun_where_all_can_read(request.node.nodeid)
         return
     nobody = pwd.getpwnam("nobody")
     directory = Path(tempfile.mkdtemp())
