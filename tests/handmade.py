@@ -446,7 +446,12 @@ def rerun_where_all_can_read(node: str) -> None:
         done = subprocess.run(
             [str(python), "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", node],
             cwd=directory,
-            env=environment(PYTHONPATH=f"{directory}/src{os.pathsep}{directory}/packages", **{COPIED: "1"}),
+            env=environment(
+                PYTHONPATH=f"{directory}/src{os.pathsep}{directory}/packages",
+                # A Python built with a shared library looks for it where it was installed
+                LD_LIBRARY_PATH=str(python.parent.parent / "lib"),
+                **{COPIED: "1"},
+            ),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
