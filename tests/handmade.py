@@ -128,7 +128,7 @@ class Process:
             self.popen.wait()
 
 
-def wait_for(condition: Callable[[], object], timeout: float = 10, message: Callable[[], str] = str) -> None:
+def wait_for(condition: Callable[[], object], timeout: float = 60, message: Callable[[], str] = str) -> None:
     """Wait until `condition` holds; it is an AssertionError if it never does."""
     end = time.monotonic() + timeout
     while not condition():

@@ -19,6 +19,7 @@ import errno
 import fcntl
 import hashlib
 import os
+import random
 import shutil
 import signal
 import socket
@@ -59,11 +60,16 @@ def clean_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
 
 
 def free_port() -> int:
-    """Return a TCP port on 127.0.0.1 that nobody listens on at the moment."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port: int = sock.getsockname()[1]
-        return port
+    """Return a TCP port on 127.0.0.1 that nobody listens on at the moment.
+
+    It is below those that the system gives to clients (from 32768 up): until a server has it, no
+    connection that another test opens can take it.
+    """
+    while True:
+        port = random.randrange(20000, 32000)
+        with socket.socket() as sock, suppress(OSError):
+            sock.bind(("127.0.0.1", port))
+            return port
 
 
 # --- what is made once -----------------------------------------------------------------------
