@@ -65,6 +65,7 @@ setup(
     },
     entry_points={
         "zc.buildout": ["default = plone.recipe.zope2instance.recipe:Recipe"],
+        "zc.buildout.uninstall": ["default = recipe.buildout:uninstall"],
         "paste.server_factory": ["main = recipe.wsgi.server:server_factory"],
         "paste.server_runner": ["main = recipe.wsgi.server:serve"],
         "paste.filter_factory": [

@@ -2,14 +2,17 @@
 
 import logging
 import os
+import shutil
 import sys
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from weakref import WeakValueDictionary
 
 from zc.buildout import UserError
 
-from recipe import files, judge, render, users
+from recipe import files, journal, judge, manifest, render, users
 from recipe.control.facts import FILE as FACTS
 from recipe.eggs import Eggs, check_initialization, initialization
 from recipe.instance import Instance, describe
@@ -17,6 +20,7 @@ from recipe.options import Problems, Settings, read
 from recipe.options.declare import Context, options_of
 from recipe.options.kinds import TRUE
 from recipe.options.server import Server
+from recipe.render import File
 
 DEFAULT_PIPELINE = (options_of(Server)["pipeline"].default or "").split()
 
@@ -39,12 +43,26 @@ class Recipe:
         # Other parts read these two even where the user leaves them out
         options.setdefault("pipeline", "\n".join(DEFAULT_PIPELINE))
         options.setdefault("initialization", "")
+        _parts[options["location"]] = self
         # Read here, or buildout takes it for an option that nobody uses
         self.relative_paths = main.get("relative-paths", "false").lower() in TRUE
 
     def install(self) -> list[str]:
-        """Make the instance; returns the files and directories that buildout may remove with the part."""
-        return self._make(self._instance())
+        """Make the instance, or leave the one that is there; raises UserError.
+
+        Returns no paths: buildout would remove them before it calls this for a part that has
+        changed, and after an error. `uninstall` removes them.
+        """
+        instance = self._instance()
+        made = self._files(instance)
+        try:
+            self._write(instance, made)
+        except OSError as error:
+            raise UserError(
+                f"[{self.name}] cannot write {error.filename or instance.location}: {error.strerror}"
+            ) from error
+        self.options["zope-conf"] = instance.zope_conf
+        return []
 
     update = install
 
@@ -62,29 +80,41 @@ class Recipe:
         self._raise_errors()
         return instance
 
-    def _make(self, instance: Instance) -> list[str]:
-        """Render the files, have them judged, and write them; returns what belongs to the part."""
-        python = self._python(instance)
-        made = list(render.files(instance, python, self._templates(instance), self.problems))
+    def _files(self, instance: Instance) -> list[File]:
+        """All files of the instance, rendered; raises UserError with all that is wrong with them."""
+        self.python = self._python(instance)
+        made = list(render.files(instance, self.python, self._templates(instance), self.problems))
         self._check_ini(instance, made)
         self._check_given_files(instance)
         self._raise_errors()
-        # Written last: an instance without it has never been complete, and has no user yet
-        if not os.path.exists(f"{instance.etc}/{FACTS}"):
-            made = [*self._inituser(instance), *made]
-        try:
-            files.make_directories(instance.directories, instance.private_directories)
-            if any(map(files.is_changed, made)):
-                judge.ask(instance, python, made, self.options, self.problems)
-            self._tell_warnings()
-            scripts = self.eggs.install_scripts(instance)
-            for path in files.write(made):
-                if path in (instance.control_script, instance.interpreter):
-                    self.log.info("Generated script %r.", path)
-        except OSError as error:
-            raise UserError(f"[{self.name}] cannot write {error.filename}: {error.strerror}") from error
-        self.options["zope-conf"] = instance.zope_conf
-        return [instance.location, instance.control_script, *scripts]
+        return made
+
+    def _write(self, instance: Instance, made: list[File]) -> None:
+        """Let the files be judged, and write them, with the scripts of the eggs; raises OSError."""
+        etc = instance.etc
+        log = f"{etc}/{journal.FILE}"
+        journal.finish(log)
+        made += self.eggs.scripts(instance)
+        obsolete = self._obsolete(instance, made)
+        made.append(manifest.file(etc, made))
+        # An instance without it has never been complete, and has no user yet
+        if not os.path.exists(f"{etc}/{FACTS}"):
+            made += self._inituser(instance)
+        files.make_directories(instance.directories, instance.private_directories)
+        if any(map(files.is_changed, made)):
+            judge.ask(instance, self.python, made, self.options, self.problems)
+        self._tell_warnings()
+        scripts = {file.path for file in made if file.mode & 0o111}
+        for path in files.write(made, obsolete, log):
+            if path in scripts:
+                self.log.info("Generated script %r.", path)
+
+    def _obsolete(self, instance: Instance, made: list[File]) -> set[str]:
+        """What the part has made before, and makes no longer."""
+        gone = manifest.read(instance.etc) - {file.path for file in made} - _claimed(instance.location)
+        if "*" in instance.settings.zcml.slugs:
+            gone = {path for path in gone if not path.startswith(f"{instance.etc}/package-includes/")}
+        return gone
 
     def _context(self) -> Context:
         return Context(
@@ -113,7 +143,7 @@ class Recipe:
         self._raise_errors()
         return texts
 
-    def _check_ini(self, instance: Instance, made: list[render.File]) -> None:
+    def _check_ini(self, instance: Instance, made: list[File]) -> None:
         server = instance.settings.server
         option = "wsgi-ini-template" if server.ini_template else "wsgi-logging-ini-template"
         for file in made:
@@ -137,13 +167,41 @@ class Recipe:
         for warning in self.problems.warnings:
             self.log.warning(warning)
 
-    def _inituser(self, instance: Instance) -> Iterator[render.File]:
+    def _inituser(self, instance: Instance) -> Iterator[File]:
         """The file with the first Manager, where there is to be one."""
         user = instance.settings.scripts.user or users.ask()
         if user is None:
             self.log.warning("No user, and no terminal to ask for one: made without inituser. Add one with adduser.")
         else:
-            yield render.File(f"{instance.location}/inituser", users.line(*user), 0o600)
+            yield File(f"{instance.location}/inituser", users.line(*user), 0o600)
+
+
+def uninstall(name: str, options: Mapping[str, str]) -> None:
+    """Remove the files of a part that the buildout has no longer, as a ``zc.buildout.uninstall`` function.
+
+    buildout calls it for a part that has changed, too, before it installs it: that one stays until
+    its successor takes its place. Data are elsewhere, and stay in any case.
+    """
+    location = options["location"]
+    if location in _parts:
+        return
+    try:
+        for path in manifest.read(f"{location}/etc") - _claimed(location):
+            with suppress(FileNotFoundError):
+                os.unlink(path)
+        with suppress(FileNotFoundError):
+            shutil.rmtree(location)
+    except OSError as error:
+        raise UserError(f"[{name}] cannot remove {error.filename}: {error.strerror}") from error
+
+
+#: The parts of the buildout that runs in this process, by their location.
+_parts: WeakValueDictionary[str, Recipe] = WeakValueDictionary()
+
+
+def _claimed(location: str) -> set[str]:
+    """The files that other parts of the buildout have made: two may make the same script in bin."""
+    return set().union(*(manifest.read(f"{other}/etc") for other in list(_parts) if other != location))
 
 
 def _extras(settings: Settings) -> Iterator[str]:

@@ -1,8 +1,11 @@
 """The working set of a part, and the scripts of its eggs: zc.recipe.egg does the work."""
 
+import logging
+import os
 import re
+import shutil
 import sys
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +15,7 @@ from zc.recipe.egg import Scripts
 
 from recipe.instance import RECIPE, Instance
 from recipe.options import Problems
-from recipe.render import DIRECTORY_VARIABLE, header
+from recipe.render import DIRECTORY_VARIABLE, File, header
 
 
 @dataclass(frozen=True)
@@ -51,8 +54,8 @@ class Eggs:
             tuple(dict.fromkeys(paths)),
         )
 
-    def install_scripts(self, instance: Instance) -> list[str]:
-        """Make the scripts of the eggs; returns their paths."""
+    def scripts(self, instance: Instance) -> list[File]:
+        """The scripts of the eggs, as files to write."""
         settings = instance.settings.scripts
         if settings.scripts == "":
             return []
@@ -67,23 +70,39 @@ class Eggs:
         if not settings.dependent_scripts:
             # wsgi.ini names our distribution, so runwsgi needs it; it has no scripts of its own
             overrides["eggs"] = f"{self.options['eggs']}\n{RECIPE}"
-        scripts = list(self._scripts(overrides).install())
-        for script in scripts:
-            _mend_header(script, instance)
-        return scripts
+        return list(_staged(self._scripts(overrides), instance))
 
     def _scripts(self, overrides: Mapping[str, str]) -> Scripts:
         return Scripts(self.buildout, self.name, {**self.options, **overrides})
 
 
-def _mend_header(script: str, instance: Instance) -> None:
+def _staged(scripts: Scripts, instance: Instance) -> Iterator[File]:
+    """What zc.recipe.egg would write to ``bin``: it writes at once, so it gets another directory.
+
+    That one is beside ``bin``, since relative paths in the scripts count the steps to the buildout.
+    """
+    parent, name = os.path.split(instance.bin_directory)
+    directory = os.path.join(parent, f".{name}-{instance.name}")
+    shutil.rmtree(directory, ignore_errors=True)  # of a run that was killed
+    os.mkdir(directory)
+    logger = logging.getLogger("zc.buildout.easy_install")
+    before = logger.level
+    logger.setLevel(logging.WARNING)  # it would tell of scripts in that directory
+    try:
+        scripts.options["bin-directory"] = directory
+        for path in scripts.install():
+            script = f"{instance.bin_directory}/{os.path.basename(path)}"
+            yield File(script, _with_header(Path(path).read_text(encoding="utf-8"), script, instance), 0o755)
+    finally:
+        logger.setLevel(before)
+        shutil.rmtree(directory)
+
+
+def _with_header(text: str, script: str, instance: Instance) -> str:
     """Let a script find a Python that moves with the tree; zc.buildout writes an absolute path."""
-    path = Path(script)
     absolute = f"#!{sys.executable}\n"
     wanted = header(sys.executable, script, instance) + "\n"
-    text = path.read_text(encoding="utf-8")
-    if wanted != absolute and text.startswith(absolute):
-        path.write_text(wanted + text.removeprefix(absolute), encoding="utf-8")
+    return wanted + text.removeprefix(absolute) if text.startswith(absolute) else text
 
 
 def _locations(dist: Any) -> list[str]:

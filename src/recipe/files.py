@@ -1,34 +1,37 @@
 """The one place that writes: all files at once, only what changed, never half a file."""
 
+import errno
 import os
-import tempfile
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
+from recipe import journal
 from recipe.render import File
 
 
-def write(files: Iterable[File]) -> list[str]:
-    """Write files, each to a temporary name, synced and renamed; returns the paths that changed.
+def write(files: Iterable[File], obsolete: Iterable[str], log: str) -> list[str]:
+    """Write files and remove obsolete ones, all or nothing; returns the paths that were written.
 
-    All are staged before the first is renamed, so that an error leaves what was there.
-    Raises OSError.
+    Each file goes to a temporary name and is synced; all are renamed together, by the journal at
+    the path `log`. A file that is on the disk as it should be is left alone. Raises OSError; then
+    nothing has changed.
     """
-    staged: list[tuple[str, str]] = []
-    written: list[str] = []
+    staged: dict[str, str] = {}
     try:
-        for file in files:
-            if is_changed(file):
-                staged.append((_stage(file), file.path))
-        while staged:
-            temporary, path = staged[0]
-            os.replace(temporary, path)
-            staged.pop(0)
-            written.append(path)
-    finally:
-        for temporary, _ in staged:
-            os.unlink(temporary)
-    return written
+        for file in filter(is_changed, files):
+            staged[_stage(file)] = file.path
+        removals = [path for path in obsolete if os.path.lexists(path)]
+        if staged or removals:
+            journal.commit(log, staged, removals)
+    except BaseException:
+        # With the journal in place, what is staged is no longer ours to remove
+        if not os.path.exists(log):
+            for temporary in staged:
+                with suppress(OSError):
+                    os.unlink(temporary)
+        raise
+    return list(staged.values())
 
 
 def is_changed(file: File) -> bool:
@@ -48,14 +51,27 @@ def _mode(file: File) -> int:
 
 
 def _stage(file: File) -> str:
+    """Write a file to a temporary name beside its place; returns that name."""
+    if os.path.isdir(file.path):
+        raise OSError(errno.EISDIR, os.strerror(errno.EISDIR), file.path)
     directory, name = os.path.split(file.path)
     os.makedirs(directory, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(prefix=f".{name}.", dir=directory)
-    with open(descriptor, "wb") as stream:
-        stream.write(file.text.encode())
-        stream.flush()
-        os.fchmod(descriptor, _mode(file))
-        os.fsync(descriptor)
+    temporary = os.path.join(directory, f".{name}.new")
+    with suppress(FileNotFoundError):
+        os.unlink(temporary)  # of a run that was killed
+    # For the owner alone until its mode is set: it may hold a secret
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with open(descriptor, "wb") as stream:
+            stream.write(file.text.encode())
+            stream.flush()
+            os.fchmod(descriptor, _mode(file))
+            os.fsync(descriptor)
+    except BaseException as error:
+        os.unlink(temporary)
+        if isinstance(error, OSError):
+            error.filename = file.path  # the system tells of writing only what, not where
+        raise
     return temporary
 
 

@@ -45,12 +45,15 @@ def guarded(program: str, call: "Callable[[], int]") -> int:
 
 
 def _main(args: list[str], program: str) -> int:
+    from recipe import journal
     from recipe.control import environment, facts, options
     from recipe.control.context import Context
 
     parsed = options.parse(args)
     if not parsed.zope_conf:
         raise CommandError("which instance? -C ZOPE_CONF is missing", 2)
+    for place in facts.places(parsed.zope_conf, parsed.interpreter, parsed.wsgi_ini):
+        _finish_update(os.path.join(place, journal.FILE))
     try:
         known = facts.find(parsed.zope_conf, parsed.interpreter, parsed.wsgi_ini)
     except (OSError, ValueError) as error:
@@ -64,6 +67,18 @@ def _main(args: list[str], program: str) -> int:
 
         return interact(context, parsed.args)
     return dispatch(context, list(parsed.args))
+
+
+def _finish_update(log: str) -> None:
+    """Finish what a buildout that was killed has begun; start anew where this script is part of it."""
+    from recipe import journal
+
+    try:
+        changed = journal.finish(log)
+    except (OSError, ValueError) as error:
+        raise CommandError(f"buildout was interrupted while it wrote; run it again ({log}: {error})") from None
+    if changed and os.path.abspath(sys.argv[0]) in changed:
+        os.execv(sys.executable, [sys.executable, *sys.argv])
 
 
 def dispatch(context: "Context", words: list[str]) -> int:

@@ -44,15 +44,17 @@ def find(zope_conf: str, interpreter: str = "", wsgi_ini: str = "") -> Facts:
 
     Raises ValueError where instance.json is no JSON object.
     """
-    places = []
-    if interpreter:
-        places.append(os.path.join(os.path.dirname(os.path.dirname(interpreter)), "etc"))
-    places += [os.path.dirname(path) for path in (wsgi_ini, zope_conf) if path]
-    for place in places:
+    for place in places(zope_conf, interpreter, wsgi_ini):
         path = os.path.join(place, FILE)
         if os.path.isfile(path):
             return read(path)
     return guess(zope_conf)
+
+
+def places(zope_conf: str, interpreter: str, wsgi_ini: str) -> list[str]:
+    """Return the directories that may be the ``etc`` of the part, the likeliest first."""
+    found = [os.path.join(os.path.dirname(os.path.dirname(interpreter)), "etc")] if interpreter else []
+    return found + [os.path.dirname(path) for path in (wsgi_ini, zope_conf) if path]
 
 
 def read(path: str) -> Facts:
