@@ -34,8 +34,12 @@ def commit(path: str, renames: "Mapping[str, str]", removals: "Iterable[str]") -
         file.flush()
         os.fsync(file.fileno())
     os.replace(staged, path)
-    _sync(place)
-    finish(path)
+    try:
+        _sync(place)
+        finish(path)
+    except KeyboardInterrupt:
+        finish(path)
+        raise
 
 
 def finish(path: str) -> list[str]:
