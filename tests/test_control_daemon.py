@@ -419,10 +419,12 @@ def test_root_starts_it_for_another_user(port: int, request: pytest.FixtureReque
         instance.describe(effective_user="nobody")
         inituser = instance.home / "inituser"
         inituser.write_text("admin:secret")
-        inituser.chmod(0o600)
+        os.chown(instance.zope_conf, 0, 0)
+        for secret in (inituser, instance.zope_conf):
+            secret.chmod(0o600)
         pid = started(instance)
-        # Zope, which is nobody by then, has to read it
-        assert inituser.stat().st_uid == nobody.pw_uid
+        # Zope, which is nobody by then, has to read them
+        assert inituser.stat().st_uid == instance.zope_conf.stat().st_uid == nobody.pw_uid
         assert Path(f"/proc/{pid}").stat().st_uid == nobody.pw_uid
         sock = instance.var / "instance" / "zopectlsock"
         assert sock.stat().st_uid == instance.log.stat().st_uid == nobody.pw_uid

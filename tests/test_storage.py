@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 
 from parts import description, zope_conf
-from recipe import zconfig
+from recipe import render, zconfig
 from recipe.place import Place
+
+PYTHON = render.Python("/usr/bin/python3", (), "")
 
 
 def tree(text: str) -> str:
@@ -121,3 +123,30 @@ def test_temporary_storage(option: str, eggs: tuple[str, ...], there: bool) -> N
 def test_a_temporary_storage_of_ones_own() -> None:
     text = zope_conf("zodb-temporary-storage =\n  <zodb_db temporary>\n  mount-point /t\n  </zodb_db>")
     assert "<zodb_db temporary>\nmount-point /t\n</zodb_db>" in text
+
+
+@pytest.mark.parametrize(
+    ("text", "secret"),
+    [
+        ("", False),
+        ("rel-storage =\n  dbname plone\n  user plone", False),
+        ("rel-storage =\n  dbname plone\n  password x", True),
+        ("rel-storage =\n  type mysql\n  passwd x", True),
+        ("rel-storage =\n  type oracle\n  dsn plone\n  user plone", False),
+        ("rel-storage =\n  dsn dbname='plone' password='x'", True),
+        ("rel-storage =\n  dsn postgresql://plone:x@localhost/plone", True),
+        ("rel-storage =\n  dsn postgresql://plone@localhost/plone", False),
+        ("rel-storage =\n  dbname plone\n  password $(PASSWORD)", False),
+        ("rel-storage =\n  dsn dbname='plone' password='$(PASSWORD)'", False),
+        ("zeo-client = on\nzeo-username = a\nzeo-password = x", True),
+        ("zeo-client = on\nzeo-username = a\nzeo-password = $(PASSWORD)", False),
+        ("zeo-client = on\nzeo-password = x", False),
+        ("zeo-username = a\nzeo-password = x", False),
+    ],
+)
+def test_a_password_closes_zope_conf_to_others(text: str, secret: bool) -> None:
+    instance, problems = description(text)
+    assert not problems.errors
+    files = {file.path: file.mode for file in render.files(instance, PYTHON, {}, problems)}
+    assert files[instance.zope_conf] == (0o600 if secret else 0o644)
+    assert files[instance.wsgi_ini] == 0o644

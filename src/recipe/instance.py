@@ -85,6 +85,11 @@ class Instance:
         return self.settings.layout.zope_conf or f"{self.etc}/zope.conf"
 
     @property
+    def zope_conf_is_secret(self) -> bool:
+        """Whether the generated zope.conf is for the server's user alone, since a password stands in it."""
+        return storage.holds_password(self.settings.storage)
+
+    @property
     def wsgi_ini(self) -> str:
         """The PasteDeploy file that the server reads: the user's own, or the generated one."""
         wsgi = self.settings.server.wsgi

@@ -311,7 +311,7 @@ def header(executable: str, path: str, instance: Instance) -> str:
 def files(instance: Instance, python: Python, templates: Mapping[str, str], problems: Problems) -> Iterable[File]:
     """All files of an instance, but ``inituser`` and the scripts of its eggs."""
     if instance.settings.layout.zope_conf is None:
-        yield File(instance.zope_conf, zope_conf(instance))
+        yield File(instance.zope_conf, zope_conf(instance), 0o600 if instance.zope_conf_is_secret else 0o644)
     if instance.settings.server.wsgi is True:
         yield File(instance.wsgi_ini, wsgi_ini(instance, templates, problems))
     yield from zcml(instance)

@@ -110,10 +110,13 @@ def _drop(options: argparse.Namespace, server: Any, report: "Report") -> None:
     report.open()
     for listener in getattr(server, "listeners", ()):
         listener.give_to(entry.pw_uid, entry.pw_gid)
-    # Zope reads the first Manager from there, and only its owner may
+    # Zope reads the first Manager and, where passwords are in it, its configuration; only the owner may
     home = os.path.dirname(os.path.dirname(os.path.abspath(options.wsgi_ini)))
-    with suppress(FileNotFoundError):
-        os.chown(os.path.join(home, "inituser"), entry.pw_uid, entry.pw_gid, follow_symlinks=False)
+    for name in ("inituser", "etc/zope.conf"):
+        path = os.path.join(home, name)
+        with suppress(FileNotFoundError):
+            if not os.lstat(path).st_mode & 0o044:
+                os.chown(path, entry.pw_uid, entry.pw_gid, follow_symlinks=False)
     privileges.become(entry)
 
 
