@@ -63,15 +63,18 @@ run: $(RUN_VENV)/bin/buildout
 
 # --- test -------------------------------------------------------------------------------------
 
-# dataflake.wsgi.bjoern's server is compiled, and wants libev's headers.
+# dataflake.wsgi.bjoern's server is compiled, and wants libev's headers. The tests start the database
+# servers and HAProxy themselves; the packages ending in -core bring no service of the system.
+PACKAGES := build-essential libev-dev postgresql mariadb-server-core mariadb-client-core haproxy
 debian-packages:
-	@test -e /usr/include/ev.h || { test -n "$(APT_GET)" && test "$$(id -u)" = 0 && \
+	@ls /usr/include/ev.h /usr/lib/postgresql/*/bin/postgres /usr/sbin/mariadbd /usr/bin/mariadb \
+		/usr/sbin/haproxy >/dev/null 2>&1 || { test -n "$(APT_GET)" && test "$$(id -u)" = 0 && \
 		apt-get update -qq && \
-		DEBIAN_FRONTEND=noninteractive apt-get install -y -qq build-essential libev-dev; } || \
-		echo 'The tests need libev-dev and a C compiler, which only root can install.' >&2
+		DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(PACKAGES); } || \
+		echo 'The tests need $(PACKAGES), which only root can install.' >&2
 
 $(STAMP): requirements-test.txt setup.py pyproject.toml tests/constraints.py tests/versions.cfg \
-		examples/basic/versions.cfg | python
+		examples/basic/versions.cfg examples/cluster/versions.cfg | python
 	@echo 'Making a virtualenv for the tests in $(VENV) ...'
 	@test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
 	@$(VENV)/bin/python tests/constraints.py $(VENV)/constraints.txt

@@ -160,8 +160,8 @@ def _link_checkout(tools: Toolchain) -> None:
 
 def _fill_eggs(tools: Toolchain) -> None:
     """Install all the eggs that tests use, unless that has been done for the same lists."""
-    lists = [TESTS / "eggs.cfg", TESTS / "versions.cfg", CHECKOUT / "examples/basic/versions.cfg"]
-    lists += [CHECKOUT / "setup.py"]
+    lists = [TESTS / "eggs.cfg", TESTS / "versions.cfg", CHECKOUT / "setup.py"]
+    lists += [CHECKOUT / f"examples/{name}/versions.cfg" for name in ("basic", "cluster")]
     content = b"".join(path.read_bytes() for path in lists)
     stamp = EGGS / f".filled-{PYTHON}-{hashlib.sha256(content).hexdigest()[:16]}"
     if stamp.exists():

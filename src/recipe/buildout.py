@@ -12,7 +12,7 @@ from weakref import WeakValueDictionary
 
 from zc.buildout import UserError
 
-from recipe import files, journal, judge, manifest, render, users
+from recipe import files, journal, judge, manifest, render, storage, users
 from recipe.control.facts import FILE as FACTS
 from recipe.eggs import Eggs, check_initialization, initialization
 from recipe.instance import Instance, describe
@@ -168,7 +168,9 @@ class Recipe:
             self.log.warning(warning)
 
     def _inituser(self, instance: Instance) -> Iterator[File]:
-        """The file with the first Manager, where there is to be one."""
+        """The file with the first Manager, where there is to be one, and Zope can add it to its database."""
+        if storage.read_only(instance.settings.storage):
+            return
         user = instance.settings.scripts.user or users.ask()
         if user is None:
             self.log.warning("No user, and no terminal to ask for one: made without inituser. Add one with adduser.")
@@ -212,3 +214,5 @@ def _extras(settings: Settings) -> Iterator[str]:
         yield "profile"
     if settings.event_log.format == "json":
         yield "json"
+    if settings.storage.rel_storage:
+        yield "relstorage"

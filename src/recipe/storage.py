@@ -8,6 +8,7 @@ user's own wrapper.
 import re
 from dataclasses import dataclass
 
+from recipe.options import kinds
 from recipe.options.problems import Problems
 from recipe.options.storage import Storage
 from recipe.zconfig import Section, Wrapped
@@ -66,6 +67,14 @@ def holds_password(options: Storage) -> bool:
         return True
     zeo_password = options.zeo_password if options.zeo_client and options.zeo_username else None
     return bool(_VARIABLE.sub("", zeo_password or ""))
+
+
+def read_only(options: Storage) -> bool:
+    """Whether nothing can be written: Zope must not be given a first Manager to add then."""
+    if options.demo:
+        return False
+    rel_storage = dict(options.rel_storage).get("read-only", "").lower() in kinds.TRUE
+    return bool(options.before) or rel_storage or (options.zeo_client and options.read_only)
 
 
 def build(options: Storage, var: str, client_home: str) -> Storages:

@@ -1,0 +1,53 @@
+"""A Zope add-on of the tests: views of the root that write and read objects and blobs.
+
+An entry has a key ``WRITER/NUMBER``. Each writer has a tree of its own, so that writers do not
+conflict, and writing an entry twice is the same as writing it once.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from BTrees.OOBTree import OOBTree
+from Products.Five.browser import BrowserView
+from zExceptions import NotFound
+from ZODB.blob import Blob
+
+
+class Ledger(BrowserView):
+    """The entries of one database: that of the object whose view this is."""
+
+    def _entries(self) -> Any:
+        return self.context._p_jar.root().get("ledger", {})
+
+    def write(self, key: str, value: str, blob: str = "") -> str:
+        """Set an entry; its value, or that of a blob where `blob` is not empty."""
+        root = self.context._p_jar.root()
+        entries = root.setdefault("ledger", OOBTree())
+        writer, _, number = key.partition("/")
+        if writer not in entries:
+            entries[writer] = OOBTree()
+        entries[writer][number] = Blob(value.encode()) if blob else value
+        return "written"
+
+    def read(self, key: str) -> str:
+        """Return an entry; 404 where there is none."""
+        writer, _, number = key.partition("/")
+        try:
+            found = self._entries()[writer][number]
+        except KeyError:
+            raise NotFound(key) from None
+        if not isinstance(found, Blob):
+            return str(found)
+        with found.open("r") as file:
+            return str(file.read().decode())
+
+    def keys(self) -> str:
+        """Return the keys of all entries, one a line."""
+        entries = self._entries()
+        return "\n".join(f"{writer}/{number}" for writer in entries for number in entries[writer])
+
+    def pool(self) -> str:
+        """Return what the database has been set to."""
+        database = self.context._p_jar.db()
+        return f"{database.getPoolSize()} {database.pool.timeout} {database.large_record_size}"
