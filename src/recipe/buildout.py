@@ -21,6 +21,8 @@ from recipe.options.declare import Context, options_of
 from recipe.options.kinds import TRUE
 from recipe.options.server import Server
 from recipe.render import File
+from recipe.wsgi import privileges
+from recipe.wsgi.errors import StartError
 
 DEFAULT_PIPELINE = (options_of(Server)["pipeline"].default or "").split()
 
@@ -105,7 +107,7 @@ class Recipe:
             judge.ask(instance, self.python, made, self.options, self.problems)
         self._tell_warnings()
         scripts = {file.path for file in made if file.mode & 0o111}
-        for path in files.write(made, obsolete, log):
+        for path in files.write(made, obsolete, log, _owner(instance)):
             if path in scripts:
                 self.log.info("Generated script %r.", path)
 
@@ -175,7 +177,7 @@ class Recipe:
         if user is None:
             self.log.warning("No user, and no terminal to ask for one: made without inituser. Add one with adduser.")
         else:
-            yield File(f"{instance.location}/inituser", users.line(*user), 0o600)
+            yield File(f"{instance.location}/inituser", users.line(*user), render.PRIVATE)
 
 
 def uninstall(name: str, options: Mapping[str, str]) -> None:
@@ -204,6 +206,16 @@ _parts: WeakValueDictionary[str, Recipe] = WeakValueDictionary()
 def _claimed(location: str) -> set[str]:
     """The files that other parts of the buildout have made: two may make the same script in bin."""
     return set().union(*(manifest.read(f"{other}/etc") for other in list(_parts) if other != location))
+
+
+def _owner(instance: Instance) -> files.Owner | None:
+    """The user that the server becomes: who else could read its secrets? None where this machine has none such."""
+    user = instance.settings.process.effective_user
+    try:
+        entry = privileges.lookup(user) if user else None
+    except StartError:
+        return None
+    return entry and (entry.pw_uid, entry.pw_gid)
 
 
 def _extras(settings: Settings) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 import re
 
+from recipe.confidential import is_secret
 from recipe.options.problems import Problems
 
 _ASSIGNMENT = re.compile(r"([A-Za-z_]\w*)\s*=\s*(.*)")
@@ -48,5 +49,5 @@ def _one_line(line: str, problems: Problems) -> dict[str, str]:
 
 def _tell(found: dict[str, str], problems: Problems) -> None:
     """Show how it was read what can be read in several ways."""
-    read = ", ".join(f"{name} = {value!r}" for name, value in found.items())
+    read = ", ".join(f"{name} = {'***' if is_secret(name) else repr(value)}" for name, value in found.items())
     problems.warn(OPTION, f"is read as {read}; to be sure, write one NAME value a line")

@@ -9,18 +9,21 @@ from pathlib import Path
 from recipe import journal
 from recipe.render import File
 
+Owner = tuple[int, int]  # of a file: user and group, by their numbers
 
-def write(files: Iterable[File], obsolete: Iterable[str], log: str) -> list[str]:
+
+def write(files: Iterable[File], obsolete: Iterable[str], log: str, owner: Owner | None = None) -> list[str]:
     """Write files and remove obsolete ones, all or nothing; returns the paths that were written.
 
     Each file goes to a temporary name and is synced; all are renamed together, by the journal at
-    the path `log`. A file that is on the disk as it should be is left alone. Raises OSError; then
-    nothing has changed.
+    the path `log`. A file that is on the disk as it should be is left alone. Files that only their
+    owner may read are given to `owner`, where root writes them. Raises OSError; then nothing has
+    changed.
     """
     staged: dict[str, str] = {}
     try:
         for file in filter(is_changed, files):
-            staged[_stage(file)] = file.path
+            staged[_stage(file, owner)] = file.path
         removals = [path for path in obsolete if os.path.lexists(path)]
         if staged or removals:
             journal.commit(log, staged, removals)
@@ -50,7 +53,18 @@ def _mode(file: File) -> int:
     return file.mode & ~umask
 
 
-def _stage(file: File) -> str:
+def _owner(file: File, wanted: Owner | None) -> Owner | None:
+    """Who is to have a file that root writes; None: whoever writes it."""
+    if os.geteuid() != 0 or file.mode & 0o044:
+        return None
+    if wanted is None:
+        with suppress(FileNotFoundError):
+            status = os.stat(file.path)
+            return status.st_uid, status.st_gid
+    return wanted
+
+
+def _stage(file: File, owner: Owner | None) -> str:
     """Write a file to a temporary name beside its place; returns that name."""
     if os.path.isdir(file.path):
         raise OSError(errno.EISDIR, os.strerror(errno.EISDIR), file.path)
@@ -65,6 +79,8 @@ def _stage(file: File) -> str:
         with open(descriptor, "wb") as stream:
             stream.write(file.text.encode())
             stream.flush()
+            if given := _owner(file, owner):
+                os.fchown(descriptor, *given)
             os.fchmod(descriptor, _mode(file))
             os.fsync(descriptor)
     except BaseException as error:

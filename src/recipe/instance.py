@@ -4,6 +4,7 @@ Everything is decided here; the renderers only write it down. Pure: nothing is
 read from or written to the disk.
 """
 
+import ast
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -38,6 +39,16 @@ class Handler:
     def is_console(self) -> bool:
         """Whether the log goes to the console."""
         return self.class_ == "StreamHandler" and not self.file
+
+    @property
+    def has_credentials(self) -> bool:
+        """Whether a user and a password are among the arguments: the fifth of those that mail, or ask a URL."""
+        arguments = ast.parse(self.args, mode="eval").body
+        return (
+            self.class_.endswith(("SMTPHandler", "HTTPHandler"))
+            and isinstance(arguments, ast.Tuple | ast.List)
+            and len(arguments.elts) >= 5
+        )
 
 
 @dataclass(frozen=True)
@@ -83,11 +94,6 @@ class Instance:
     def zope_conf(self) -> str:
         """The zope.conf that the server reads: the user's own, or the generated one."""
         return self.settings.layout.zope_conf or f"{self.etc}/zope.conf"
-
-    @property
-    def zope_conf_is_secret(self) -> bool:
-        """Whether the generated zope.conf is for the server's user alone, since a password stands in it."""
-        return storage.holds_password(self.settings.storage)
 
     @property
     def wsgi_ini(self) -> str:

@@ -10,12 +10,14 @@ from xml.sax.saxutils import quoteattr
 import jinja2
 
 from recipe import inifile, zconfig
+from recipe.confidential import holds_secret
 from recipe.control.facts import FILE as FACTS
 from recipe.instance import TEMPORARY, Handler, Instance
 from recipe.options import Problems, kinds
 from recipe.place import Place
 
 DIRECTORY_VARIABLE = "BUILDOUT_DIRECTORY"
+PRIVATE = 0o600  # the mode of a file that holds a secret
 SHEBANG_LIMIT = 127  # bytes, in Linux before 5.1 and in other systems
 
 
@@ -308,12 +310,19 @@ def header(executable: str, path: str, instance: Instance) -> str:
     return f"#!/bin/sh\n'''exec' {quoted} \"$0\" \"$@\"\n' '''"
 
 
+def _configuration(path: str, text: str, secret: bool) -> File:
+    return File(path, text, PRIVATE if secret else 0o644)
+
+
 def files(instance: Instance, python: Python, templates: Mapping[str, str], problems: Problems) -> Iterable[File]:
     """All files of an instance, but ``inituser`` and the scripts of its eggs."""
     if instance.settings.layout.zope_conf is None:
-        yield File(instance.zope_conf, zope_conf(instance), 0o600 if instance.zope_conf_is_secret else 0o644)
+        text = zope_conf(instance)
+        yield _configuration(instance.zope_conf, text, holds_secret(text))
     if instance.settings.server.wsgi is True:
-        yield File(instance.wsgi_ini, wsgi_ini(instance, templates, problems))
+        text = wsgi_ini(instance, templates, problems)
+        credentials = instance.event_log.has_credentials or instance.access_log.has_credentials
+        yield _configuration(instance.wsgi_ini, text, credentials or holds_secret(text))
     yield from zcml(instance)
     yield interpreter(instance, python)
     yield control_script(instance, python)

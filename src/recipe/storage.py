@@ -5,7 +5,6 @@ memory. Around it, each only where asked for: zlib, blobs, before, demo, and the
 user's own wrapper.
 """
 
-import re
 from dataclasses import dataclass
 
 from recipe.options import kinds
@@ -52,21 +51,6 @@ def check(options: Storage, problems: Problems) -> None:
         if getattr(options, name) is not None:
             option = Storage.__dataclass_fields__[name].metadata["option"].name
             problems.warn(option, "is ignored by ZEO 5 and later")
-
-
-_VARIABLE = re.compile(r"\$\(\w+\)")
-# libpq's two forms: password=..., and postgresql://user:password@host
-_DSN_PASSWORD = re.compile(r"\bpassword\s*=\s*'?[^\s']|://[^@/\s]*:[^@\s]+@")
-
-
-def holds_password(options: Storage) -> bool:
-    """Whether a password is written into zope.conf, and not taken from the environment (``$(NAME)``)."""
-    found = dict(options.rel_storage)
-    literal = {key: _VARIABLE.sub("", text) for key, text in found.items()}
-    if literal.get("password") or literal.get("passwd") or _DSN_PASSWORD.search(literal.get("dsn", "")):
-        return True
-    zeo_password = options.zeo_password if options.zeo_client and options.zeo_username else None
-    return bool(_VARIABLE.sub("", zeo_password or ""))
 
 
 def read_only(options: Storage) -> bool:

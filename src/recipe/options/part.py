@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from recipe.confidential import holds_secret
 from recipe.options.declare import Applies, Context, Option, options_of
 from recipe.options.instance import Layout, Process, Scripts, Zope
 from recipe.options.kinds import FALSE
@@ -103,7 +104,7 @@ def _reason(error: ValueError, o: Option, text: str) -> str:
     # A parser that reads several values names the one that is wrong itself
     if reason.startswith(("'", '"')):
         return reason
-    return f"{'the value' if o.secret else shown(text)} {reason}"
+    return f"{'the value' if o.secret or holds_secret(text) else shown(text)} {reason}"
 
 
 def _applies(o: Option, zserver: bool) -> bool:

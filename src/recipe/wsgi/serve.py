@@ -112,7 +112,7 @@ def _drop(options: argparse.Namespace, server: Any, report: "Report") -> None:
         listener.give_to(entry.pw_uid, entry.pw_gid)
     # Zope reads the first Manager and, where passwords are in it, its configuration; only the owner may
     home = os.path.dirname(os.path.dirname(os.path.abspath(options.wsgi_ini)))
-    for name in ("inituser", "etc/zope.conf"):
+    for name in ("inituser", "etc/zope.conf", "etc/wsgi.ini"):
         path = os.path.join(home, name)
         with suppress(FileNotFoundError):
             if not os.lstat(path).st_mode & 0o044:
