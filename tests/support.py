@@ -36,12 +36,15 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
-from constraints import read_pins
+from constraints import FILES, VARIANTS, pins
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 TESTS = CHECKOUT / "tests"
 CACHE = CHECKOUT / ".cache"
 PYTHON = "{}.{}".format(*sys.version_info)
+
+#: What belongs to this Python and these versions, in the names of what is kept.
+KEY = "-".join([PYTHON, *VARIANTS])
 
 #: Where the eggs go; another directory can be given, to share it between checkouts.
 EGGS = Path(os.environ.get("RECIPE_TEST_EGGS", CACHE / "eggs")).resolve()
@@ -94,9 +97,9 @@ def toolchain() -> Toolchain:
     The work is done under a lock, because test processes run side by side.
     """
     tools = Toolchain(
-        bin=CACHE / f"buildout-{PYTHON}" / "bin",
-        home=CACHE / f"buildout-home-{PYTHON}",
-        develop_eggs=CACHE / f"develop-eggs-{PYTHON}",
+        bin=CACHE / f"buildout-{KEY}" / "bin",
+        home=CACHE / f"buildout-home-{KEY}",
+        develop_eggs=CACHE / f"develop-eggs-{KEY}",
     )
     CACHE.mkdir(exist_ok=True)
     EGGS.mkdir(parents=True, exist_ok=True)
@@ -111,8 +114,8 @@ def toolchain() -> Toolchain:
 
 def _make_virtualenv(directory: Path) -> None:
     """Make a virtualenv with zc.buildout, unless it has been made from the same pins."""
-    pins = read_pins()
-    requirements = [f"{name}=={pins[name]}" for name in BUILDOUT_REQUIREMENTS]
+    versions = pins()
+    requirements = [f"{name}=={versions[name]}" for name in BUILDOUT_REQUIREMENTS]
     stamp = directory / "requirements.txt"
     wanted = "\n".join(requirements)
     if stamp.is_file() and stamp.read_text() == wanted:
@@ -133,7 +136,7 @@ def _write_defaults(tools: Toolchain) -> None:
         textwrap.dedent(
             f"""\
             [buildout]
-            extends = {TESTS / "versions.cfg"}
+            extends = {" ".join(map(str, FILES))}
             allow-picked-versions = false
             develop-eggs-directory = {tools.develop_eggs}
             eggs-directory = {EGGS}
@@ -160,10 +163,10 @@ def _link_checkout(tools: Toolchain) -> None:
 
 def _fill_eggs(tools: Toolchain) -> None:
     """Install all the eggs that tests use, unless that has been done for the same lists."""
-    lists = [TESTS / "eggs.cfg", TESTS / "versions.cfg", CHECKOUT / "setup.py"]
+    lists = [TESTS / "eggs.cfg", *FILES, CHECKOUT / "setup.py"]
     lists += [CHECKOUT / f"examples/{name}/versions.cfg" for name in ("basic", "cluster")]
     content = b"".join(path.read_bytes() for path in lists)
-    stamp = EGGS / f".filled-{PYTHON}-{hashlib.sha256(content).hexdigest()[:16]}"
+    stamp = EGGS / f".filled-{KEY}-{hashlib.sha256(content).hexdigest()[:16]}"
     if stamp.exists():
         return
     with tempfile.TemporaryDirectory() as directory:
