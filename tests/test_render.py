@@ -235,7 +235,7 @@ def test_the_scripts_name_the_configuration() -> None:
 def test_an_interpreter_that_the_kernel_would_not_take(executable: str) -> None:
     instance, _ = description("")
     script = render.interpreter(instance, render.Python(executable, (), ""))
-    assert script.text.startswith(f"#!/bin/sh\n'''exec' \"{executable}\"")
+    assert script.text.startswith(f"#!/bin/sh\n'''exec' '{executable}'")
     compile(script.text, script.path, "exec")
 
 

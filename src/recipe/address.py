@@ -4,6 +4,9 @@ Read by the recipe (the option ``http-address``) and by the server (``listen``
 in wsgi.ini); both must agree, so the rule stands here once.
 """
 
+import ipaddress
+import re
+import socket
 from dataclasses import dataclass, replace
 
 ALLOWED = "a port, host:port, [ipv6]:port, *:port or unix:/path"
@@ -49,12 +52,44 @@ def parse(text: str) -> Address:
         return Address("0.0.0.0", _port(port))
     if host.startswith("[") and host.endswith("]"):
         host = host[1:-1]
+        if not _is_ipv6(host):
+            raise ValueError(f"{text!r} has no IPv6 address in its brackets")
     elif ":" in host:
-        raise ValueError(f"{text!r} is ambiguous: write an IPv6 address as [{host}]:{port}")
+        raise ValueError(f"{text!r} {_too_many_colons(host, port)}")
+    elif not _is_host(host):
+        raise ValueError(f"{text!r} has no host that can be")
     return Address(host or "0.0.0.0", _port(port))
 
 
+def _too_many_colons(host: str, port: str) -> str:
+    if _is_ipv6(host):
+        return f"is ambiguous: write an IPv6 address as [{host}]:{port}"
+    url = re.fullmatch(r"https?://(.*)", f"{host}:{port}".rstrip("/"))
+    return f"is a URL; did you mean {url[1]}" if url else "has too many colons"
+
+
+def _is_ipv6(host: str) -> bool:
+    try:
+        ipaddress.IPv6Address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_host(host: str) -> bool:
+    """Whether this can be a name or an IPv4 address; what ``%(name)s`` stands for only the server can tell."""
+    if host in ("", "*") or "%(" in host:
+        return True
+    if re.fullmatch(r"[0-9.]+", host):
+        try:
+            socket.inet_aton(host)
+        except OSError:
+            return False
+    return bool(re.fullmatch(r"\w([\w.-]*\w)?\.?", host))
+
+
 def _port(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and int(text) <= 65535):
-        raise ValueError(f"{text!r} is not a port (0 to 65535)")
+    if not (re.fullmatch("[0-9]{1,5}", text) and int(text) <= 65535):
+        hint = f"; did you mean {text}:8080" if re.fullmatch("[a-z][a-z0-9.-]*", text) else ""
+        raise ValueError(f"{text!r} is not a port (0 to 65535){hint}")
     return int(text)

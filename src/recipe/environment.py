@@ -15,7 +15,7 @@ def variables(text: str, problems: Problems) -> dict[str, str]:
     On one line words alternate: name, value, name, value. An odd number of words
     cannot, and is one variable with a value of several words.
     """
-    lines = [line.strip() for line in text.splitlines()]
+    lines = [line.strip() for line in text.split("\n")]
     lines = [line for line in lines if line and not line.startswith("#")]
     if len(lines) == 1:
         return _one_line(lines[0], problems)

@@ -4,6 +4,7 @@ wsgi.ini is read twice: by PasteDeploy and by logging.config. Both interpolate
 as configparser does, with the defaults ``here`` and ``__file__``.
 """
 
+import ast
 import configparser
 import re
 from collections.abc import Collection, Mapping
@@ -19,6 +20,10 @@ _PERCENT = re.compile(r"%(?:(?P<percent>%)|\((?P<name>[^)\s]+)\)s)?")
 
 class Raw(str):
     """Text that is ini already."""
+
+
+class Expression(str):
+    """Python text, which logging.config evaluates once it is interpolated."""
 
 
 def quote(text: str, defined: Collection[str] = DEFAULTS) -> str:
@@ -45,6 +50,8 @@ class Writer:
         """A value as ini text: booleans as true and false, tuples word by word, None as nothing."""
         if isinstance(thing, Raw):
             return thing
+        if isinstance(thing, Expression):
+            thing = ast.unparse(_Literals(self.place).visit(ast.parse(thing, mode="eval")))
         if thing is None:
             return ""
         if isinstance(thing, bool):
@@ -71,6 +78,28 @@ class Writer:
             raise ValueError(f"{file}, line {line}: {what}; the names are {', '.join(sorted(names))}")
 
         return _PERCENT.sub(replacement, template)
+
+
+class _Literals(ast.NodeTransformer):
+    """Writes paths below the buildout directory as literals in which the directory may hold any quote.
+
+    Where the tree may be moved, nobody knows what ``%(here)s`` will hold.
+    """
+
+    def __init__(self, place: Place) -> None:
+        self.place = place
+
+    def visit_Constant(self, node: ast.Constant) -> ast.expr:
+        """A string that `repr` would spoil becomes a raw one, and is written as it stands here."""
+        directory = self.place.directory
+        if not isinstance(node.value, str) or not node.value.startswith(f"{directory}/"):
+            return node
+        if directory in repr(node.value) and not self.place.is_relative:
+            return node
+        rest = node.value.removeprefix(directory)
+        if re.fullmatch(r"[\w./-]+", rest):
+            return ast.Name(f'r"""{directory}{rest}"""')
+        return ast.Name(f'r"""{directory}/""" {rest[1:]!r}')
 
 
 def _default_names(template: str) -> list[str]:

@@ -102,8 +102,8 @@ def _option(finding: Finding, texts: Mapping[str, File], part: Mapping[str, str]
             return option
     name = os.path.basename(finding.file)
     file = texts.get(name)
-    line = file.text.splitlines()[finding.line - 1].strip() if file and finding.line else finding.message
-    by_text = {text: option for option, value in part.items() for text in map(str.strip, value.splitlines()) if text}
+    line = file.text.split("\n")[finding.line - 1].strip() if file and finding.line else finding.message
+    by_text = {text: option for option, value in part.items() for text in map(str.strip, value.split("\n")) if text}
     # The longest one: `on` stands in many lines
     for text in sorted(by_text, key=len, reverse=True):
         if re.search(rf"(?<!\S){re.escape(text)}(?=[\s:]|$)", line):

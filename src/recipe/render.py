@@ -2,8 +2,9 @@
 
 import json
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 from xml.sax.saxutils import quoteattr
 
@@ -102,12 +103,15 @@ def _ini_writer(instance: Instance) -> inifile.Writer:
         written = f"%(here)s/{os.path.relpath(instance.directory, instance.etc)}"
     else:
         written = instance.directory.replace("%", "%%")
-    return inifile.Writer(Place(instance.directory, written))
+    return inifile.Writer(Place(instance.directory, written, instance.relative_paths))
 
 
 def _default_section(instance: Instance) -> str:
-    """PasteDeploy interpolates its own ``here``, so a ``%`` in it must be escaped for it."""
-    if "%" not in instance.etc:
+    """PasteDeploy interpolates its own ``here``, so a ``%`` in it must be escaped for it.
+
+    Not where the tree may be moved: nothing here may name its place. Our server escapes it by itself.
+    """
+    if "%" not in instance.etc or instance.relative_paths:
         return ""
     here, file = (path.replace("%", "%%") for path in (instance.etc, instance.wsgi_ini))
     return f"[DEFAULT]\nhere = {here}\n__file__ = {file}\n\n"
@@ -115,12 +119,16 @@ def _default_section(instance: Instance) -> str:
 
 def _logging_ini(instance: Instance, names: Mapping[str, Any], writer: inifile.Writer) -> str:
     return _templates(writer.value).get_template("logging.ini").render(
-        eventlog=instance.event_log,
-        accesslog=instance.access_log,
+        eventlog=_evaluated(instance.event_log),
+        accesslog=_evaluated(instance.access_log),
         root_handlers=names["root_handlers"],
         event_handlers=names["event_handlers"],
         json=instance.settings.event_log.format == "json",
     )  # fmt: skip
+
+
+def _evaluated(handler: Handler) -> Handler:
+    return replace(handler, args=inifile.Expression(handler.args), kwargs=inifile.Expression(handler.kwargs))
 
 
 def template_names(instance: Instance, writer: inifile.Writer) -> dict[str, Any]:
@@ -141,7 +149,7 @@ def template_names(instance: Instance, writer: inifile.Writer) -> dict[str, Any]
     }
     for prefix, handler in (("accesslog", instance.access_log), ("eventlog", instance.event_log)):
         names[f"{prefix}_name"] = handler.file or "disable"
-        names |= {f"{prefix}_{key}": getattr(handler, key) for key in ("args", "kwargs", "level")}
+        names |= {f"{prefix}_{key}": getattr(_evaluated(handler), key) for key in ("args", "kwargs", "level")}
         names[f"{prefix}_handler"] = handler.class_
     for key in ("dsn", "level", "event_level", "ignore", "max_value_length"):
         names[f"sentry_{key}"] = getattr(sentry, key)
@@ -304,14 +312,20 @@ def header(executable: str, path: str, instance: Instance) -> str:
     if not inside and len(os.fsencode(executable)) < SHEBANG_LIMIT - 2 and not any(map(str.isspace, executable)):
         return f"#!{executable}"
     if inside:
-        quoted = f'"$(dirname "$(readlink -f "$0")")/{os.path.relpath(executable, os.path.dirname(path))}"'
+        relative = os.path.relpath(executable, os.path.dirname(path))
+        quoted = f'"$(dirname "$(readlink -f "$0")")"/{_shell_quoted(relative)}'
     else:
-        quoted = '"' + executable.replace("\\", r"\\").replace('"', r"\"").replace("$", r"\$").replace("`", r"\`") + '"'
+        quoted = _shell_quoted(executable)
     return f"#!/bin/sh\n'''exec' {quoted} \"$0\" \"$@\"\n' '''"
 
 
 def _configuration(path: str, text: str, secret: bool) -> File:
     return File(path, text, PRIVATE if secret else 0o644)
+
+
+def _shell_quoted(text: str) -> str:
+    """A word of the shell's that is no escape to Python, in whose string it stands."""
+    return "'" + re.sub(r"['\\]", lambda match: "'\"" + match[0].replace("\\", r"\\") + "\"'", text) + "'"
 
 
 def files(instance: Instance, python: Python, templates: Mapping[str, str], problems: Problems) -> Iterable[File]:

@@ -21,10 +21,10 @@ _REFERENCE = re.compile(
       | \{(?P<braced>[A-Za-z_]\w*)\}
       | (?P<name>[A-Za-z_]\w*)
     )?""",
-    re.VERBOSE,
+    re.VERBOSE | re.ASCII,
 )
 _INCLUDE = re.compile(r"^\s*%include\b", re.MULTILINE)
-_DEFINE = re.compile(r"^\s*%define\s+(\w+)", re.MULTILINE)
+_DEFINE = re.compile(r"^\s*%define\s+(\w+)", re.MULTILINE | re.ASCII)
 
 
 class Raw(str):
@@ -62,7 +62,7 @@ class Writer:
         """
         self.defined |= {name.lower() for name in _DEFINE.findall(text)}
         self.includes = self.includes or bool(_INCLUDE.search(text))
-        return Raw("\n".join(self.place.quote(line, self._quote) for line in text.splitlines()))
+        return Raw("\n".join(self.place.quote(line, self._quote) for line in text.split("\n")))
 
     def value(self, thing: Any) -> str:
         """A value as ZConfig text: booleans as on and off, text quoted, Raw as it is."""
@@ -82,9 +82,9 @@ class Writer:
     def _section_lines(self, section: "Section | Wrapped", indent: str) -> Iterator[str]:
         deeper = indent + "  "
         if isinstance(section, Wrapped):
-            yield from (indent + line for line in self.lines(section.before).splitlines())
+            yield from (indent + line for line in self.lines(section.before).split("\n") if line)
             yield from self._section_lines(section.section, deeper)
-            yield from (indent + line for line in self.lines(section.after).splitlines())
+            yield from (indent + line for line in self.lines(section.after).split("\n") if line)
             return
         yield f"{indent}<{' '.join((section.type, section.name)).strip()}>"
         yield from (f"{deeper}{key} {self.value(thing)}" for key, thing in section.keys if thing is not None)

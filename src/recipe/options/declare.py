@@ -44,12 +44,14 @@ class Kind(Generic[T]):
     """A kind of value.
 
     `allowed` completes "allowed is …"; `parse` turns the text of an option,
-    stripped of outer white space, into the value, or raises ValueError.
+    stripped of outer white space, into the value, or raises ValueError. `words`
+    are those it takes, among which the nearest to a misspelt one is.
     """
 
     name: str
     allowed: str
     parse: Callable[[str, Context], T]
+    words: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -136,7 +136,7 @@ class Scripts:
         "dependent-scripts", kinds.BOOLEAN, "Make the scripts of all distributions ``eggs`` depend on, too."
     )
     entry_points: tuple[str, ...] = option(
-        "entry-points", kinds.WORDS, "Further scripts, ``name=module:function``, as in zc.recipe.egg.", ""
+        "entry-points", kinds.ENTRY_POINTS, "Further scripts, ``name=module:function``, as in zc.recipe.egg.", ""
     )
     interpreter: str | None = option(
         "interpreter", kinds.WORD, "The name of a Python interpreter in ``bin`` with the part's path."

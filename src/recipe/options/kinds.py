@@ -13,6 +13,7 @@ from xml.parsers import expat
 
 from recipe import address
 from recipe.options.declare import Context, Kind
+from recipe.options.problems import nearest
 
 T = TypeVar("T")
 
@@ -20,9 +21,9 @@ TRUE = {"on", "true", "yes", "1"}
 FALSE = {"off", "false", "no", "0"}
 
 
-def simple(name: str, allowed: str, parse: Callable[[str], T]) -> Kind[T]:
-    """A kind whose parser needs no Context."""
-    return Kind(name, allowed, lambda text, context: parse(text))
+def simple(name: str, allowed: str, parse: Callable[[str], T], *words: str) -> Kind[T]:
+    """A kind whose parser needs no Context; `words` are those it takes."""
+    return Kind(name, allowed, lambda text, context: parse(text), words)
 
 
 def boolean(text: str) -> bool:
@@ -33,12 +34,18 @@ def boolean(text: str) -> bool:
     return word in TRUE
 
 
+MAXIMUM = 2**63 - 1  # of what C takes
+
+
 def integer(minimum: int) -> Callable[[str], int]:
     """Whole numbers from `minimum` up."""
 
     def parse(text: str) -> int:
-        if not re.fullmatch(r"[-+]?\d+", text):
+        if not re.fullmatch(r"[-+]?[0-9]+", text):
             raise ValueError("is not a whole number")
+        # Python itself refuses thousands of digits
+        if len(text) > len(str(MAXIMUM)) or int(text) > MAXIMUM:
+            raise ValueError(f"is above {MAXIMUM}")
         if int(text) < minimum:
             raise ValueError(f"is below {minimum}")
         return int(text)
@@ -51,17 +58,20 @@ UNITS = {"": 1, "B": 1, "KB": 1024, "MB": 1024**2, "GB": 1024**3, "TB": 1024**4}
 
 def size(text: str) -> int:
     """Bytes, with an optional unit of ZConfig's byte-size: `1048576`, `1024KB`, `1mb`, `1GB`."""
-    match = re.fullmatch(r"(\d+)\s*([a-z]*)", text.lower())
-    unit = match and UNITS.get(match[2].upper())
-    if not match or not unit:
+    match = re.fullmatch(r"([0-9]{1,18})\s*([a-z]*)", text.lower())
+    if not match:
         raise ValueError("is not a size")
-    return int(match[1]) * unit
+    unit = match[2].upper()
+    if unit not in UNITS:
+        meant = nearest(unit.replace("I", ""), UNITS)
+        raise ValueError("is not a size" + (f"; did you mean {match[1]}{meant}" if meant else ""))
+    return int(match[1]) * UNITS[unit]
 
 
 def size_text(text: str) -> str:
     """A size for ZConfig: as it is written where ZConfig knows the unit, else in bytes."""
     number = size(text)
-    return text if re.fullmatch(r"\d+(KB|MB|GB)?", text.upper()) else str(number)
+    return text if re.fullmatch(r"[0-9]+(KB|MB|GB)?", text.upper()) else str(number)
 
 
 def octal(text: str) -> str:
@@ -73,7 +83,7 @@ def octal(text: str) -> str:
 
 def single_line(text: str) -> str:
     """One line of text."""
-    if "\n" in text or "\0" in text:
+    if "\n" in text or "\r" in text:
         raise ValueError("has more than one line")
     return text
 
@@ -97,7 +107,8 @@ def words(text: str) -> tuple[str, ...]:
 
 def lines(text: str) -> tuple[str, ...]:
     """The lines that hold something; buildout keeps indented comments in a value, they are dropped."""
-    stripped = (line.strip() for line in text.splitlines())
+    # Not splitlines: neither buildout nor ZConfig nor configparser ends a line at \f or U+2028
+    stripped = (line.strip() for line in text.split("\n"))
     return tuple(line for line in stripped if line and not line.startswith("#"))
 
 
@@ -146,7 +157,7 @@ def expression_of(*nodes: type[ast.expr]) -> Callable[[str], str]:
     def parse(text: str) -> str:
         try:
             tree = _dict_literal(ast.parse(text, mode="eval").body)
-        except (SyntaxError, ValueError) as error:
+        except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
             raise ValueError("is not a Python literal") from error
         if not isinstance(tree, nodes):
             raise ValueError(f"is not a {nodes[0].__name__.lower()}")
@@ -308,18 +319,42 @@ def pairs(text: str) -> tuple[tuple[str, str], ...]:
 
 def file_name(text: str) -> str:
     """The name of a file, without a directory."""
-    if "/" in word(text):
+    if "/" in word(text) or text in (".", ".."):
         raise ValueError("is a path, not a name")
     return text
 
 
+def entry_points(text: str) -> tuple[str, ...]:
+    """Entry points of scripts, as zc.recipe.egg takes them."""
+    for each in words(text):
+        if not re.fullmatch(r"[^=]+=[^:=]+:\S+", each):
+            raise ValueError(f"holds {each!r}, which is no entry point")
+    return words(text)
+
+
+def pipeline(text: str) -> tuple[str, ...]:
+    """Names of sections and eggs; configparser would take one that begins with ``;`` for a comment."""
+    for each in words(text):
+        if each.startswith(";"):
+            raise ValueError(f"holds {each!r}, which cannot be a name")
+    return words(text)
+
+
 def slugs(text: str) -> tuple[str, ...]:
     """ZCML slugs separated by white space or line ends; `#` starts a comment."""
-    found = tuple(" ".join(line.partition("#")[0] for line in text.splitlines()).split())
+    found = tuple(" ".join(line.partition("#")[0] for line in text.split("\n")).split())
     for slug in found:
         if slug != "*" and not SLUG.fullmatch(slug):
-            raise ValueError(f"holds {slug!r}, which is no slug")
+            raise ValueError(f"holds {slug!r}, which is no slug{_meant_slug(slug)}")
     return found
+
+
+def _meant_slug(slug: str) -> str:
+    """A hint at what a slug was meant to be: with a kind that there is, or without dashes."""
+    package, _, kind = slug.rpartition("-")
+    meant = nearest(kind, ("meta", "configure", "overrides"))
+    candidate = f"{package}-{meant}" if meant else slug.replace("-", "_")
+    return f"; did you mean {candidate}" if SLUG.fullmatch(candidate) and candidate != slug else ""
 
 
 DISABLED = ""
@@ -336,7 +371,9 @@ def log_file(text: str, context: Context) -> str:
     return path("var")(text, context)
 
 
-BOOLEAN = simple("boolean", "on or off, true or false, yes or no, 1 or 0", boolean)
+BOOLEAN = simple(
+    "boolean", "on or off, true or false, yes or no, 1 or 0", boolean, "on", "off", "true", "false", "yes", "no"
+)
 COUNT = simple("number", "a whole number from 1 up", integer(1))
 NUMBER = simple("number", "a whole number from 0 up", integer(0))
 INTEGER = simple("number", "a whole number", integer(-(2**31)))
@@ -348,9 +385,11 @@ TEXT = simple("text", "any text", raw)
 WORD = simple("word", "one word", word)
 WORDS = simple("words", "words separated by white space", words)
 PAIRS = simple("lines", "lines of a key and a value", pairs)
+PIPELINE = simple("pipeline", WORDS.allowed, pipeline)
+ENTRY_POINTS = simple("entry points", "name=module:function, several separated by white space", entry_points)
 FILE_NAME = simple("name", "the name of a file, without a directory", file_name)
 LINES = simple("lines", "one item a line", lines)
-LEVEL = simple("log level", "DEBUG, INFO, WARNING, ERROR or CRITICAL", level)
+LEVEL = simple("log level", "DEBUG, INFO, WARNING, ERROR or CRITICAL", level, *LEVELS.values())
 ADDRESSES = simple("addresses", f"{address.ALLOWED}, several separated by white space", addresses)
 USER = simple("name:password", "name:password", user)
 DOTTED_NAME = simple("class", "the dotted name of a class", dotted_name)
@@ -367,7 +406,7 @@ PATHS: Kind[tuple[str, ...]] = Kind("paths", "one directory a line", path_list)
 PATH_OR_BOOLEAN: Kind[Any] = Kind("path or boolean", "on, off or a path", path_or_boolean)
 LOG_FILE: Kind[str] = Kind("path", "a path, relative to var, or stdout, stderr or disable", log_file)
 RATE = simple("share", "a number from 0 to 1", rate)
-ZLIB = simple("word", "active or passive", one_of("active", "passive"))
-LOG_FORMAT = simple("word", "plain or json", one_of("plain", "json"))
+ZLIB = simple("word", "active or passive", one_of("active", "passive"), "active", "passive")
+LOG_FORMAT = simple("word", "plain or json", one_of("plain", "json"), "plain", "json")
 SENTRY_DSN = simple("DSN", "https://KEY@HOST/PROJECT-NUMBER", lambda text: sentry_dsn(text) if text else "")
 SLUGS = simple("slugs", "pkg, pkg-meta, pkg-configure, pkg-overrides, pkg:file.zcml or *", slugs)

@@ -12,7 +12,7 @@ from recipe.options.declare import Applies, Context, Option, options_of
 from recipe.options.instance import Layout, Process, Scripts, Zope
 from recipe.options.kinds import FALSE
 from recipe.options.logs import AccessLog, EventLog, Profile, Sentry
-from recipe.options.problems import Problems, shown
+from recipe.options.problems import Problems, nearest, shown
 from recipe.options.server import Server, ZServer
 from recipe.options.storage import Storage
 from recipe.options.zcml import Zcml
@@ -92,11 +92,24 @@ def _read_option(o: Option, part: Mapping[str, str], context: Context, zserver: 
     if given and _applies(o, zserver):
         name, text = given
         try:
+            _check_characters(text)
             return o.kind.parse(text, context)
         except ValueError as error:
-            problems.error(name, f"{_reason(error, o, text)}. Allowed: {o.kind.allowed}.")
+            meant = nearest(text, o.kind.words)
+            hint = f" Did you mean {meant}?" if meant else ""
+            problems.error(name, f"{_reason(error, o, text)}. Allowed: {o.kind.allowed}.{hint}")
     default = o.zserver_default if zserver and o.zserver_default else o.default
     return None if default is None else o.kind.parse(context.expand(default), context)
+
+
+# NUL ends a string of the operating system's, and half a surrogate pair has no UTF-8
+_IN_NO_FILE = re.compile("[\0\ud800-\udfff]")
+
+
+def _check_characters(text: str) -> None:
+    found = _IN_NO_FILE.search(text)
+    if found:
+        raise ValueError(f"holds {found[0]!r}, which no file can")
 
 
 def _reason(error: ValueError, o: Option, text: str) -> str:

@@ -1,5 +1,7 @@
 """What is wrong with a part: collected, so that all of it is told at once."""
 
+import difflib
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 SHOWN = 80  # characters of a value in a message
@@ -15,14 +17,24 @@ class Problems:
 
     def error(self, option: str, message: str) -> None:
         """Note what makes the part unusable."""
-        self.errors.append(self._line(option, message))
+        self._note(self.errors, option, message)
 
     def warn(self, option: str, message: str) -> None:
         """Note what is probably not meant."""
-        self.warnings.append(self._line(option, message))
+        self._note(self.warnings, option, message)
 
-    def _line(self, option: str, message: str) -> str:
-        return f"[{self.name}] {option}: {message}"
+    def _note(self, told: list[str], option: str, message: str) -> None:
+        line = f"[{self.name}] {option}: {message}"
+        # A part may be looked at twice: without its eggs, and with them
+        if line not in told:
+            told.append(line)
+
+
+def nearest(text: str, words: Iterable[str]) -> str:
+    """The word that `text` is probably meant to be, in any case; empty where there is none."""
+    by_lower = {word.lower(): word for word in words}
+    found = difflib.get_close_matches(text.lower(), by_lower, n=1)
+    return by_lower[found[0]] if found else ""
 
 
 def shown(value: str) -> str:

@@ -62,7 +62,7 @@ class Server:
     )
     pipeline: tuple[str, ...] = option(
         "pipeline",
-        kinds.WORDS,
+        kinds.PIPELINE,
         "The PasteDeploy pipeline, in order. ``zope`` is appended where it is missing; ``sentry`` and ``profile`` are "
         "put before it when switched on; ``translogger`` goes when the access log is disabled.",
         "translogger egg:Zope#httpexceptions zope",
