@@ -68,7 +68,7 @@ def test_names_of_a_template_s_default_section_are_references() -> None:
 @pytest.mark.parametrize(
     ("template", "message"),
     [
-        ("a\nb %(nmae)s", r"t.in, line 2: %\(nmae\)s is not known; the names are name, other"),
+        ("a\nb %(nmae)s", r"t.in, line 2: %\(nmae\)s is not known; did you mean %\(name\)s; the names are name, other"),
         ("a\n\n10 % of", r"t.in, line 3: a lone % \(write %%\)"),
     ],
 )

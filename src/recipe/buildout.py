@@ -6,17 +6,16 @@ import shutil
 import sys
 from collections.abc import Iterator, Mapping, MutableMapping
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 from weakref import WeakValueDictionary
 
 from zc.buildout import UserError
 
-from recipe import files, journal, judge, manifest, render, storage, users
+from recipe import checks, files, journal, judge, manifest, render, storage, users
 from recipe.control.facts import FILE as FACTS
-from recipe.eggs import Eggs, check_initialization, initialization
+from recipe.eggs import Eggs, initialization
 from recipe.instance import Instance, describe
-from recipe.options import Problems, Settings, read
+from recipe.options import Problems, Settings
 from recipe.options.declare import Context, options_of
 from recipe.options.kinds import TRUE
 from recipe.options.server import Server
@@ -72,7 +71,7 @@ class Recipe:
         """The instance that the part describes. Raises UserError with all that is wrong."""
         self.problems = Problems(self.name)
         context = self._context()
-        settings = read(self.options, context, self.problems)
+        settings, self.templates = checks.check(self.options, context, self.relative_paths, self.problems)
         self._raise_errors()
         self.eggs = Eggs(self.buildout, self.name, self.options)
         self.working_set = self.eggs.working_set(tuple(_extras(settings)))
@@ -83,12 +82,10 @@ class Recipe:
         return instance
 
     def _files(self, instance: Instance) -> list[File]:
-        """All files of the instance, rendered; raises UserError with all that is wrong with them."""
+        """All files of the instance, rendered."""
         self.python = self._python(instance)
-        made = list(render.files(instance, self.python, self._templates(instance), self.problems))
-        self._check_ini(instance, made)
+        made = list(render.files(instance, self.python, self.templates, self.problems))
         self._check_given_files(instance)
-        self._raise_errors()
         return made
 
     def _write(self, instance: Instance, made: list[File]) -> None:
@@ -128,29 +125,7 @@ class Recipe:
 
     def _python(self, instance: Instance) -> render.Python:
         paths = (*self.working_set.paths, *instance.settings.scripts.extra_paths)
-        lines = initialization(instance, self.options)
-        check_initialization(lines, self.problems)
-        return render.Python(sys.executable, paths, lines)
-
-    def _templates(self, instance: Instance) -> dict[str, str]:
-        server = instance.settings.server
-        named = {"wsgi-ini-template": server.ini_template, "wsgi-logging-ini-template": server.logging_template}
-        texts = {}
-        for option, file in named.items():
-            if file:
-                try:
-                    texts[file] = Path(file).read_text(encoding="utf-8-sig")
-                except (OSError, UnicodeDecodeError) as error:
-                    self.problems.error(option, f"{file} cannot be read: {error}")
-        self._raise_errors()
-        return texts
-
-    def _check_ini(self, instance: Instance, made: list[File]) -> None:
-        server = instance.settings.server
-        option = "wsgi-ini-template" if server.ini_template else "wsgi-logging-ini-template"
-        for file in made:
-            if file.path == instance.wsgi_ini and (server.ini_template or server.logging_template):
-                judge.check_ini(file.text, option, self.problems)
+        return render.Python(sys.executable, paths, initialization(instance, self.options))
 
     def _check_given_files(self, instance: Instance) -> None:
         given = {"wsgi": instance.settings.server.wsgi, "zope-conf": instance.settings.layout.zope_conf}

@@ -17,6 +17,14 @@ def variables(text: str, problems: Problems) -> dict[str, str]:
     """
     lines = [line.strip() for line in text.split("\n")]
     lines = [line for line in lines if line and not line.startswith("#")]
+    found = _read(lines, problems)
+    for name in found:
+        if not re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII):
+            problems.error(OPTION, f"{name!r} is no name that Zope takes. Allowed: letters, digits and underscores.")
+    return found
+
+
+def _read(lines: list[str], problems: Problems) -> dict[str, str]:
     if len(lines) == 1:
         return _one_line(lines[0], problems)
     found = dict(_pair(line) for line in lines)

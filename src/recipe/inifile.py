@@ -11,6 +11,7 @@ from collections.abc import Collection, Mapping
 from functools import partial
 from typing import Any
 
+from recipe.options.problems import nearest
 from recipe.place import Place
 
 DEFAULTS = ("here", "__file__")
@@ -74,7 +75,9 @@ class Writer:
             if match["name"] in names:
                 return writer.value(names[match["name"]])
             line = template.count("\n", 0, match.start()) + 1
-            what = f"%({match['name']})s is not known" if match["name"] else "a lone % (write %%)"
+            meant = match["name"] and nearest(match["name"], names)
+            hint = f"; did you mean %({meant})s" if meant else ""
+            what = f"%({match['name']})s is not known{hint}" if match["name"] else "a lone % (write %%)"
             raise ValueError(f"{file}, line {line}: {what}; the names are {', '.join(sorted(names))}")
 
         return _PERCENT.sub(replacement, template)

@@ -5,6 +5,7 @@ read from or written to the disk.
 """
 
 import ast
+import codecs
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -129,14 +130,15 @@ def describe(
     settings: Settings,
     part: Mapping[str, str],
     context: Context,
-    projects: Collection[str],
+    projects: Collection[str] | None,
     relative_paths: bool,
     problems: Problems,
 ) -> Instance:
     """The instance that a part describes; what is wrong with the part goes to `problems`.
 
     `settings` are what has been read from the part. `projects` are the names of the
-    distributions in its working set; `relative_paths` is what holds where the part does not say.
+    distributions in its working set, None where they are not known yet; `relative_paths`
+    is what holds where the part does not say.
     """
     _check(settings, problems)
     _warn_of_odd_words(part, problems)
@@ -183,10 +185,49 @@ def _check(settings: Settings, problems: Problems) -> None:
         problems.error("wsgi-ini-template", "and wsgi-logging-ini-template exclude each other; leave one of them out")
     if layout.import_directory != f"{layout.client_home}/import":
         problems.warn("import-directory", f"Zope imports from {layout.client_home}/import only")
+    if layout.zope_conf is None:
+        _check_zope_conf(settings, problems)
+    _warn_of_idle(settings, problems)
+
+
+def _check_zope_conf(settings: Settings, problems: Problems) -> None:
+    try:
+        codecs.lookup(settings.zope.encoding)
+    except LookupError:
+        problems.warn("default-zpublisher-encoding", f"Python knows no encoding {settings.zope.encoding}")
     storage.check(settings.storage, problems)
     if settings.storage.wrapper is not None:
         _check_zconfig("storage-wrapper", settings.storage.wrapper.replace("%s", "\n<storage/>\n"), problems)
     _check_zconfig("zope-conf-additional", settings.zope.additional, problems)
+
+
+def _warn_of_idle(settings: Settings, problems: Problems) -> None:
+    """Tell of options that do nothing beside another one."""
+    server, zcml = settings.server, settings.zcml
+    idle: dict[str, dict[str, object]] = {}
+    if settings.layout.zope_conf is not None:
+        idle["zope-conf"] = {
+            "zope-conf-additional": settings.zope.additional,
+            "environment-vars": settings.zope.environment_vars,
+            "storage-wrapper": settings.storage.wrapper,
+            "rel-storage": settings.storage.rel_storage,
+        }
+    if isinstance(server.wsgi, str):
+        idle["wsgi"] = {
+            "wsgi-ini-template": server.ini_template,
+            "wsgi-logging-ini-template": server.logging_template,
+        }
+    if zcml.site is not None:
+        idle["site-zcml"] = {
+            "zcml": zcml.slugs,
+            "zcml-additional": zcml.additional,
+            "locales": zcml.locales,
+            "resources": zcml.resources,
+        }
+    for winner, options in idle.items():
+        for option, given in options.items():
+            if given:
+                problems.warn(option, f"does nothing, since {winner} is given")
 
 
 def _check_zconfig(option: str, text: str, problems: Problems) -> None:
@@ -237,7 +278,8 @@ def _pipeline(settings: Settings, access_log: Handler) -> tuple[str, ...]:
 
 
 def _environment(settings: Settings, problems: Problems) -> dict[str, str]:
-    found = variables(settings.zope.environment_vars, problems)
+    is_used = settings.layout.zope_conf is None
+    found = variables(settings.zope.environment_vars, problems if is_used else Problems(problems.name))
     cache = settings.zope.template_cache
     if cache and "CHAMELEON_CACHE" not in found:
         found["CHAMELEON_CACHE"] = cache if isinstance(cache, str) else f"{settings.layout.var}/cache"
@@ -247,17 +289,17 @@ def _environment(settings: Settings, problems: Problems) -> dict[str, str]:
 TEMPORARY_DISTRIBUTIONS = {"tempstorage", "products.temporaryfolder"}
 
 
-def _temporary(settings: Settings, projects: Collection[str], problems: Problems) -> str | None:
+def _temporary(settings: Settings, projects: Collection[str] | None, problems: Problems) -> str | None:
     """``<zodb_db temporary>`` as text, the user's own or ours; None where there is none."""
     text = settings.storage.temporary
-    names = {name.lower().replace("_", "-") for name in projects}
+    names = {name.lower().replace("_", "-") for name in projects or ()}
     if text is None:
         return TEMPORARY if names >= TEMPORARY_DISTRIBUTIONS and "products.cmfplone" not in names else None
     if text.lower() in kinds.FALSE:
         return None
     if text.lower() in kinds.TRUE:
         missing = sorted(TEMPORARY_DISTRIBUTIONS - names)
-        if missing:
+        if missing and projects is not None:
             problems.warn("zodb-temporary-storage", f"Zope will not start: add {' and '.join(missing)} to eggs")
         return TEMPORARY
     _check_zconfig("zodb-temporary-storage", text, problems)
