@@ -41,9 +41,13 @@ class Recipe:
         main = buildout["buildout"]
         options["location"] = os.path.join(main["parts-directory"], name)
         options["bin-directory"] = main["bin-directory"]
-        # Other parts read these two even where the user leaves them out
+        # Other parts read these even where the user leaves them out
         options.setdefault("pipeline", "\n".join(DEFAULT_PIPELINE))
         options.setdefault("initialization", "")
+        #: The path of the zope.conf that is made, where the user names none
+        self.made_conf = "" if options.get("zope-conf", "").strip() else f"{options['location']}/etc/zope.conf"
+        if self.made_conf:
+            options["zope-conf"] = self.made_conf
         _parts[options["location"]] = self
         # Read here, or buildout takes it for an option that nobody uses
         self.relative_paths = main.get("relative-paths", "false").lower() in TRUE
@@ -65,19 +69,25 @@ class Recipe:
         self.options["zope-conf"] = instance.zope_conf
         return []
 
+    def _given(self) -> dict[str, str]:
+        """The options of the part, without the path of a zope.conf that is to be made."""
+        given = dict(self.options)
+        if given.get("zope-conf") == self.made_conf:
+            del given["zope-conf"]
+        return given
+
     update = install
 
     def _instance(self) -> Instance:
         """The instance that the part describes. Raises UserError with all that is wrong."""
         self.problems = Problems(self.name)
         context = self._context()
-        settings, self.templates = checks.check(self.options, context, self.relative_paths, self.problems)
+        given = self._given()
+        settings, self.templates = checks.check(given, context, self.relative_paths, self.problems)
         self._raise_errors()
         self.eggs = Eggs(self.buildout, self.name, self.options)
         self.working_set = self.eggs.working_set(tuple(_extras(settings)))
-        instance = describe(
-            settings, self.options, context, self.working_set.projects, self.relative_paths, self.problems
-        )
+        instance = describe(settings, given, context, self.working_set.projects, self.relative_paths, self.problems)
         self._raise_errors()
         return instance
 
