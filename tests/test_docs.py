@@ -263,7 +263,10 @@ def test_wsgi_ini_template(tutorial: Buildout, port: int) -> None:
     (tutorial.directory / "wsgi.ini.in").write_text("[server:main]\nthreads = %(treads)s\n")
     done = tutorial.run("-c", "wsgi-ini-template.cfg", "buildout:develop=", check=False)
     assert done.returncode
-    assert "wsgi.ini.in, line 2: %(treads)s is not known; the names are accesslog_args," in done.stdout
+    assert (
+        "wsgi.ini.in, line 2: %(treads)s is not known; did you mean %(threads)s; the names are accesslog_args,"
+        in done.stdout
+    )
 
 
 def test_debug_exceptions(tutorial: Buildout, port: int) -> None:

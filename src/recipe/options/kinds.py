@@ -161,12 +161,21 @@ def expression_of(*nodes: type[ast.expr]) -> Callable[[str], str]:
             raise ValueError("is not a Python literal") from error
         if not isinstance(tree, nodes):
             raise ValueError(f"is not a {nodes[0].__name__.lower()}")
-        for node in ast.walk(tree):
-            if not isinstance(node, _HARMLESS):
-                raise ValueError(f"holds code: {ast.unparse(node)}")
+        _check_harmless(tree)
         return ast.unparse(tree)
 
     return parse
+
+
+def _check_harmless(node: ast.AST) -> None:
+    if isinstance(node, ast.Name | ast.Attribute):
+        if not _NAME_IN_LOGGING.fullmatch(ast.unparse(node)):
+            raise ValueError(f"holds {ast.unparse(node)}, which is no literal, nor a name of logging's documentation")
+    elif isinstance(node, _HARMLESS):
+        for child in ast.iter_child_nodes(node):
+            _check_harmless(child)
+    else:
+        raise ValueError(f"holds code: {ast.unparse(node)}")
 
 
 def _dict_literal(tree: ast.expr) -> ast.expr:
@@ -203,9 +212,12 @@ def with_file(expression: str, file: str) -> str:
     return ast.unparse(_Formatter(file).visit(ast.parse(expression, mode="eval")))
 
 
+# Streams and constants: `sys.stdout`, `handlers.SysLogHandler.LOG_USER`, `handlers.DEFAULT_TCP_LOGGING_PORT`, `ERROR`
+_NAME_IN_LOGGING = re.compile(r"sys\.(stdin|stdout|stderr)|os\.devnull|(handlers\.([A-Za-z]\w*\.)?)?[A-Z][A-Z0-9_]*")
+
 _HARMLESS = (
-    ast.Constant, ast.Tuple, ast.List, ast.Dict, ast.Set, ast.Name, ast.Attribute,
-    ast.UnaryOp, ast.USub, ast.UAdd, ast.BinOp, ast.Add, ast.Sub, ast.Mult, ast.BitOr, ast.expr_context,
+    ast.Constant, ast.Tuple, ast.List, ast.Dict, ast.Set, ast.expr_context,
+    ast.UnaryOp, ast.USub, ast.UAdd, ast.BinOp, ast.Add, ast.Sub, ast.Mult, ast.BitOr,
 )  # fmt: skip
 
 
