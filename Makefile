@@ -63,11 +63,12 @@ run: $(RUN_VENV)/bin/buildout
 
 # --- test -------------------------------------------------------------------------------------
 
-# dataflake.wsgi.bjoern's server is compiled, and wants libev's headers. The tests start the database
+# dataflake.wsgi.bjoern and mysqlclient are compiled, and want headers. The tests start the database
 # servers and HAProxy themselves; the packages ending in -core bring no service of the system.
-PACKAGES := build-essential libev-dev postgresql mariadb-server-core mariadb-client-core haproxy
+PACKAGES := build-essential pkg-config libev-dev libmariadb-dev \
+	postgresql mariadb-server-core mariadb-client-core haproxy
 debian-packages:
-	@ls /usr/include/ev.h /usr/lib/postgresql/*/bin/postgres /usr/sbin/mariadbd /usr/bin/mariadb \
+	@ls /usr/include/ev.h /usr/bin/pkg-config /usr/include/mariadb /usr/lib/postgresql/*/bin/postgres /usr/sbin/mariadbd /usr/bin/mariadb \
 		/usr/sbin/haproxy >/dev/null 2>&1 || { test -n "$(APT_GET)" && test "$$(id -u)" = 0 && \
 		apt-get update -qq && \
 		DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(PACKAGES); } || \

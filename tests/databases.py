@@ -1,25 +1,28 @@
 """Real database servers for the tests: a PostgreSQL, a MariaDB, a ZEO server.
 
 Each has a data directory of its own below /tmp (a path of a socket must be short), listens on a
-socket in there and on a free port of 127.0.0.1, and runs as an ordinary user: as ``nobody`` where
-the tests run as root, since neither database server runs as root.
+socket in there or on a free port of 127.0.0.1. The database servers refuse to run as root: where the
+tests do, they run as ``nobody``.
 """
 
 from __future__ import annotations
 
 import os
-import pwd
 import shutil
 import signal
+import socket
 import subprocess
+import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import ClassVar
 
 from handmade import wait_for
 from support import clean_environment, free_port
 
-USER = "nobody" if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name
+#: Whom a database server runs as; None: as the tests do.
+USER = "nobody" if os.geteuid() == 0 else None
 
 #: The start of a database server on a loaded machine, in seconds.
 PATIENCE = 60
@@ -29,14 +32,15 @@ class DatabaseServer:
     """A server process that is started, stopped and started again on the same data and port."""
 
     stop_signal = signal.SIGTERM
+    user: str | None = USER
 
     def __init__(self) -> None:
         self.directory = Path(tempfile.mkdtemp(prefix="db-", dir="/tmp"))
         self.directory.chmod(0o755)
         self.port = free_port()
         self.process: subprocess.Popen[bytes] | None = None
-        if os.geteuid() == 0:
-            shutil.chown(self.directory, USER)
+        if self.user:
+            shutil.chown(self.directory, self.user)
         self.prepare()
         self.start()
 
@@ -61,7 +65,7 @@ class DatabaseServer:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            user=USER if os.geteuid() == 0 else None,
+            user=self.user,
         )
         assert done.returncode == 0, f"{command}:\n{done.stdout}"
         return done.stdout
@@ -76,7 +80,7 @@ class DatabaseServer:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                user=USER if os.geteuid() == 0 else None,
+                user=self.user,
             )
         wait_for(lambda: self.process.poll() is not None or self.answers(), PATIENCE, self.output)  # type: ignore[union-attr]
         assert self.process.poll() is None, self.output()
@@ -101,7 +105,7 @@ class DatabaseServer:
 class PostgreSQL(DatabaseServer):
     """A cluster of databases; ``SUPERUSER`` may do all."""
 
-    SUPERUSER = {"PGUSER": "postgres", "PGPASSWORD": "super"}
+    SUPERUSER: ClassVar = {"PGUSER": "postgres", "PGPASSWORD": "super"}
     stop_signal = signal.SIGINT  # "fast shutdown": https://www.postgresql.org/docs/current/server-shutdown.html
 
     @property
@@ -167,6 +171,9 @@ class MariaDB(DatabaseServer):
             f"--port={self.port}",
             "--bind-address=127.0.0.1",
             f"--pid-file={self.directory}/pid",
+            # RelStorage speaks to MySQL, and goes by the version: it takes a MariaDB 10 for a MySQL
+            # newer than 8.0.19, and then writes SQL that MariaDB does not know (VALUES ... AS).
+            "--version=5.7.19-MariaDB",
             "--innodb-buffer-pool-size=32M",
             "--innodb-flush-log-at-trx-commit=2",
         ]
@@ -192,11 +199,42 @@ class MariaDB(DatabaseServer):
         self.sql(f"CREATE DATABASE {name} CHARACTER SET utf8mb4")
 
 
-if __name__ == "__main__":
-    for kind in (PostgreSQL, MariaDB):
-        server = kind()
-        try:
-            server.add("plone", "p")
-            print(server.sql("SELECT version()"))
-        finally:
-            server.close()
+class ZEOServer(DatabaseServer):
+    """ZEO's own ``runzeo`` with two storages, named ``1`` and ``second``."""
+
+    user = None
+
+    def __init__(self, unix: bool = False, read_only_on: Path | None = None) -> None:
+        self.unix = unix
+        self.read_only_on = read_only_on
+        super().__init__()
+
+    @property
+    def address(self) -> str:
+        """What an instance is given as ``zeo-address``."""
+        return f"{self.directory}/zeo.sock" if self.unix else f"127.0.0.1:{self.port}"
+
+    @property
+    def blobs(self) -> Path:
+        """The directory of the first storage's blobs."""
+        return self.directory / "blobs-1"
+
+    def prepare(self) -> None:
+        """Write the configuration; where it is to be read-only, for the storages of another server."""
+        data = self.read_only_on or self.directory
+        storages = "".join(
+            f"<filestorage {name}>\n  path {data}/{name}.fs\n  blob-dir {data}/blobs-{name}\n"
+            f"  read-only {bool(self.read_only_on)}\n</filestorage>\n"
+            for name in ("1", "second")
+        )
+        (self.directory / "zeo.conf").write_text(f"<zeo>\n  address {self.address}\n</zeo>\n{storages}")
+
+    def command(self) -> Sequence[str]:
+        """Run it with the tests' own Python."""
+        return [sys.executable, "-m", "ZEO.runzeo", "-C", "zeo.conf"]
+
+    def answers(self) -> bool:
+        """Connect to it."""
+        address = self.address if self.unix else ("127.0.0.1", self.port)
+        with socket.socket(socket.AF_UNIX if self.unix else socket.AF_INET) as connection:
+            return connection.connect_ex(address) == 0

@@ -84,6 +84,15 @@ class Load:
         goal = len(self.acknowledged) + number
         wait_for(lambda: len(self.acknowledged) >= goal, 90, lambda: f"refused: {self.refused[-3:]}")
 
+    def wait_for_more_of(self, writer: str, number: int = 20) -> None:
+        """The same, for the clients whose name begins so: those of one site."""
+
+        def count() -> int:
+            return sum(key.startswith(writer) for key in self.acknowledged)
+
+        goal = count() + number
+        wait_for(lambda: count() >= goal, 90, lambda: f"refused: {self.refused[-3:]}")
+
 
 @contextmanager
 def writing(*sites: Site, clients: int = 2, name: str = "load", blobs: bool = True) -> Iterator[Load]:

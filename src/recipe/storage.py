@@ -65,8 +65,7 @@ def build(options: Storage, var: str, client_home: str) -> Storages:
     """The storages that the options describe."""
     blobs = _default_blobs(options, var) if options.blobs is None else options.blobs
     if options.rel_storage:
-        base = Storages(_relstorage(options.rel_storage), (RELSTORAGE,))
-        base = _zlib(options.zlib, base)
+        base = _zlib(options.zlib, _relstorage(dict(options.rel_storage)))
     elif options.zeo_client:
         cache = _present(_zeo_var(options, client_home))
         base = Storages(_zeoclient(options, blobs, client_home), directories=cache, private=_present(blobs))
@@ -183,24 +182,25 @@ def _word(flag: bool) -> str:
     return "true" if flag else "false"
 
 
-def _relstorage(pairs: tuple[tuple[str, str], ...]) -> Section:
+def _relstorage(given: dict[str, str]) -> Storages:
     """RelStorage's own keys, and its adapter's in a section of the adapter's type."""
-    given = dict(pairs)
     kind = given.pop("type", "postgresql")
-    own = tuple((key, text) for key, text in given.items() if _is_relstorage_key(key))
-    adapter = {key: text for key, text in given.items() if not _is_relstorage_key(key)}
+    own = {key: text for key, text in given.items() if _is_relstorage_key(key)}
+    adapter = {key: text for key, text in given.items() if key not in own}
     pragmas = {key.removeprefix("pragmas-"): adapter.pop(key) for key in list(adapter) if key.startswith("pragmas-")}
+    data = _present(adapter.get("data-dir"))
     if kind == "postgresql" and "dsn" not in adapter:
         adapter = {"dsn": _dsn(adapter)} | {k: v for k, v in adapter.items() if k not in DSN_KEYS}
     sections = (Section("pragmas", tuple(pragmas.items())),) if pragmas else ()
-    return Section("relstorage", own, (Section(kind, tuple(adapter.items()), sections),))
+    section = Section("relstorage", tuple(own.items()), (Section(kind, tuple(adapter.items()), sections),))
+    return Storages(section, (RELSTORAGE,), directories=data, private=_present(own.get("blob-dir")))
 
 
 DSN_KEYS = ("dbname", "user", "host", "port", "password")
 
 
 def _is_relstorage_key(key: str) -> bool:
-    return key == "name" or ("-" in key and key != "data-dir" and not key.startswith("pragmas-"))
+    return key in ("name", "revert_when_stale") or ("-" in key and key != "data-dir" and not key.startswith("pragmas-"))
 
 
 def _dsn(adapter: dict[str, str]) -> str:

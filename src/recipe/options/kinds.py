@@ -329,6 +329,16 @@ def pairs(text: str) -> tuple[tuple[str, str], ...]:
     return tuple((key, value.strip()) for key, value in found)
 
 
+def pairs_with_paths(*keys: str) -> Callable[[str, Context], tuple[tuple[str, str], ...]]:
+    """Lines ``key value``; the values of `keys` are paths, relative to the buildout directory."""
+
+    def parse(text: str, context: Context) -> tuple[tuple[str, str], ...]:
+        absolute = path("directory")
+        return tuple((key, absolute(value, context) if key in keys else value) for key, value in pairs(text))
+
+    return parse
+
+
 def file_name(text: str) -> str:
     """The name of a file, without a directory."""
     if "/" in word(text) or text in (".", ".."):
@@ -396,9 +406,13 @@ LINE = simple("text", "one line of text", single_line)
 TEXT = simple("text", "any text", raw)
 WORD = simple("word", "one word", word)
 WORDS = simple("words", "words separated by white space", words)
-PAIRS = simple("lines", "lines of a key and a value", pairs)
 PIPELINE = simple("pipeline", WORDS.allowed, pipeline)
 ENTRY_POINTS = simple("entry points", "name=module:function, several separated by white space", entry_points)
+REL_STORAGE: Kind[tuple[tuple[str, str], ...]] = Kind(
+    "lines",
+    "lines of a key and a value",
+    pairs_with_paths("blob-dir", "cache-local-dir", "data-dir", "replica-conf", "ro-replica-conf"),
+)
 FILE_NAME = simple("name", "the name of a file, without a directory", file_name)
 LINES = simple("lines", "one item a line", lines)
 LEVEL = simple("log level", "DEBUG, INFO, WARNING, ERROR or CRITICAL", level, *LEVELS.values())

@@ -63,9 +63,12 @@ class Storage:
     zeo_realm: str = option("zeo-realm", kinds.LINE, "The realm of both.", "ZEO")
     rel_storage: tuple[tuple[str, str], ...] = option(
         "rel-storage",
-        kinds.PAIRS,
-        "RelStorage: lines ``key value``. ``type`` names the adapter; keys with a dash and ``name`` are RelStorage's, "
-        "the others the adapter's.",
+        kinds.REL_STORAGE,
+        "RelStorage: lines ``key value``. ``type`` names the adapter, postgresql where it is left out; keys with a "
+        "dash and ``name`` are RelStorage's, the others the adapter's. For ``postgresql`` without a ``dsn``, that is "
+        "made from ``dbname``, ``user``, ``host``, ``port`` and ``password``; for ``sqlite3``, ``pragmas-NAME`` sets "
+        "a pragma. Paths are relative to the buildout directory. Brings RelStorage, but no driver: add "
+        "psycopg2-binary, mysqlclient or another one to ``eggs``.",
         "",
         secret=True,
     )

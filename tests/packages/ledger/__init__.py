@@ -47,6 +47,10 @@ class Ledger(BrowserView):
         entries = self._entries()
         return "\n".join(f"{writer}/{number}" for writer in entries for number in entries[writer])
 
+    def setting(self, name: str) -> str:
+        """Return an option of RelStorage, as the storage has it."""
+        return str(getattr(self.context._p_jar.db().storage._options, name))
+
     def pool(self) -> str:
         """Return what the database has been set to."""
         database = self.context._p_jar.db()
