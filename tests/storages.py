@@ -10,9 +10,10 @@ import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from http.client import HTTPException
 
 from handmade import wait_for
-from support import TESTS, Buildout, Response, Server, fetch, free_port, serving
+from support import TESTS, Buildout, Response, fetch, free_port, serving
 
 #: What a part needs for the views.
 LEDGER = f"zcml = ledger\nextra-paths = {TESTS}/packages\n"
@@ -44,6 +45,26 @@ class Site:
         answer = self.ask("keys")
         assert answer.status == 200, answer
         return set(answer.text.split())
+
+
+@dataclass(frozen=True)
+class Poster(Site):
+    """A site that is written to by POST requests; `keyed`: each says which one it is, so that it may be repeated."""
+
+    keyed: bool = False
+
+    def ask(self, view: str, timeout: float = 60, **form: str) -> Response:
+        """Post a form to a view; any status is an answer."""
+        headers = {"Idempotency-Key": form["key"]} if self.keyed else {}
+        data = urllib.parse.urlencode(form).encode()
+        request = urllib.request.Request(f"{self.url}/@@{view}", data=data, headers=headers)
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        try:
+            with opener.open(request, timeout=timeout) as answer:
+                return Response(answer.status, answer.read().decode())
+        except urllib.error.HTTPError as error:
+            with error:
+                return Response(error.code, error.read().decode(errors="replace"))
 
 
 def parts(common: str, variants: Mapping[str, str]) -> tuple[str, dict[str, int]]:
@@ -106,12 +127,13 @@ def writing(*sites: Site, clients: int = 2, name: str = "load", blobs: bool = Tr
             key = f"{writer}/{number}"
             try:
                 answer = site.ask("write", key=key, value=key, blob="x" if blobs and number % 5 == 0 else "")
-            except OSError as error:
+            except (OSError, HTTPException) as error:
                 load.refused.append(repr(error))
                 time.sleep(0.05)
                 continue
             if answer.status == 200:
                 load.acknowledged.append(key)
+                time.sleep(0.01)  # leave the servers some of the machine
             else:
                 load.refused.append(f"{answer.status} {answer.text[-300:]}")
                 time.sleep(0.05)
@@ -131,6 +153,30 @@ def writing(*sites: Site, clients: int = 2, name: str = "load", blobs: bool = Tr
             thread.join()
 
 
+@contextmanager
+def reading(url: str) -> Iterator[Load]:
+    """Let a client read without a pause, while the block runs."""
+    load, over = Load(), threading.Event()
+
+    def read() -> None:
+        while not over.is_set():
+            try:
+                answer = fetch(url, timeout=60)
+            except (OSError, HTTPException) as error:
+                load.refused.append(repr(error))
+                continue
+            (load.acknowledged if answer.status == 200 else load.refused).append(str(answer.status))
+            time.sleep(0.01)
+
+    thread = threading.Thread(target=read)
+    thread.start()
+    try:
+        yield load
+    finally:
+        over.set()
+        thread.join()
+
+
 def assert_all_there(load: Load, site: Site) -> None:
     """What was acknowledged is in the database, with the values that were written."""
     assert load.acknowledged
@@ -138,6 +184,3 @@ def assert_all_there(load: Load, site: Site) -> None:
     assert not missing, f"{len(missing)} of {len(load.acknowledged)} lost: {sorted(missing)[:5]}"
     for key in [*load.acknowledged[:5], *load.acknowledged[-10:]]:
         assert site.read(key) == key
-
-
-__all__ = ["LEDGER", "Load", "Server", "Site", "assert_all_there", "parts", "served", "writing"]

@@ -60,7 +60,7 @@ def built(
         "persistent": f"{address}zeo-client-client = kept\nblob-storage = var/cache-5",
         "read-only": f"{address}read-only = on\nblob-storage = var/cache-6",
         "demo": f"{address}demo-storage = on",
-        "fallback": f"zeo-address = {tcp.address} {fallback.address}\nzeo-client-read-only-fallback = on\nblob-storage = var/cache-7",
+        "fallback": f"zeo-address = {tcp.address} {fallback.address}\nzeo-client-read-only-fallback = on",
     }
     buildout = Buildout(tmp_path_factory.mktemp("zeo") / "buildout")
     text, ports = parts(COMMON, variants)

@@ -120,7 +120,14 @@ class Instance:
         keys = (
             ("cache-size", options.cache_size),
             ("cache-size-bytes", options.cache_size_bytes),
-            ("pool-size", threads if threads > storage.DEFAULT_POOL_SIZE else None),
+            ("pool-size", options.pool_size or (threads if threads > storage.DEFAULT_POOL_SIZE else None)),
+            ("pool-timeout", options.pool_timeout),
+            ("large-record-size", options.large_record_size),
+            ("historical-pool-size", options.historical_pool_size),
+            ("historical-cache-size", options.historical_cache_size),
+            ("historical-cache-size-bytes", options.historical_cache_size_bytes),
+            ("historical-timeout", options.historical_timeout),
+            ("allow-implicit-cross-references", options.implicit_references),
             ("mount-point", "/"),
         )
         return Section("zodb_db", keys, (self.storages.tree,), "main")

@@ -74,6 +74,13 @@ def size_text(text: str) -> str:
     return text if re.fullmatch(r"[0-9]+(KB|MB|GB)?", text.upper()) else str(number)
 
 
+def interval(text: str) -> str:
+    """A time interval of ZConfig's: seconds, or numbers with the units s, m, h, d, such as ``1h 30m``."""
+    if not re.fullmatch(r"\d+|\d+[smhd](\s*\d+[smhd])*", text.lower()):
+        raise ValueError("is not a time interval")
+    return text
+
+
 def octal(text: str) -> str:
     """An octal mask, left as text."""
     if not re.fullmatch(r"(0o)?[0-7]{1,4}", text):
@@ -401,6 +408,7 @@ NUMBER = simple("number", "a whole number from 0 up", integer(0))
 INTEGER = simple("number", "a whole number", integer(-(2**31)))
 SIZE = simple("size", "a number of bytes, with KB, MB or GB if you like", size)
 SIZE_TEXT = simple("size", "a number of bytes, with KB, MB or GB if you like", size_text)
+INTERVAL = simple("interval", "seconds, or numbers with the units s, m, h and d, such as 1h 30m", interval)
 OCTAL = simple("octal mask", "an octal number such as 022", octal)
 LINE = simple("text", "one line of text", single_line)
 TEXT = simple("text", "any text", raw)

@@ -12,6 +12,32 @@ class Storage:
 
     cache_size: int = option("zodb-cache-size", kinds.NUMBER, "Objects in the cache of each connection.", "30000")
     cache_size_bytes: str | None = option("zodb-cache-size-bytes", kinds.SIZE_TEXT, "The size of that cache in bytes.")
+    pool_size: int | None = option(
+        "zodb-pool-size", kinds.COUNT, "Connections that are kept open. Left out: ``threads``, where these are over 7."
+    )
+    pool_timeout: str | None = option(
+        "zodb-pool-timeout", kinds.INTERVAL, "How long an unused connection is kept: ``90``, ``10m``. Left out: for ever."
+    )
+    large_record_size: str | None = option(
+        "zodb-large-record-size", kinds.SIZE_TEXT, "ZODB warns of a record above this size. Left out: 16MB."
+    )
+    historical_pool_size: int | None = option(
+        "zodb-historical-pool-size", kinds.NUMBER, "Open connections that show the past. Left out: 3."
+    )
+    historical_cache_size: int | None = option(
+        "zodb-historical-cache-size", kinds.NUMBER, "Objects in the cache of each of these. Left out: 1000."
+    )
+    historical_cache_size_bytes: str | None = option(
+        "zodb-historical-cache-size-bytes", kinds.SIZE_TEXT, "The size of that cache in bytes."
+    )
+    historical_timeout: str | None = option(
+        "zodb-historical-timeout", kinds.INTERVAL, "How long one that is unused is kept. Left out: 5 minutes."
+    )
+    implicit_references: bool | None = option(
+        "zodb-allow-implicit-cross-references",
+        kinds.BOOLEAN,
+        "Let an object refer to one in another, mounted database.",
+    )
     file: str = option(
         "file-storage",
         kinds.FILE_IN_VAR_OR_EMPTY,

@@ -1,0 +1,145 @@
+"""``examples/cluster``: HAProxy in front of two instances, on a ZEO server and on PostgreSQL.
+
+Clients write and read through HAProxy while one instance after the other is restarted, and one is
+killed: none of them sees an error, and what was written is there.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+import shutil
+import signal
+import stat
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from databases import PostgreSQL
+from handmade import wait_for
+from storages import Poster, Site, assert_all_there, reading, writing
+from support import TESTS, Buildout, fetch, free_port, running, wait_for_http
+from test_examples import copy_example
+
+PASSWORD = "pass$word"
+INSTANCES = ("instance1", "instance2")
+HAPROXY = shutil.which("haproxy", path=f"{os.environ['PATH']}:/usr/sbin")
+
+
+@dataclass
+class Cluster:
+    """The example, built on free ports."""
+
+    buildout: Buildout
+    ports: Mapping[str, int]
+    env: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def url(self) -> str:
+        """Where HAProxy serves."""
+        return f"http://127.0.0.1:{self.ports['haproxy']}"
+
+    @property
+    def status(self) -> str:
+        """What HAProxy knows of its servers, as CSV."""
+        return f"http://127.0.0.1:{self.ports['status']}/;csv"
+
+    def control(self, name: str, command: str) -> None:
+        """Run ``bin/NAME COMMAND``."""
+        self.buildout.call(f"bin/{name}", command, env=self.env)
+
+    def pid(self, name: str) -> int:
+        """The process that serves."""
+        return int(self.buildout.read(f"var/{name}.pid"))
+
+    def wait_until_up(self, name: str) -> None:
+        """Wait until HAProxy sends requests to an instance."""
+
+        def states() -> dict[str, str]:
+            text = fetch(self.status).text.removeprefix("# ")
+            return {row["svname"]: row["status"] for row in csv.DictReader(text.splitlines())}
+
+        wait_for(lambda: states().get(name) == "UP", message=lambda: str(states()))
+
+    def restart(self, name: str) -> None:
+        """Restart an instance, and wait until it is in use again."""
+        before = self.pid(name)
+        self.control(name, "restart")
+        assert self.pid(name) != before
+        self.wait_until_up(name)
+
+    def kill(self, name: str) -> None:
+        """Kill the server, and wait until its daemon has started another one, which is in use."""
+        before = self.pid(name)
+        os.kill(before, signal.SIGKILL)
+        wait_for(lambda: self.pid(name) != before)
+        self.wait_until_up(name)
+
+
+@contextmanager
+def cluster(directory: Path, config: str, **env: str) -> Iterator[Cluster]:
+    """Build and start the cluster; with the views of the tests in it."""
+    ports = {"haproxy": 8080, "instance1": 8081, "instance2": 8082, "status": 8090, "inner": 8091}
+    ports |= {"zeoserver": 8100, "database": 5432}
+    free = {name: int(env.pop(f"{name}_port", 0)) or free_port() for name in ports}
+    example = copy_example("cluster", directory, {ports[name]: free[name] for name in ports})
+    # The checkout is linked already.
+    views = ("instance:zcml=ledger", f"instance:extra-paths={TESTS}/packages")
+    example.run("-c", config, "buildout:develop=", *views)
+    found = Cluster(example, free, env)
+    haproxy = example.part("haproxy") / "haproxy.cfg"
+    with ExitStack() as stack:
+        for name in ("zeoserver", "instance1", "instance2"):
+            if (example.directory / "bin" / name).exists():
+                stack.callback(found.control, name, "stop")
+                found.control(name, "start")
+        assert HAPROXY, "apt-get install haproxy"
+        server = stack.enter_context(running(HAPROXY, "-db", "-f", str(haproxy), cwd=example.directory))
+        wait_for_http(found.status, process=server.process)
+        for name in INSTANCES:
+            found.wait_until_up(name)
+        yield found
+
+
+def test_on_zeo(tmp_path: Path) -> None:
+    with cluster(tmp_path, "buildout.cfg") as found:
+        no_client_sees_an_error(found)
+
+
+def test_on_postgresql(tmp_path: Path) -> None:
+    server = PostgreSQL()
+    try:
+        server.add("plone", PASSWORD)
+        with cluster(tmp_path, "postgresql.cfg", database_port=str(server.port), DATABASE_PASSWORD=PASSWORD) as found:
+            no_client_sees_an_error(found)
+            conf = found.buildout.read("parts/instance1/etc/zope.conf")
+            assert PASSWORD not in conf
+            blobs = found.buildout.directory / "var/blobcache"
+            assert stat.S_IMODE(blobs.stat().st_mode) == 0o700
+    finally:
+        server.close()
+
+
+def no_client_sees_an_error(found: Cluster) -> None:
+    url = found.url
+    with reading(url) as reads, writing(Poster(url, keyed=True), name="keyed") as keyed:
+        with writing(Poster(url), name="plain") as plain:
+            for load in (plain, keyed):
+                load.wait_for_more(20)
+            for name in INSTANCES:
+                found.restart(name)
+            for load in (plain, keyed):
+                load.wait_for_more(20)
+        # A request to a killed server may have been done or not: only one with a key is repeated.
+        for name in INSTANCES:
+            found.kill(name)
+            keyed.wait_for_more(20)
+    assert plain.refused == []
+    assert keyed.refused == []
+    assert reads.refused == []
+    for name in INSTANCES:
+        site = Site(f"http://127.0.0.1:{found.ports[name]}")
+        wait_for(lambda site=site: site.ask("keys").status == 200)
+        for load in (plain, keyed):
+            assert_all_there(load, site)
