@@ -22,7 +22,8 @@ from pathlib import Path
 import pytest
 
 from recipe.options.reference import reference
-from support import CHECKOUT, EGGS, Buildout, fetch, free_port, running, serving, toolchain, wait_for_http
+from storages import Site
+from support import CHECKOUT, EGGS, TESTS, Buildout, fetch, free_port, running, serving, toolchain, wait_for_http
 from test_examples import copy_example
 
 DOCS = CHECKOUT / "docs"
@@ -30,9 +31,10 @@ PAGES = sorted(path for path in DOCS.rglob("*.rst") if "_build" not in path.part
 
 #: What the tests below run: files that pages include, and names of code blocks.
 FILES = {
+    "cluster": {"buildout.cfg", "haproxy.cfg.in", "postgresql.cfg"},  # test_cluster.py
     "how-to": {
-        "env.example", "external-server.cfg", "gunicorn.cfg", "gunicorn.ini.in", "relative-paths.cfg", "secrets.cfg",
-        "sentry-by-environment.cfg",
+        "env.example", "external-server.cfg", "gunicorn.cfg", "gunicorn.ini.in", "mount.py", "relative-paths.cfg",
+        "second-database.cfg", "secrets.cfg", "sentry-by-environment.cfg",
     },
     "tutorial": {
         "access-log-level.cfg", "access-log.cfg", "buildout.cfg", "container.cfg", "debug-exceptions.cfg",
@@ -487,6 +489,25 @@ def test_secrets(how_to: Buildout, port: int) -> None:
     assert staged.stdout.splitlines()[-1] == "staged"
     already = how_to.call("bin/instance", "run", str(program), env={"MAIL_PASSWORD": "set"})
     assert already.stdout.splitlines()[-1] == "set"
+
+
+def test_second_database(how_to: Buildout, port: int) -> None:
+    views = ("instance:zcml=ledger", f"instance:extra-paths={TESTS}/packages")
+    build(how_to, "second-database.cfg", *views)
+    assert "mounted /archive" in how_to.call("bin/instance", "run", "mount.py").stdout
+    main, archive = Site(f"http://localhost:{port}"), Site(f"http://localhost:{port}/archive")
+    for started in ("first", "again"):
+        with serving(how_to, url=f"{main.url}/"):
+            if started == "first":
+                main.write("a/1", "in the main one")
+                archive.write("a/1", "in the archive")
+                archive.write("a/2", "a blob in the archive", blob=True)
+            assert (main.read("a/1"), archive.read("a/1")) == ("in the main one", "in the archive")
+            assert archive.read("a/2") == "a blob in the archive"
+    var = how_to.directory / "var"
+    assert b"in the archive" in (var / "filestorage/archive.fs").read_bytes()
+    assert b"in the archive" not in (var / "filestorage/Data.fs").read_bytes()
+    assert list((var / "archive-blobs").rglob("*.blob"))
 
 
 def test_sentry_by_environment(how_to: Buildout, port: int) -> None:

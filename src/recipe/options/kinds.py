@@ -75,8 +75,8 @@ def size_text(text: str) -> str:
 
 
 def interval(text: str) -> str:
-    """A time interval of ZConfig's: seconds, or numbers with the units s, m, h, d, such as ``1h 30m``."""
-    if not re.fullmatch(r"\d+|\d+[smhd](\s*\d+[smhd])*", text.lower()):
+    """A time interval of ZConfig's: seconds, or another unit, such as ``10m``."""
+    if not re.fullmatch(r"\d+\s*[smhd]?", text.lower()):
         raise ValueError("is not a time interval")
     return text
 
@@ -408,7 +408,7 @@ NUMBER = simple("number", "a whole number from 0 up", integer(0))
 INTEGER = simple("number", "a whole number", integer(-(2**31)))
 SIZE = simple("size", "a number of bytes, with KB, MB or GB if you like", size)
 SIZE_TEXT = simple("size", "a number of bytes, with KB, MB or GB if you like", size_text)
-INTERVAL = simple("interval", "seconds, or numbers with the units s, m, h and d, such as 1h 30m", interval)
+INTERVAL = simple("interval", "a number of seconds, or one with the unit s, m, h or d", interval)
 OCTAL = simple("octal mask", "an octal number such as 022", octal)
 LINE = simple("text", "one line of text", single_line)
 TEXT = simple("text", "any text", raw)

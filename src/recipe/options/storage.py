@@ -16,7 +16,9 @@ class Storage:
         "zodb-pool-size", kinds.COUNT, "Connections that are kept open. Left out: ``threads``, where these are over 7."
     )
     pool_timeout: str | None = option(
-        "zodb-pool-timeout", kinds.INTERVAL, "How long an unused connection is kept: ``90``, ``10m``. Left out: for ever."
+        "zodb-pool-timeout",
+        kinds.INTERVAL,
+        "How long an unused connection is kept: ``90``, ``10m``. Left out: for ever.",
     )
     large_record_size: str | None = option(
         "zodb-large-record-size", kinds.SIZE_TEXT, "ZODB warns of a record above this size. Left out: 16MB."
