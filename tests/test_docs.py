@@ -17,10 +17,12 @@ import socket
 import subprocess
 import sys
 import textwrap
+import time
 from pathlib import Path
 
 import pytest
 
+from receivers import posts, read_form
 from recipe.options.reference import reference
 from storages import Site
 from support import CHECKOUT, EGGS, TESTS, Buildout, fetch, free_port, running, serving, toolchain, wait_for_http
@@ -33,8 +35,8 @@ PAGES = sorted(path for path in DOCS.rglob("*.rst") if "_build" not in path.part
 FILES = {
     "cluster": {"buildout.cfg", "haproxy.cfg.in", "postgresql.cfg"},  # test_cluster.py
     "how-to": {
-        "env.example", "external-server.cfg", "gunicorn.cfg", "gunicorn.ini.in", "mount.py", "relative-paths.cfg",
-        "second-database.cfg", "secrets.cfg", "sentry-by-environment.cfg",
+        "env.example", "external-server.cfg", "gunicorn.cfg", "gunicorn.ini.in", "mount.py", "queued.cfg",
+        "queued.py", "relative-paths.cfg", "second-database.cfg", "secrets.cfg", "sentry-by-environment.cfg",
     },
     "tutorial": {
         "access-log-level.cfg", "access-log.cfg", "buildout.cfg", "container.cfg", "debug-exceptions.cfg",
@@ -523,6 +525,28 @@ def test_sentry_by_environment(how_to: Buildout, port: int) -> None:
             receiver.wait_for_output("ValueError: An integer was expected")
 
 
+def test_queued(how_to: Buildout, port: int) -> None:
+    """A receiver that takes half a second for each record: requests do not wait, and all records arrive."""
+
+    def slowly(path: str, body: bytes) -> str:
+        time.sleep(0.5)
+        return f"{path} {read_form(path, body)}"
+
+    with posts(slowly) as receiver:
+        (how_to.directory / "queued.cfg").write_text(how_to.read("queued.cfg").replace("9000", str(receiver.port)))
+        build(how_to, "queued.cfg")
+        url = f"http://localhost:{port}/"
+        with serving(how_to, url=url) as server:
+            start = time.monotonic()
+            for _ in range(10):
+                assert fetch(url).status == 200
+            assert time.monotonic() - start < 4
+            assert len(receiver.received) < 10
+            assert server.stop(60) == 0
+        lines = receiver.wait_for(lambda received: len(received) == 11)
+    assert all(line.startswith("/log 127.0.0.1 - - ") for line in lines)
+
+
 def test_move(how_to: Buildout, port: int) -> None:
     bootstrap(how_to, "-c", "relative-paths.cfg")
     assert (how_to.directory / "bin/buildout").is_file()
@@ -594,7 +618,8 @@ def test_adding_an_option(tmp_path: Path) -> None:
         from recipe.instance import describe
         from recipe.options import Problems, read
         from recipe.options.declare import Context
-        from recipe.options.reference import reference
+        from receivers import posts, read_form
+from recipe.options.reference import reference
 
         def make(part):
             problems = Problems("instance")

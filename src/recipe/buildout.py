@@ -112,6 +112,7 @@ class Recipe:
         files.make_directories(instance.directories, instance.private_directories)
         if any(map(files.is_changed, made)):
             judge.ask(instance, self.python, made, self.options, self.problems)
+        self._raise_errors()
         self._tell_warnings()
         scripts = {file.path for file in made if file.mode & 0o111}
         for path in files.write(made, obsolete, log, _owner(instance)):

@@ -3,8 +3,10 @@
 Runs in a Python that has the instance's path; imports no buildout.
 """
 
+import ast
 import configparser
 import importlib
+import inspect
 import logging
 import logging.handlers
 import os
@@ -12,15 +14,22 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from io import StringIO
+from typing import Any
 
 
 @dataclass(frozen=True)
 class Finding:
-    """Something that will not work: in which file, on which line (0: unknown), and what."""
+    """Something that will not work: in which file, on which line (0: unknown), and what.
+
+    handler   the name of the logging handler it is about
+    hopeless  no change outside the part can make it work
+    """
 
     file: str
     line: int
     message: str
+    handler: str = ""
+    hopeless: bool = False
 
 
 def zope_conf(text: str, path: str) -> Iterator[Finding]:
@@ -77,19 +86,69 @@ def _lookup(loadwsgi: object, kind: object, name: str, file: str, path: str) -> 
         yield Finding(path, 0, message)
 
 
-def handler(name: str) -> Iterator[Finding]:
-    """Look up the class of a logging handler, as logging.config will."""
-    if _in_logging(name):
-        return
-    module, _, attribute = name.rpartition(".")
+def handlers(text: str, path: str) -> Iterator[Finding]:
+    """Look up the class of each logging handler in a wsgi.ini, and bind its arguments, as logging.config will.
+
+    Nothing is called, so nothing is opened.
+    """
+    here, file = (name.replace("%", "%%") for name in (os.path.dirname(path), path))
+    parser = configparser.ConfigParser({"here": here, "__file__": file})
     try:
-        getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError, ValueError) as error:
-        yield Finding("", 0, f"{name} cannot be imported: {error}")
+        parser.read_string(text)
+        names = [name.strip() for name in parser.get("handlers", "keys", fallback="").split(",")]
+        found = {name: parser[f"handler_{name}"] for name in names if parser.has_section(f"handler_{name}")}
+        texts = {
+            name: [section.get(key, default) for key, default in (("class", ""), ("args", "()"), ("kwargs", "{}"))]
+            for name, section in found.items()
+        }
+    except configparser.Error:
+        return  # which others tell
+    for name, (class_name, args, kwargs) in texts.items():
+        if class_name:
+            yield from _handler(path, name, class_name, args, kwargs)
 
 
-def _in_logging(name: str) -> bool:
-    found: object = logging
+def _handler(path: str, name: str, class_name: str, *arguments: str) -> Iterator[Finding]:
+    try:
+        class_ = _class(class_name)
+    except Exception as error:  # whatever a module raises when it is imported
+        yield Finding(path, 0, f"{class_name} cannot be imported: {error}", name)
+        return
+    if why := _misfit(class_, *arguments):
+        yield Finding(path, 0, f"{' and '.join(arguments)} are not what {class_name} takes: {why}", name, True)
+
+
+def _class(name: str) -> Any:
+    """The class of that name, in logging or by its module."""
+    found: Any = logging
     for attribute in name.split("."):
         found = getattr(found, attribute, None)
-    return found is not None
+    if found is None:
+        module, _, attribute = name.rpartition(".")
+        found = getattr(importlib.import_module(module), attribute)
+    return found
+
+
+def _misfit(class_: Any, *arguments: str) -> str:
+    """Why a class cannot be called with these arguments, a tuple's and a dict's text; empty where it may be."""
+    try:
+        if any(map(_calls, arguments)):
+            return ""  # in a template: it will run when the server starts, not here
+        args, kwargs = (eval(text, vars(logging)) for text in arguments)
+    except Exception as error:  # a name that logging does not have, a sum of unlike things
+        return str(error)
+    try:
+        signature = inspect.signature(class_)
+    except ValueError:
+        return ""  # not written in Python: only the call can tell
+    except TypeError as error:
+        return str(error)
+    try:
+        signature.bind(*args, **kwargs)
+    except TypeError as error:
+        return f"{error}. It takes {signature}"
+    return ""
+
+
+def _calls(text: str) -> bool:
+    return any(isinstance(node, ast.Call) for node in ast.walk(ast.parse(text, mode="eval")))

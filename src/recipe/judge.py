@@ -12,6 +12,7 @@ import os
 import re
 import subprocess
 from collections.abc import Mapping, Sequence
+from dataclasses import astuple
 from typing import Any
 
 from recipe.inspection import Finding
@@ -41,13 +42,12 @@ def check_ini(text: str, option: str, problems: Problems) -> None:
 
 
 def ask(instance: Instance, python: Python, files: Sequence[File], part: Mapping[str, str], problems: Problems) -> None:
-    """Ask about the files of an instance; findings become warnings that name option and line."""
+    """Ask about the files of an instance; findings become problems that name option and line."""
     texts = {os.path.basename(file.path): file for file in files if file.path.startswith(f"{instance.etc}/")}
     question: dict[str, Any] = {
         "path": python.paths,
         "zope.conf": _text(texts.get("zope.conf")),
         "wsgi.ini": _text(texts.get("wsgi.ini")),
-        "handlers": [instance.event_log.class_, instance.access_log.class_],
     }
     try:
         findings = _run(python.executable, question, instance.directory)
@@ -55,9 +55,30 @@ def ask(instance: Instance, python: Python, files: Sequence[File], part: Mapping
         problems.warn("eggs", f"the configuration could not be checked with the part's Zope: {error}")
         return
     for finding in findings:
+        if finding.handler:
+            _tell_handler(finding, part, problems)
+            continue
         option = _option(finding, texts, part)
         where = f"line {finding.line} of {finding.file}: " if finding.line else ""
         problems.warn(option, f"the server will not start: {where}{' '.join(finding.message.split())}")
+
+
+LOGS = {"eventlog": "event-log", "accesslog": "access-log"}  # names of handlers in wsgi.ini
+
+
+def _tell_handler(finding: Finding, part: Mapping[str, str], problems: Problems) -> None:
+    """Note what is wrong with a logging handler: an error where no change outside the part can mend it."""
+    template = next((name for name in ("wsgi-ini-template", "wsgi-logging-ini-template") if part.get(name)), None)
+    log = LOGS.get(finding.handler, "")
+    if template or not log:
+        problems.warn(
+            template or "wsgi.ini", f"the server will not start: [handler_{finding.handler}]: {finding.message}"
+        )
+    elif finding.hopeless:
+        given = [name for name in (f"{log}-args", f"{log}-kwargs") if part.get(name, "").strip()]
+        problems.error((given or [f"{log}-handler"])[0], finding.message)
+    else:
+        problems.warn(f"{log}-handler", f"the server will not start: {finding.message}")
 
 
 def _text(file: File | None) -> tuple[str, str] | None:
@@ -81,7 +102,7 @@ def _run(executable: str, question: Mapping[str, Any], directory: str) -> list[F
     return [Finding(*each) for each in json.loads(text)]
 
 
-def answer(question: Mapping[str, Any]) -> list[tuple[str, int, str]]:
+def answer(question: Mapping[str, Any]) -> list[tuple[Any, ...]]:
     """The other side: runs with the instance's path."""
     from recipe import inspection
 
@@ -90,9 +111,8 @@ def answer(question: Mapping[str, Any]) -> list[tuple[str, int, str]]:
         found += inspection.zope_conf(*question["zope.conf"])
     if question["wsgi.ini"]:
         found += inspection.pipeline(*question["wsgi.ini"])
-    for name in question["handlers"]:
-        found += inspection.handler(name)
-    return [(finding.file, finding.line, finding.message) for finding in found]
+        found += inspection.handlers(*question["wsgi.ini"])
+    return [astuple(finding) for finding in found]
 
 
 def _option(finding: Finding, texts: Mapping[str, File], part: Mapping[str, str]) -> str:

@@ -101,10 +101,8 @@ def _logging(path: str) -> Iterator[str]:
             if not parser.has_section(f"{kind}_{name}"):
                 yield f"{path}: [{kind}s] names {name!r}, and there is no [{kind}_{name}]"
     handlers = _words(parser, "handlers", "keys")
-    for name in handlers:
-        text = parser.get(f"handler_{name}", "class", fallback="")
-        for finding in inspection.handler(text) if text else ():
-            yield f"{path}: [handler_{name}]: {finding.message}"
+    for finding in inspection.handlers(Path(path).read_text(encoding="utf-8"), path):
+        yield f"{path}: [handler_{finding.handler}]: {finding.message}"
     for logger in _words(parser, "loggers", "keys"):
         for name in _words(parser, f"logger_{logger}", "handlers"):
             if name not in handlers:

@@ -125,18 +125,11 @@ class Request:
             "user_agent": environ.get("HTTP_USER_AGENT"),
             "referrer": environ.get("HTTP_REFERER"),
         }
+        # One text, no arguments: handlers such as HTTPHandler send the message as it is here
         self.logger.info(
-            '%s - %s [%s] "%s %s %s" %s %s "%s" "%s"',
-            parts["client"] or "-",
-            escape(parts["user"]),
-            clf_time(self.start),
-            method,
-            escape(parts["path"]),
-            environ.get("SERVER_PROTOCOL", "-"),
-            self.status,
-            parts["bytes"] or "-",
-            escape(parts["referrer"]),
-            escape(parts["user_agent"]),
+            f"{parts['client'] or '-'} - {escape(parts['user'])} [{clf_time(self.start)}] "
+            f'"{method} {escape(parts["path"])} {environ.get("SERVER_PROTOCOL", "-")}" '
+            f'{self.status} {parts["bytes"] or "-"} "{escape(parts["referrer"])}" "{escape(parts["user_agent"])}"',
             extra={RECORD_ATTRIBUTE: parts},
         )
 

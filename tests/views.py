@@ -1,0 +1,62 @@
+"""Pages of a Zope under test, which log, raise or tell what a request asks for.
+
+``OPTIONS`` makes the instance of a buildout serve them: ``/say``, ``/fail`` and ``/tell``.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+PAGES = ("say", "fail", "tell")
+
+OPTIONS = f"extra-paths = {Path(__file__).parent}\nzcml-additional =\n" + "".join(
+    f'    <page xmlns="http://namespaces.zope.org/browser" name="{name}" for="*" class="views.{name.title()}"\n'
+    '        permission="zope2.Public"/>\n'
+    for name in PAGES
+)
+
+
+class Page:
+    """A view."""
+
+    def __init__(self, context: Any, request: Any) -> None:
+        self.context = context
+        self.request = request
+
+
+class Say(Page):
+    """``/say?text=TEXT&level=LEVEL&logger=NAME`` logs; without a name, the root logger."""
+
+    def __call__(self) -> str:
+        """Log, and answer."""
+        form = self.request.form
+        level = logging.getLevelName(form.get("level", "INFO"))
+        logging.getLogger(form.get("logger")).log(level, form["text"])
+        return "said"
+
+
+class Fail(Page):
+    """``/fail?text=TEXT`` raises, with what the client sent in local variables, too; ``&of=NAME``: one of Zope's."""
+
+    def __call__(self) -> str:
+        """Raise."""
+        import zExceptions  # type: ignore[import-untyped]
+
+        form = dict(self.request.form)
+        kind = getattr(zExceptions, form.get("of", ""), RuntimeError)
+        raise kind(form.get("text", "failed"))
+
+
+class Tell(Page):
+    """``/tell`` answers with what Zope knows of the request, as JSON."""
+
+    def __call__(self) -> str:
+        """Tell the client's address, and the URL by which it came."""
+        request = self.request
+        self.request.response.setHeader("Content-Type", "application/json")
+        names = ("REMOTE_ADDR", "HTTP_X_FORWARDED_FOR", "HTTP_X_FORWARDED_PROTO", "HTTP_X_FORWARDED_HOST")
+        known = {name: request.environ.get(name) for name in names}
+        return json.dumps(known | {"url": request.get("URL"), "client": request.getClientAddr()})
