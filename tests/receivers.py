@@ -38,7 +38,7 @@ class Receiver:
         """Wait until the condition holds for what arrived; return that."""
         end = time.monotonic() + timeout
         while not condition(list(self.received)):
-            assert time.monotonic() < end, f"only this arrived: {self.received}"
+            assert time.monotonic() < end, f"only this arrived: {str(self.received)[-2000:]}"
             time.sleep(0.05)
         return list(self.received)
 
@@ -148,3 +148,27 @@ def mails() -> Iterator[Receiver]:
         yield receiver
     finally:
         controller.stop()
+
+
+@dataclass(frozen=True)
+class Envelope:
+    """What Sentry's SDK posts: items with their types, and all of it as text.
+
+    https://develop.sentry.dev/sdk/foundations/transport/envelopes/
+    """
+
+    path: str
+    text: str
+    items: tuple[tuple[str, Any], ...]
+
+    @property
+    def events(self) -> list[dict[str, Any]]:
+        """The errors and messages in it."""
+        return [item for kind, item in self.items if kind == "event"]
+
+
+def read_envelope(path: str, body: bytes) -> Envelope:
+    """Read an envelope, of items that are JSON: after its header come pairs of lines."""
+    _, *lines = (json.loads(line) for line in body.splitlines())
+    kinds = [head["type"] for head in lines[::2]]
+    return Envelope(path, body.decode(), tuple(zip(kinds, lines[1::2], strict=True)))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
+import time
 from pathlib import Path
 from typing import Any
 
@@ -28,24 +29,31 @@ class Page:
 
 
 class Say(Page):
-    """``/say?text=TEXT&level=LEVEL&logger=NAME`` logs; without a name, the root logger."""
+    """``/say?text=TEXT&level=LEVEL&logger=NAME`` logs; to root without a name. ``&seconds=N`` lasts."""
 
     def __call__(self) -> str:
         """Log, and answer."""
         form = self.request.form
         level = logging.getLevelName(form.get("level", "INFO"))
         logging.getLogger(form.get("logger")).log(level, form["text"])
+        time.sleep(float(form.get("seconds", 0)))
         return "said"
 
 
 class Fail(Page):
-    """``/fail?text=TEXT`` raises, with what the client sent in local variables, too; ``&of=NAME``: one of Zope's."""
+    """``/fail?text=TEXT`` raises, with all that the client sent in a local variable.
+
+    ``&of=NAME`` makes it one of Zope's exceptions, and ``&first=LEVEL`` lets it log before, once or more.
+    """
 
     def __call__(self) -> str:
         """Raise."""
         import zExceptions  # type: ignore[import-untyped]
 
         form = dict(self.request.form)
+        levels = form.get("first", [])
+        for level in [levels] if isinstance(levels, str) else levels:
+            logging.getLogger("application").log(logging.getLevelName(level), "logged as %s", level)
         kind = getattr(zExceptions, form.get("of", ""), RuntimeError)
         raise kind(form.get("text", "failed"))
 

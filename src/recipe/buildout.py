@@ -13,8 +13,8 @@ from zc.buildout import UserError
 
 from recipe import checks, files, journal, judge, manifest, render, storage, users
 from recipe.control.facts import FILE as FACTS
-from recipe.eggs import Eggs, initialization
-from recipe.instance import Instance, describe
+from recipe.eggs import Eggs, WorkingSet, initialization
+from recipe.instance import RECIPE, Instance, describe
 from recipe.options import Problems, Settings
 from recipe.options.declare import Context, options_of
 from recipe.options.kinds import TRUE
@@ -86,10 +86,30 @@ class Recipe:
         settings, self.templates = checks.check(given, context, self.relative_paths, self.problems)
         self._raise_errors()
         self.eggs = Eggs(self.buildout, self.name, self.options)
-        self.working_set = self.eggs.working_set(tuple(_extras(settings)))
+        self.working_set = self._working_set(_extras(settings))
         instance = describe(settings, given, context, self.working_set.projects, self.relative_paths, self.problems)
         self._raise_errors()
         return instance
+
+    def _working_set(self, extras: Mapping[str, str]) -> WorkingSet:
+        """The part's eggs with those of some extras. Raises UserError, with the option where an extra is to blame."""
+        try:
+            return self.eggs.working_set(tuple(extras))
+        except UserError:
+            self.eggs.working_set()  # where this fails, too, no extra is to blame
+            for extra, option in extras.items():
+                self._check_extra(extra, option)
+            raise
+
+    def _check_extra(self, extra: str, option: str) -> None:
+        try:
+            self.eggs.working_set((extra,))
+        except UserError as error:
+            why = " ".join(str(error).split()).rstrip(".")
+            raise UserError(
+                f"[{self.name}] {option}: needs {RECIPE}[{extra}], and an egg of it cannot be had: {why}. "
+                "Let buildout get it, or leave the option out."
+            ) from None
 
     def _files(self, instance: Instance) -> list[File]:
         """All files of the instance, rendered."""
@@ -204,13 +224,12 @@ def _owner(instance: Instance) -> files.Owner | None:
     return entry and (entry.pw_uid, entry.pw_gid)
 
 
-def _extras(settings: Settings) -> Iterator[str]:
-    """The extras of our distribution that the options need."""
-    if settings.sentry.dsn:
-        yield "sentry"
-    if settings.profile.enabled:
-        yield "profile"
-    if settings.event_log.format == "json":
-        yield "json"
-    if settings.storage.rel_storage:
-        yield "relstorage"
+def _extras(settings: Settings) -> dict[str, str]:
+    """The extras of our distribution that the options need, each with its option."""
+    needed = {
+        "sentry": ("sentry_dsn", bool(settings.sentry.dsn)),
+        "profile": ("profile", settings.profile.enabled),
+        "json": ("log-format", settings.event_log.format == "json"),
+        "relstorage": ("rel-storage", bool(settings.storage.rel_storage)),
+    }
+    return {extra: option for extra, (option, on) in needed.items() if on}

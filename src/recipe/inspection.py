@@ -13,6 +13,7 @@ import os
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib.util import find_spec
 from io import StringIO
 from typing import Any
 
@@ -80,10 +81,18 @@ def pipeline(text: str, path: str) -> Iterator[Finding]:
 
 def _lookup(loadwsgi: object, kind: object, name: str, file: str, path: str) -> Iterator[Finding]:
     try:
-        loadwsgi.loadcontext(kind, f"config:{file}", name=name)  # type: ignore[attr-defined]
+        context = loadwsgi.loadcontext(kind, f"config:{file}", name=name)  # type: ignore[attr-defined]
     except Exception as error:  # whatever a package raises when it is imported
         message = f"{name} in the pipeline cannot be had: {error}".replace(file, path)
         yield Finding(path, 0, message)
+        return
+    module, extra = EXTRAS.get(getattr(context.object, "__module__", ""), ("", ""))
+    if module and find_spec(module) is None:
+        message = f"{name} in the pipeline needs {module}: add plone.recipe.zope2instance[{extra}] to eggs"
+        yield Finding(path, 0, message)
+
+
+EXTRAS = {"recipe.wsgi.sentry": ("sentry_sdk", "sentry")}  # modules with a factory: what it imports, of which extra
 
 
 def handlers(text: str, path: str) -> Iterator[Finding]:

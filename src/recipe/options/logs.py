@@ -124,7 +124,10 @@ class Sentry:
         "sentry_profiles_sample_rate", kinds.RATE, "The share of traced requests to profile.", applies=Applies.WSGI
     )
     send_default_pii: bool | None = option(
-        "sentry_send_default_pii", kinds.BOOLEAN, "Send request bodies, cookies and users.", applies=Applies.WSGI
+        "sentry_send_default_pii",
+        kinds.BOOLEAN,
+        "Send request bodies, cookies, users, client addresses, and the local variables of tracebacks.",
+        applies=Applies.WSGI,
     )
     debug: bool | None = option("sentry_debug", kinds.BOOLEAN, "Let the SDK say what it does.", applies=Applies.WSGI)
 

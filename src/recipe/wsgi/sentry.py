@@ -6,6 +6,7 @@ from typing import Any
 
 from recipe.wsgi.errors import StartError
 
+Environ = dict[str, Any]
 Application = Callable[..., Any]
 
 
@@ -28,6 +29,10 @@ def filter_factory(
     more              environment, release, server_name, traces_sample_rate,
                       profiles_sample_rate, send_default_pii, debug, as in the SDK
 
+    Without send_default_pii no request's body, cookies or user are sent, and no local variables of
+    the traceback's frames either, since those hold them. Exceptions that are an answer to the client
+    (``NotFound``, ``Redirect``) are no events.
+
     Raises StartError where a setting is wrong or sentry-sdk is missing.
     """
     try:
@@ -42,14 +47,49 @@ def filter_factory(
     settings = {name: _typed(name, text) for name, text in more.items() if text}
     if max_value_length:
         settings["max_value_length"] = _typed("max_value_length", max_value_length)
+    private = settings.get("send_default_pii", False)
     try:
         # None lets the SDK read its environment variables
-        sentry_sdk.init(dsn=dsn or None, integrations=[LoggingIntegration(**levels)], **settings)
+        sentry_sdk.init(
+            dsn=dsn or None,
+            integrations=[LoggingIntegration(**levels)],
+            include_local_variables=private,
+            before_send=_without_answers,
+            **settings,
+        )
     except BadDsn as error:
         raise StartError(f"the sentry filter: the DSN is wrong: {error}") from None
     for name in ignorelist.split():
         ignore_logger(name)
-    return SentryWsgiMiddleware
+    if not private:
+        return SentryWsgiMiddleware
+    return lambda app: SentryWsgiMiddleware(_with_personal_data(app))
+
+
+def _without_answers(event: Any, hint: dict[str, Any]) -> Any:
+    """Drop what Zope raises to answer with a status below 500; a filter around us makes the answer."""
+    from zExceptions import HTTPException  # type: ignore[import-untyped]
+
+    error = (hint.get("exc_info") or (None, None))[1]
+    return None if isinstance(error, HTTPException) and error.getStatus() < 500 else event
+
+
+def _with_personal_data(app: Application) -> Application:
+    """`app`, with the request's cookies, body and user in its events."""
+    import sentry_sdk
+
+    from recipe.wsgi.personal import personal_data
+
+    def application(environ: Environ, start_response: Any) -> Any:
+        def add(event: Any, hint: Any) -> Any:
+            for key, values in personal_data(environ).items():
+                event.setdefault(key, {}).update(values)
+            return event
+
+        sentry_sdk.get_isolation_scope().add_event_processor(add)
+        return app(environ, start_response)
+
+    return application
 
 
 def _level(text: str) -> int:
