@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-import pytest
-from waitress.adjustments import Adjustments
+import json
+import socket
 
+import pytest
+from waitress.adjustments import Adjustments, asbool
+
+import views
 from parts import description, ini, wsgi_ini
 from recipe.waitress_settings import COVERED
+from recipe.wsgi.server import read
+from support import Buildout, serving
 
 
 def test_they_reach_the_server_section() -> None:
@@ -21,10 +27,45 @@ def test_they_reach_the_server_section() -> None:
     assert not parser.has_option("server:main", "ident")
 
 
-@pytest.mark.parametrize("name", sorted({name for name, _ in Adjustments._params} - set(COVERED)))
-def test_each_setting_of_the_waitress_that_is_installed_is_known(name: str) -> None:
-    _, problems = description(f"waitress-{name.replace('_', '-')} = 1")
-    assert not [error for error in problems.errors if "no such setting" in error]
+#: A text for each cast of waitress that is not its default, but for those whose words are waitress's own.
+TEXTS = {"int": "7", "asoctal": "640", "str": "https", "str_iftruthy": "text", "slash_fixed_str": "below/"}
+OWN = {"trusted_proxy": "192.0.2.1", "trusted_proxy_headers": "x-forwarded-for\n    x-forwarded-host"}
+#: What waitress takes only with others.
+WITH = {"trusted_proxy_count": "trusted_proxy", "trusted_proxy_headers": "trusted_proxy"}
+CASTS = dict(Adjustments._params)
+
+
+def text_of(name: str) -> str:
+    if CASTS[name] is asbool:
+        return "no" if getattr(Adjustments, name) else "yes"
+    return OWN.get(name) or TEXTS[CASTS[name].__name__]
+
+
+@pytest.mark.filterwarnings("ignore:No proxy headers:DeprecationWarning", "ignore:send_bytes:DeprecationWarning")
+@pytest.mark.parametrize("name", sorted(set(CASTS) - set(COVERED)))
+def test_each_setting_of_the_waitress_that_is_installed_arrives(name: str) -> None:
+    """From the part by wsgi.ini into what waitress goes by, cast by waitress."""
+    names = [name, WITH[name]] if name in WITH else [name]
+    part = "\n".join(f"waitress-{each.replace('_', '-')} = {text_of(each)}" for each in names)
+    settings = dict(ini(wsgi_ini(part)).items("server:main"))
+    settings = {key: text for key, text in settings.items() if key not in ("use", "here", "__file__")}
+    found = getattr(read({}, settings).adjustments, name)
+    assert found == CASTS[name](text_of(name))
+    assert found != getattr(Adjustments, name)
+
+
+def test_a_server_goes_by_them(buildout: Buildout, port: int) -> None:
+    buildout.instance(
+        f"eggs = Zope\nhttp-address = localhost:{port}\n{views.OPTIONS}"
+        "waitress-ident = Some 100% $erver\nwaitress-url-scheme = https\nwaitress-ipv6 = off\n"
+    )
+    buildout.run()
+    with serving(buildout, url=f"http://127.0.0.1:{port}/tell") as server:
+        assert server.response.headers["Server"] == "Some 100% $erver"
+        assert json.loads(server.response.text)["url"] == f"https://127.0.0.1:{port}/tell"
+        # localhost is IPv6, too
+        with pytest.raises(OSError, match=r"refused|assign|unreachable|supported"):
+            socket.create_connection(("::1", port), timeout=10)
 
 
 def test_what_an_option_covers_is_one_of_waitress_s() -> None:
@@ -39,7 +80,10 @@ def test_what_an_option_covers_is_one_of_waitress_s() -> None:
         ("waitress-threads = 9", "waitress-threads: is what threads is for; use that"),
         ("waitress-listen = *:1", "use that"),
         ("waitress-backlog = many", "'many' is not what waitress takes. Allowed: a whole number."),
-        ("waitress-trusted-proxy-headers = forwarded", "waitress refuses the settings together: "),
+        ("waitress-ipv6 = maybe", "'maybe' is not what waitress takes. Allowed: on or off, true or false, "),
+        ("waitress-ident = a\n    b", "'a b' is not what waitress takes. Allowed: one line of text."),
+        ("waitress-unix-socket-perms = 999", "'999' is not what waitress takes. Allowed: an octal number."),
+        ("waitress-trusted-proxy-headers = forwarded", "waitress-trusted-proxy-headers: waitress refuses: "),
     ],
 )
 def test_mistakes_are_told(line: str, message: str) -> None:

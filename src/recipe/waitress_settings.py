@@ -1,9 +1,13 @@
 """``waitress-NAME``: every setting of waitress that no option of the recipe covers."""
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+
+from waitress.adjustments import Adjustments, asbool, aslist, asset
 
 from recipe.options import Problems
+from recipe.options.kinds import BOOLEAN, FALSE, LINE
+from recipe.options.problems import shown
 
 PREFIX = "waitress-"
 
@@ -39,8 +43,6 @@ def settings(part: Mapping[str, str], problems: Problems) -> dict[str, str]:
 
 
 def _check(key: str, name: str, text: str, problems: Problems) -> bool:
-    from waitress.adjustments import Adjustments
-
     casts = dict(Adjustments._params)
     if name in COVERED:
         problems.error(key, f"is what {COVERED[name]} is for; use that")
@@ -48,24 +50,36 @@ def _check(key: str, name: str, text: str, problems: Problems) -> bool:
         near = difflib.get_close_matches(name, casts, n=1)
         hint = f"did you mean {PREFIX}{near[0].replace('_', '-')}?" if near else f"it has {_names(casts)}"
         problems.error(key, f"the waitress that is installed has no such setting; {hint}")
+    elif allowed := _allowed(casts[name], text):
+        problems.error(key, f"{shown(text)} is not what waitress takes. Allowed: {allowed}.")
     else:
-        try:
-            casts[name](text)
-        except ValueError:
-            kind = {"int": "a whole number", "asoctal": "an octal number"}.get(casts[name].__name__, "another value")
-            problems.error(key, f"{text!r} is not what waitress takes. Allowed: {kind}.")
-            return False
         return True
     return False
 
 
-def _check_together(found: Mapping[str, str], problems: Problems) -> None:
-    from waitress.adjustments import Adjustments
+def _allowed(cast: Callable[[str], object], text: str) -> str:
+    """What one of waitress's casts takes, where it is not this text; else empty.
 
+    Two of its casts take anything: any word that is not true is false, and a text may have two lines.
+    """
     try:
-        Adjustments(**found)
+        cast(text)
+    except ValueError:
+        return {"int": "a whole number", "asoctal": "an octal number"}.get(cast.__name__, "another value")
+    if cast is asbool and not asbool(text) and text.lower() not in FALSE:
+        return BOOLEAN.allowed
+    if "\n" in text and cast not in (aslist, asset):
+        return LINE.allowed
+    return ""
+
+
+def _check_together(found: Mapping[str, str], problems: Problems) -> None:
+    keys = ", ".join(f"{PREFIX}{name.replace('_', '-')}" for name in found)
+    try:
+        # With an address of either family: its default is none where `ipv4` is off
+        Adjustments(**({"listen": "*:0"} | dict(found)))
     except ValueError as error:
-        problems.error(f"{PREFIX}*", f"waitress refuses the settings together: {error}")
+        problems.error(keys, f"waitress refuses: {error}")
 
 
 def _names(casts: Mapping[str, object]) -> str:

@@ -29,7 +29,7 @@ from waitress.task import ThreadedTaskDispatcher, WSGITask
 from recipe import address
 from recipe.wsgi import signals
 from recipe.wsgi.errors import StartError
-from recipe.wsgi.sockets import Listener, bind
+from recipe.wsgi.sockets import FAMILIES, Listener, bind
 
 GRACEFUL_TIMEOUT = 30.0
 
@@ -65,6 +65,7 @@ def server_factory(global_conf: Mapping[str, str], **settings: str) -> "Server":
                 early=early,
                 backlog=known.adjustments.backlog,
                 permissions=known.adjustments.unix_socket_perms,
+                families=_families(known.adjustments),
             )
     except StartError:
         for listener in listeners:
@@ -115,9 +116,14 @@ def _waitress_address(settings: dict[str, str]) -> list[address.Address]:
     return _addresses(f"{host or '0.0.0.0'}:{port or '8080'}")
 
 
+def _families(adjustments: Adjustments) -> list[int]:
+    return [family for family, on in zip(FAMILIES, (adjustments.ipv4, adjustments.ipv6), strict=True) if on]
+
+
 def _adjustments(settings: Mapping[str, str]) -> Adjustments:
     try:
-        return Adjustments(**settings)
+        # With an address of either family: its default is none where `ipv4` is off
+        return Adjustments(**({"listen": "*:0"} | dict(settings)))
     except (ValueError, TypeError) as error:
         raise StartError(f"[server:main]: {error}") from None
 

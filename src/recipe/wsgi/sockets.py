@@ -6,7 +6,7 @@ import socket
 import stat
 import struct
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -15,6 +15,9 @@ from recipe.wsgi.errors import StartError, describe
 
 #: From <asm/socket.h>; Python does not name it.
 SO_ATTACH_FILTER = 26
+
+#: IPv4 and IPv6.
+FAMILIES = (socket.AF_INET, socket.AF_INET6)
 
 #: What an address may fail with only because the machine lacks its family.
 NO_SUCH_FAMILY = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT, errno.EPROTONOSUPPORT)
@@ -80,26 +83,30 @@ class Listener:
             return False
 
 
-def bind(address: Address, *, early: bool, backlog: int, permissions: int) -> list[Listener]:
+def bind(
+    address: Address, *, early: bool, backlog: int, permissions: int, families: Collection[int] = FAMILIES
+) -> list[Listener]:
     """Bind a socket to each address that `address` stands for.
 
-    `permissions` are those of a unix socket's file. Raises StartError where that fails; then no
-    socket is left behind.
+    `permissions` are those of a unix socket's file; `families` are those of IP that may be used.
+    Raises StartError where that fails; then no socket is left behind.
     """
     if address.path:
         listeners = [Listener(address, *_bind_unix(address, permissions, early))]
     else:
-        listeners = _bind_tcp(address, early)
+        listeners = _bind_tcp(address, early, families)
     for listener in listeners:
         if early:
             listener.listen(backlog)
     return listeners
 
 
-def _bind_tcp(address: Address, early: bool) -> list[Listener]:
+def _bind_tcp(address: Address, early: bool, families: Collection[int]) -> list[Listener]:
     listeners: list[Listener] = []
     missing: OSError | None = None
     for family, sockaddr in _resolve(address):
+        if family not in families:
+            continue
         try:
             sock = _tcp_socket(family, sockaddr)
         except OSError as error:
