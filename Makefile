@@ -63,16 +63,15 @@ run: $(RUN_VENV)/bin/buildout
 
 # --- test -------------------------------------------------------------------------------------
 
-# dataflake.wsgi.bjoern and mysqlclient are compiled, and want headers. The tests start the database
-# servers and HAProxy themselves; the packages ending in -core bring no service of the system.
-PACKAGES := build-essential pkg-config libev-dev libmariadb-dev \
-	postgresql mariadb-server-core mariadb-client-core haproxy
+# What is compiled (dataflake.wsgi.bjoern, mysqlclient) wants headers. The tests start all servers
+# themselves; the packages ending in -core bring no service of the system.
+DEBIAN_PACKAGES := build-essential pkg-config libev-dev libmariadb-dev \
+	postgresql mariadb-server-core mariadb-client-core haproxy nginx-light varnish chromium
 debian-packages:
-	@ls /usr/include/ev.h /usr/bin/pkg-config /usr/include/mariadb /usr/lib/postgresql/*/bin/postgres /usr/sbin/mariadbd /usr/bin/mariadb \
-		/usr/sbin/haproxy >/dev/null 2>&1 || { test -n "$(APT_GET)" && test "$$(id -u)" = 0 && \
+	@dpkg -s $(DEBIAN_PACKAGES) > /dev/null 2>&1 || { test -n "$(APT_GET)" && test "$$(id -u)" = 0 && \
 		apt-get update -qq && \
-		DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(PACKAGES); } || \
-		echo 'The tests need $(PACKAGES), which only root can install.' >&2
+		DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(DEBIAN_PACKAGES); } || \
+		echo 'The tests need $(DEBIAN_PACKAGES), which only root can install.' >&2
 
 $(STAMP): requirements-test.txt setup.py pyproject.toml tests/constraints.py tests/versions.cfg \
 		examples/basic/versions.cfg examples/cluster/versions.cfg | python

@@ -1,9 +1,9 @@
 """The documentation is true: every example in it is built and run, and the reference is not stale.
 
 Examples are files in ``examples``, which the pages include, or code blocks with a name. Each has
-its test here (that of ``socket-logging`` is in ``test_examples.py``), and what the text around an
-example says is what its test looks for. A test fails where a page has an example that no test
-knows.
+its test here (that of ``socket-logging`` is in ``test_examples.py``, those of proxies in
+``test_reverse_proxy.py``), and what the text around an example says is what its test looks for. A
+test fails where a page has an example that no test knows.
 """
 
 from __future__ import annotations
@@ -35,8 +35,9 @@ PAGES = sorted(path for path in DOCS.rglob("*.rst") if "_build" not in path.part
 FILES = {
     "cluster": {"buildout.cfg", "haproxy.cfg.in", "postgresql.cfg"},  # test_cluster.py
     "how-to": {
-        "env.example", "external-server.cfg", "gunicorn.cfg", "gunicorn.ini.in", "mount.py", "queued.cfg",
-        "queued.py", "relative-paths.cfg", "second-database.cfg", "secrets.cfg", "sentry-by-environment.cfg",
+        "env.example", "external-server.cfg", "gunicorn.cfg", "gunicorn.ini.in", "haproxy.cfg", "mount.py",
+        "nginx.conf", "queued.cfg", "queued.py", "relative-paths.cfg", "reverse-proxy.cfg",
+        "second-database.cfg", "secrets.cfg", "sentry-by-environment.cfg", "varnish.vcl",
     },
     "tutorial": {
         "access-log-level.cfg", "access-log.cfg", "buildout.cfg", "container.cfg", "debug-exceptions.cfg",

@@ -1,0 +1,21 @@
+# In Debian: /etc/varnish/default.vcl
+
+vcl 4.1;
+
+backend zope {
+    .host = "127.0.0.1";
+    .port = "8080";
+}
+
+sub vcl_recv {
+    # Varnish has appended the address to what the client sent
+    set req.http.X-Forwarded-For = client.ip;
+    set req.http.X-Forwarded-Proto = "http";
+}
+
+sub vcl_backend_response {
+    # What does not say how long it may be kept is not kept
+    if (!beresp.http.Cache-Control && !beresp.http.Expires) {
+        set beresp.uncacheable = true;
+    }
+}
