@@ -36,7 +36,7 @@ FILES = {
     "cluster": {"buildout.cfg", "haproxy.cfg.in", "postgresql.cfg"},  # test_cluster.py
     "how-to": {
         "env.example", "external-server.cfg", "gunicorn.cfg", "gunicorn.ini.in", "haproxy.cfg", "mount.py",
-        "nginx.conf", "queued.cfg", "queued.py", "relative-paths.cfg", "reverse-proxy.cfg",
+        "nginx.conf", "profile.cfg", "queued.cfg", "queued.py", "relative-paths.cfg", "reverse-proxy.cfg",
         "second-database.cfg", "secrets.cfg", "sentry-by-environment.cfg", "varnish.vcl",
     },
     "tutorial": {

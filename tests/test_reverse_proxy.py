@@ -31,7 +31,7 @@ FORGED = {
 
 def ask(
     address: tuple[str, int] | str, host: str, headers: Mapping[str, str], *, client: str = "", tls: bool = False
-) -> dict[str, str]:
+) -> dict[str, str | None]:
     """What the page ``/tell`` says to a client with this address, over TLS or not."""
     if isinstance(address, str):
         connection = socket.socket(socket.AF_UNIX)
@@ -49,7 +49,7 @@ def ask(
         answer = b"".join(iter(lambda: connection.recv(65536), b"")).decode()
     head, _, body = answer.partition("\r\n\r\n")
     assert " 200 " in head.splitlines()[0], answer
-    told: dict[str, str] = json.loads(body)
+    told: dict[str, str | None] = json.loads(body)
     return told
 
 

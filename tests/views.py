@@ -1,6 +1,6 @@
 """Pages of a Zope under test, which log, raise or tell what a request asks for.
 
-``OPTIONS`` makes the instance of a buildout serve them: ``/say``, ``/fail`` and ``/tell``.
+``OPTIONS`` makes the instance of a buildout serve them: ``/say``, ``/fail``, ``/tell`` and ``/stream``.
 """
 
 from __future__ import annotations
@@ -8,10 +8,11 @@ from __future__ import annotations
 import json
 import logging
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-PAGES = ("say", "fail", "tell")
+PAGES = ("say", "fail", "tell", "stream")
 
 OPTIONS = f"extra-paths = {Path(__file__).parent}\nzcml-additional =\n" + "".join(
     f'    <page xmlns="http://namespaces.zope.org/browser" name="{name}" for="*" class="views.{name.title()}"\n'
@@ -68,3 +69,31 @@ class Tell(Page):
         names = ("REMOTE_ADDR", "HTTP_X_FORWARDED_FOR", "HTTP_X_FORWARDED_PROTO", "HTTP_X_FORWARDED_HOST")
         known = {name: request.environ.get(name) for name in names}
         return json.dumps(known | {"url": request.get("URL"), "client": request.getClientAddr()})
+
+
+class Stream(Page):
+    """``/stream`` answers with blocks that are made while they are sent."""
+
+    def __call__(self) -> Any:
+        """Answer with the iterator."""
+        from zope.interface import directlyProvides
+        from ZPublisher.Iterators import IUnboundStreamIterator  # type: ignore[import-untyped]
+
+        blocks = Blocks()
+        directlyProvides(blocks, IUnboundStreamIterator)
+        return blocks
+
+
+class Blocks:
+    """Three blocks."""
+
+    left = 3
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        if not self.left:
+            raise StopIteration
+        self.left -= 1
+        return b"block\n"

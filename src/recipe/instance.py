@@ -149,6 +149,8 @@ def describe(
     """
     _check(settings, problems)
     _warn_of_odd_words(part, problems)
+    if settings.profile.enabled and part.get("profile_cachegrind_filename") and "pyprof2calltree" not in projects:
+        problems.warn("profile_cachegrind_filename", "does nothing without pyprof2calltree; add it to eggs")
     event_log = _handler("event-log", settings.event_log, problems)
     access_log = _handler("access-log", settings.access_log, problems)
     relative = settings.scripts.relative_paths

@@ -143,7 +143,7 @@ class Profile:
     cachegrind_filename: str = option(
         "profile_cachegrind_filename",
         kinds.FILE_IN_DIRECTORY,
-        "Where the profile is kept for KCachegrind.",
+        "Where the profile is kept for KCachegrind, if ``pyprof2calltree`` is among the eggs.",
         "{var}/log/cachegrind.out.{name}",
         applies=Applies.WSGI,
     )
@@ -153,7 +153,11 @@ class Profile:
     path: str = option("profile_path", kinds.WORD, "The URL path of the profile's page.", "/__profile__",
                        applies=Applies.WSGI)  # fmt: skip
     flush_at_shutdown: bool = option(
-        "profile_flush_at_shutdown", kinds.BOOLEAN, "Write the files at shutdown.", "true", applies=Applies.WSGI
+        "profile_flush_at_shutdown",
+        kinds.BOOLEAN,
+        "Remove the profile (not KCachegrind's) at shutdown; false: it stays.",
+        "true",
+        applies=Applies.WSGI,
     )
     unwind: bool = option("profile_unwind", kinds.BOOLEAN, "Unwind the iterator of the response.", "false",
                           applies=Applies.WSGI)  # fmt: skip
