@@ -149,8 +149,8 @@ def describe(
     """
     _check(settings, problems)
     _warn_of_odd_words(part, problems)
-    if settings.profile.enabled and part.get("profile_cachegrind_filename") and "pyprof2calltree" not in projects:
-        problems.warn("profile_cachegrind_filename", "does nothing without pyprof2calltree; add it to eggs")
+    if projects is not None:
+        _check_profile(settings, part, projects, problems)
     event_log = _handler("event-log", settings.event_log, problems)
     access_log = _handler("access-log", settings.access_log, problems)
     relative = settings.scripts.relative_paths
@@ -171,6 +171,11 @@ def describe(
         waitress=waitress_settings.settings(part, problems),
     )
     return replace(instance, directories=_directories(instance), private_directories=_private_directories(instance))
+
+
+def _check_profile(settings: Settings, part: Mapping[str, str], projects: Collection[str], problems: Problems) -> None:
+    if settings.profile.enabled and part.get("profile_cachegrind_filename") and "pyprof2calltree" not in projects:
+        problems.warn("profile_cachegrind_filename", "does nothing without pyprof2calltree; add it to eggs")
 
 
 def _warn_of_odd_words(part: Mapping[str, str], problems: Problems) -> None:
