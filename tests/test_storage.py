@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict, replace
+
 import pytest
 
 from parts import description, zope_conf
-from recipe import render, zconfig
+from recipe import inspection, render, storage, zconfig
 from recipe.place import Place
+from support import Buildout
 
 PYTHON = render.Python("/usr/bin/python3", (), "")
 
@@ -150,3 +153,110 @@ def test_a_password_closes_zope_conf_to_others(text: str, secret: bool) -> None:
     files = {file.path: file.mode for file in render.files(instance, PYTHON, {}, problems)}
     assert files[instance.zope_conf] == (0o600 if secret else 0o644)
     assert files[instance.wsgi_ini] == 0o644
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("zeo-client = on\nrel-storage =\n  type sqlite3", "rel-storage: excludes zeo-client; leave one of them out"),
+        ("zeo-client = on\nzeo-username = a", "zeo-username: needs a zeo-password"),
+        (
+            "demo-storage = on\nblob-storage = b",
+            "demo-storage: with a blob-storage needs a demo-blob-storage for the blobs of its changes",
+        ),
+        ("storage-wrapper =\n  <x>\n  </x>", "storage-wrapper: needs one %s, where the storage goes"),
+        (
+            "rel-storage =\n  type",
+            "rel-storage: the value has a line without key and value (line 1). Allowed: lines of",
+        ),
+        ("zodb-pool-timeout = soon", "zodb-pool-timeout: 'soon' is not a time interval. Allowed: a number of seconds"),
+        ("zodb-pool-size = 0", "zodb-pool-size: '0' is below 1. Allowed: a whole number from 1 up"),
+    ],
+)
+def test_wrong_combinations_are_errors(text: str, message: str) -> None:
+    _, problems = description(text)
+    [error] = problems.errors
+    assert error.startswith(f"[instance] {message}")
+
+
+def test_keys_of_the_main_database() -> None:
+    text = zope_conf(
+        """
+threads = 20
+zodb-pool-size = 11
+zodb-pool-timeout = 10m
+zodb-large-record-size = 4MB
+zodb-historical-pool-size = 2
+zodb-historical-cache-size = 9
+zodb-historical-cache-size-bytes = 8MB
+zodb-historical-timeout = 60
+zodb-allow-implicit-cross-references = off
+"""
+    )
+    database = text[text.index("<zodb_db main>") : text.index("<blobstorage>")]
+    keys = dict(line.split(None, 1) for line in database.splitlines()[1:] if line.strip())
+    assert keys == {
+        "cache-size": "30000",
+        "pool-size": "11",
+        "pool-timeout": "10m",
+        "large-record-size": "4MB",
+        "historical-pool-size": "2",
+        "historical-cache-size": "9",
+        "historical-cache-size-bytes": "8MB",
+        "historical-timeout": "60",
+        "allow-implicit-cross-references": "off",
+        "mount-point": "/",
+    }
+
+
+def test_the_keys_of_a_zeo_client_are_those_of_the_installed_zodb() -> None:
+    tree = description("zeo-client = on\nzeo-client-client = c\nmin-disconnect-poll = 3")[0].storages.tree
+    [(section, options)] = storage.checked(zconfig.Wrapped("<x>", tree, "</x>"))
+    assert list(inspection.storage_keys(asdict(section), options, ())) == []
+    # As in a ZODB that has no such keys
+    for key in ("client", "min-disconnect-poll", "server"):
+        renamed = tuple((f"{name}s" if name == key else name, value) for name, value in section.keys)
+        unknown = {f"{name}s": option for name, option in options.items() if name} | {"": options[""]}
+        [finding] = inspection.storage_keys(asdict(replace(section, keys=renamed[:-1])), unknown, ())
+        assert finding.message == f"zeoclient has no key '{key}s'; did you mean '{key}'?"
+        expected = {"client": "zeo-client-client", "server": "zeo-client"}
+        assert finding.option == expected.get(key, key)
+
+
+def test_no_word_where_the_package_cannot_be_loaded() -> None:
+    tree = description("rel-storage =\n  nonsense x")[0].storages.tree
+    [(section, options)] = storage.checked(tree)
+    assert list(inspection.storage_keys(asdict(section), options, ("no.such.package",))) == []
+
+
+NO_ADAPTER = (
+    "'postgres' is none of RelStorage's adapters mysql, oracle, postgresql, sqlite3; did you mean 'postgresql'?"
+)
+
+
+@pytest.mark.parametrize(
+    ("lines", "messages"),
+    [
+        (
+            "type mysql\n  pasword x\n  keep_history off\n  cache-local-bm 3",
+            (
+                "mysql has no key 'pasword'; did you mean 'passwd'?",
+                "mysql has no key 'keep_history'; did you mean 'keep-history'?",
+                "relstorage has no key 'cache-local-bm'; did you mean 'cache-local-mb'?",
+            ),
+        ),
+        (
+            "type postgres\n  dbname $(NO_SUCH_VARIABLE)",
+            (NO_ADAPTER,),
+        ),
+    ],
+)
+def test_unknown_keys_and_adapters_are_errors(buildout: Buildout, lines: str, messages: tuple[str, ...]) -> None:
+    buildout.instance(f"eggs = Zope\nrel-storage =\n  {lines}\n")
+    done = buildout.run(check=False)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stdout
+    assert "will not start" not in done.stdout
+    for message in messages:
+        assert f"[instance] rel-storage: {message}\n" in done.stdout
+    assert not (buildout.part() / "etc/zope.conf").exists()

@@ -65,7 +65,8 @@ CASES = {
         "", place=lambda var, before: holds(var, "filestorage/Data.fs") and blobs_in(var / "blobstorage") == 2
     ),
     "file-elsewhere": Case(
-        "file-storage = a/b.fs\nblob-storage = ${buildout:directory}/var/c/d",
+        "file-storage = a/b.fs\nblob-storage = ${buildout:directory}/var/c/d\n"
+        "zodb-pool-size = 11\nzodb-pool-timeout = 10m\nzodb-large-record-size = 4MB",
         base=False,
         place=lambda var, before: holds(var, "a/b.fs") and blobs_in(var.parent / "c/d") == 1,
     ),
@@ -196,6 +197,12 @@ def test_it_serves_and_the_data_is_where_it_should_be(built: tuple[Buildout, dic
         else:
             assert site.read("new/1") is site.read("new/2") is None
     assert case.place(var, before)
+
+
+def test_the_pool_is_as_it_was_set(built: tuple[Buildout, dict[str, int]]) -> None:
+    buildout, ports = built
+    with served(buildout, ports, "file-elsewhere") as [site]:
+        assert site.ask("pool").text == f"11 600 {4 * 1024**2}"
 
 
 def write(site: Site, case: Case) -> None:

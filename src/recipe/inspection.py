@@ -5,17 +5,19 @@ Runs in a Python that has the instance's path; imports no buildout.
 
 import ast
 import configparser
+import difflib
 import importlib
 import inspect
 import logging
 import logging.handlers
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from io import StringIO
 from typing import Any
+from xml.sax.saxutils import quoteattr
 
 
 @dataclass(frozen=True)
@@ -23,7 +25,8 @@ class Finding:
     """Something that will not work: in which file, on which line (0: unknown), and what.
 
     handler   the name of the logging handler it is about
-    hopeless  no change outside the part can make it work
+    hopeless  no change outside the part can make the handler work
+    option    the option it is a mistake in: no edit of the files is to be waited for
     """
 
     file: str
@@ -31,6 +34,7 @@ class Finding:
     message: str
     handler: str = ""
     hopeless: bool = False
+    option: str = ""
 
 
 def zope_conf(text: str, path: str) -> Iterator[Finding]:
@@ -55,6 +59,49 @@ def zope_conf(text: str, path: str) -> Iterator[Finding]:
         yield Finding(path, getattr(error, "lineno", 0) or 0, str(error.message or error))
     except ImportError as error:
         yield Finding(path, 0, str(error))
+
+
+def storage_keys(section: Mapping[str, Any], options: Mapping[str, str], packages: Sequence[str]) -> Iterator[Finding]:
+    """Say which keys and sections in a storage's section the schemas of the installed packages do not know.
+
+    `section` is a zconfig.Section as a dict; `options` names the option that each of its keys comes
+    from, under "" the one for all others. Nothing is said where a package cannot be loaded: Zope's
+    schema, which imports it too, says so.
+    """
+    import ZConfig
+
+    imports = "".join(f"<import package={quoteattr(package)}/>" for package in ("ZODB", *packages))
+    storage = '<section type="ZODB.storage" name="*" attribute="storage"/>'
+    try:
+        schema = ZConfig.loadSchemaFile(StringIO(f"<schema>{imports}{storage}</schema>"))
+    except (ZConfig.SchemaError, ImportError):
+        return
+    yield from _unknown_keys(schema, section, options, ())
+
+
+def _unknown_keys(
+    schema: Any, section: Mapping[str, Any], options: Mapping[str, str], outer: tuple[str, ...]
+) -> Iterator[Finding]:
+    """The same for one section and those in it; `outer` are keys that the sections around it know."""
+    kind = section["type"]
+    known = tuple(key for key, _ in schema.gettype(kind) if key)
+    for key, _ in section["keys"]:
+        if key.lower() not in known and "+" not in known:
+            message = f"{kind} has no key {key!r}{_meant(key, (*known, *outer))}"
+            yield Finding("", 0, message, options.get(key, options[""]))
+    for child in section["sections"]:
+        there = schema.gettype("relstorage.adapter").getsubtypenames()
+        if kind == "relstorage" and child["type"].lower() not in there:
+            near = _meant(child["type"], there)
+            message = f"{child['type']!r} is none of RelStorage's adapters {', '.join(there)}{near}"
+            yield Finding("", 0, message, options[""])
+        else:
+            yield from _unknown_keys(schema, child, options, known)
+
+
+def _meant(word: str, there: Sequence[str]) -> str:
+    near = difflib.get_close_matches(word.lower(), there, n=1)
+    return f"; did you mean {near[0]!r}?" if near else ""
 
 
 def pipeline(text: str, path: str) -> Iterator[Finding]:
@@ -124,7 +171,7 @@ def _handler(path: str, name: str, class_name: str, *arguments: str) -> Iterator
         yield Finding(path, 0, f"{class_name} cannot be imported: {error}", name)
         return
     if why := _misfit(class_, *arguments):
-        yield Finding(path, 0, f"{' and '.join(arguments)} are not what {class_name} takes: {why}", name, True)
+        yield Finding(path, 0, f"are not the arguments that {class_name} takes: {why}", name, True)
 
 
 def _class(name: str) -> Any:

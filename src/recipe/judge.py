@@ -12,14 +12,14 @@ import os
 import re
 import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import astuple
+from dataclasses import asdict, astuple
 from typing import Any
 
 from recipe.inspection import Finding
 from recipe.instance import Instance
 from recipe.options import Problems
 from recipe.render import DIRECTORY_VARIABLE, File, Python
-from recipe.storage import PACKAGES
+from recipe.storage import PACKAGES, checked
 
 SECONDS = 120
 MARK = "\x1e"  # before the answer: what is imported may print, too
@@ -42,12 +42,18 @@ def check_ini(text: str, option: str, problems: Problems) -> None:
 
 
 def ask(instance: Instance, python: Python, files: Sequence[File], part: Mapping[str, str], problems: Problems) -> None:
-    """Ask about the files of an instance; findings become problems that name option and line."""
+    """Ask about the files of an instance; findings become problems that name option and line.
+
+    Most are warnings. What no edit of the files can mend is an error: a key of a storage that its
+    package does not know, arguments that a log handler does not take.
+    """
     texts = {os.path.basename(file.path): file for file in files if file.path.startswith(f"{instance.etc}/")}
     question: dict[str, Any] = {
         "path": python.paths,
         "zope.conf": _text(texts.get("zope.conf")),
         "wsgi.ini": _text(texts.get("wsgi.ini")),
+        "storages": [(asdict(section), options) for section, options in checked(instance.storages.tree)],
+        "imports": [*instance.settings.zope.imports, *instance.storages.imports],
     }
     try:
         findings = _run(python.executable, question, instance.directory)
@@ -55,6 +61,9 @@ def ask(instance: Instance, python: Python, files: Sequence[File], part: Mapping
         problems.warn("eggs", f"the configuration could not be checked with the part's Zope: {error}")
         return
     for finding in findings:
+        if finding.option:
+            problems.error(finding.option, finding.message)
+            continue
         if finding.handler:
             _tell_handler(finding, part, problems)
             continue
@@ -108,7 +117,10 @@ def answer(question: Mapping[str, Any]) -> list[tuple[Any, ...]]:
 
     found: list[Finding] = []
     if question["zope.conf"]:
-        found += inspection.zope_conf(*question["zope.conf"])
+        for section, options in question["storages"]:
+            found += inspection.storage_keys(section, options, question["imports"])
+        # With a mistake in these, Zope's schema would only say it again
+        found = found or list(inspection.zope_conf(*question["zope.conf"]))
     if question["wsgi.ini"]:
         found += inspection.pipeline(*question["wsgi.ini"])
         found += inspection.handlers(*question["wsgi.ini"])

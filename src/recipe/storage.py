@@ -5,9 +5,11 @@ memory. Around it, each only where asked for: zlib, blobs, before, demo, and the
 user's own wrapper.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from recipe.options import kinds
+from recipe.options.declare import options_of
 from recipe.options.problems import Problems
 from recipe.options.storage import Storage
 from recipe.zconfig import Section, Wrapped
@@ -194,6 +196,24 @@ def _relstorage(given: dict[str, str]) -> Storages:
     sections = (Section("pragmas", tuple(pragmas.items())),) if pragmas else ()
     section = Section("relstorage", tuple(own.items()), (Section(kind, tuple(adapter.items()), sections),))
     return Storages(section, (RELSTORAGE,), directories=data, private=_present(own.get("blob-dir")))
+
+
+def checked(tree: Section | Wrapped) -> Iterator[tuple[Section, dict[str, str]]]:
+    """The sections of a tree whose keys come from options, each with the options of its keys.
+
+    The one for all other keys is under the empty name.
+    """
+    if isinstance(tree, Wrapped):
+        yield from checked(tree.section)
+    elif tree.type == "relstorage":
+        yield tree, {"": "rel-storage"}
+    elif tree.type == "zeoclient":
+        names = {option.name for option in options_of(Storage).values()}
+        likely = [(key, name) for key, _ in tree.keys for name in (key, f"zeo-{key}", f"zeo-client-{key}")]
+        yield tree, {"": "zeo-client"} | {key: name for key, name in likely if name in names}
+    else:
+        for section in tree.sections:
+            yield from checked(section)
 
 
 DSN_KEYS = ("dbname", "user", "host", "port", "password")
