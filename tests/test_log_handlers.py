@@ -104,7 +104,7 @@ def test_arguments_that_a_class_does_not_take_are_an_error(buildout: Buildout) -
     done = buildout.run(check=False)
     assert done.returncode
     assert (
-        "[instance] event-log-args: ('127.0.0.1',) and {} are not what logging.handlers.SocketHandler takes: "
+        "[instance] event-log-args: are not the arguments that logging.handlers.SocketHandler takes: "
         "missing a required argument: 'port'. It takes (host, port)" in done.stdout
     )
     assert "[instance] access-log-kwargs: " in done.stdout
@@ -134,7 +134,7 @@ def test_a_template_s_handler_is_a_warning(buildout: Buildout) -> None:
         """, "logging.ini.in")  # fmt: skip
     output = " ".join(buildout.run().stdout.split())
     warning = "[instance] wsgi-logging-ini-template: the server will not start: "
-    assert f"{warning}[handler_first]: () and {{}} are not what logging.handlers.SocketHandler takes: " in output
+    assert f"{warning}[handler_first]: are not the arguments that logging.handlers.SocketHandler takes: " in output
     assert f"{warning}[handler_second]: nowhere.Handler cannot be imported" in output
     assert "handler_called" not in output
     assert not (buildout.directory / "called").exists()

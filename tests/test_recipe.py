@@ -470,8 +470,9 @@ def test_ctrl_c_does_not_wait_for_half_a_request(buildout: Buildout, port: int) 
         half.sendall(b"GET / HTT")
         time.sleep(0.2)
         begin = time.monotonic()
-        assert server.stop() == 0
-        assert time.monotonic() - begin < 2
+        assert server.stop(timeout=30) == 0
+        # A second and a half on a quiet machine; far from the 30 of graceful-timeout on any
+        assert time.monotonic() - begin < 15
 
 
 def test_disabled_logs(buildout: Buildout, port: int) -> None:

@@ -88,13 +88,13 @@ def _unknown_keys(
     for key, _ in section["keys"]:
         if key.lower() not in known and "+" not in known:
             message = f"{kind} has no key {key!r}{_meant(key, (*known, *outer))}"
-            yield Finding("", 0, message, options.get(key, options[""]))
+            yield Finding("", 0, message, option=options.get(key, options[""]))
     for child in section["sections"]:
         there = schema.gettype("relstorage.adapter").getsubtypenames()
         if kind == "relstorage" and child["type"].lower() not in there:
             near = _meant(child["type"], there)
             message = f"{child['type']!r} is none of RelStorage's adapters {', '.join(there)}{near}"
-            yield Finding("", 0, message, options[""])
+            yield Finding("", 0, message, option=options[""])
         else:
             yield from _unknown_keys(schema, child, options, known)
 
@@ -168,10 +168,10 @@ def _handler(path: str, name: str, class_name: str, *arguments: str) -> Iterator
     try:
         class_ = _class(class_name)
     except Exception as error:  # whatever a module raises when it is imported
-        yield Finding(path, 0, f"{class_name} cannot be imported: {error}", name)
+        yield Finding(path, 0, f"{class_name} cannot be imported: {error}", handler=name)
         return
     if why := _misfit(class_, *arguments):
-        yield Finding(path, 0, f"are not the arguments that {class_name} takes: {why}", name, True)
+        yield Finding(path, 0, f"are not the arguments that {class_name} takes: {why}", handler=name, hopeless=True)
 
 
 def _class(name: str) -> Any:

@@ -9,7 +9,7 @@ from recipe.control.errors import CommandError
 from recipe.control.facts import Facts
 
 #: Seconds that requests under way get when ``fg`` is ended.
-PATIENCE = "1.5"
+PATIENCE = "1"
 
 
 def foreground(context: Context, args: list[str]) -> None:
