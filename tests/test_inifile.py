@@ -68,8 +68,11 @@ def test_names_of_a_template_s_default_section_are_references() -> None:
 @pytest.mark.parametrize(
     ("template", "message"),
     [
-        ("a\nb %(nmae)s", r"t.in, line 2: %\(nmae\)s is not known; did you mean %\(name\)s; the names are name, other"),
-        ("a\n\n10 % of", r"t.in, line 3: a lone % \(write %%\)"),
+        (
+            "a\nb %(nmae)s",
+            r"t.in, line 2: %\(nmae\)s is not known; did you mean %\(name\)s\? the names are name, other",
+        ),
+        ("a\n\n10 % of", r"t.in, line 3: a lone %; write %%"),
     ],
 )
 def test_a_bad_template_is_told_with_line_and_names(template: str, message: str) -> None:

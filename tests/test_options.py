@@ -201,7 +201,7 @@ def test_extra_paths_with_and_without_blanks(text: str, paths: tuple[str, ...]) 
         ("event-log-args = (handlers.socket.socket,)", "holds handlers.socket.socket, which is no literal"),
         ("access-log-kwargs = ['x']", "is not a dict"),
         ("access-log-handler = no such class", "is not a dotted name"),
-        ("zcml = my-package", "holds 'my-package', which is no slug"),
+        ("zcml = my-package", "'my-package' is no slug; did you mean my_package?"),
         ("zcml-additional = <include", "is not well-formed"),
         ("site-zcml = <configure>", "is not well-formed"),
         ("wsgi-ini-template = nowhere.ini", "names no file: /bd/nowhere.ini"),

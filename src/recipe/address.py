@@ -49,6 +49,8 @@ def parse(text: str) -> Address:
         return Address(path=path)
     host, colon, port = text.rpartition(":")
     if not colon:
+        if re.fullmatch(r"[a-z][a-z0-9.-]*", text):
+            raise ValueError(f"{text!r} is not a port, and a host needs one, as in {text}:8080")
         return Address("0.0.0.0", _port(port))
     if host.startswith("[") and host.endswith("]"):
         host = host[1:-1]
@@ -58,6 +60,8 @@ def parse(text: str) -> Address:
         raise ValueError(f"{text!r} {_too_many_colons(host, port)}")
     elif not _is_host(host):
         raise ValueError(f"{text!r} has no host that can be")
+    if not port:
+        raise ValueError(f"{text!r} has no port")
     return Address(host or "0.0.0.0", _port(port))
 
 
@@ -65,7 +69,7 @@ def _too_many_colons(host: str, port: str) -> str:
     if _is_ipv6(host):
         return f"is ambiguous: write an IPv6 address as [{host}]:{port}"
     url = re.fullmatch(r"https?://(.*)", f"{host}:{port}".rstrip("/"))
-    return f"is a URL; did you mean {url[1]}" if url else "has too many colons"
+    return f"is a URL; did you mean {url[1]}?" if url else "has too many colons"
 
 
 def _is_ipv6(host: str) -> bool:
@@ -90,6 +94,5 @@ def _is_host(host: str) -> bool:
 
 def _port(text: str) -> int:
     if not (re.fullmatch("[0-9]{1,5}", text) and int(text) <= 65535):
-        hint = f"; did you mean {text}:8080" if re.fullmatch("[a-z][a-z0-9.-]*", text) else ""
-        raise ValueError(f"{text!r} is not a port (0 to 65535){hint}")
+        raise ValueError(f"{text!r} is not a port (0 to 65535)")
     return int(text)

@@ -75,10 +75,12 @@ class Writer:
             if match["name"] in names:
                 return writer.value(names[match["name"]])
             line = template.count("\n", 0, match.start()) + 1
-            meant = match["name"] and nearest(match["name"], names)
-            hint = f"; did you mean %({meant})s" if meant else ""
-            what = f"%({match['name']})s is not known{hint}" if match["name"] else "a lone % (write %%)"
-            raise ValueError(f"{file}, line {line}: {what}; the names are {', '.join(sorted(names))}")
+            if not match["name"]:
+                raise ValueError(f"{file}, line {line}: a lone %; write %%")
+            meant = nearest(match["name"], names)
+            hint = f"did you mean %({meant})s? " if meant else ""
+            unknown = f"{file}, line {line}: %({match['name']})s is not known"
+            raise ValueError(f"{unknown}; {hint}the names are {', '.join(sorted(names))}")
 
         return _PERCENT.sub(replacement, template)
 

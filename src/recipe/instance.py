@@ -6,6 +6,7 @@ read from or written to the disk.
 
 import ast
 import codecs
+import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -211,7 +212,9 @@ def _check_zope_conf(settings: Settings, problems: Problems) -> None:
         problems.warn("default-zpublisher-encoding", f"Python knows no encoding {settings.zope.encoding}")
     storage.check(settings.storage, problems)
     if settings.storage.wrapper is not None:
-        _check_zconfig("storage-wrapper", settings.storage.wrapper.replace("%s", "\n<storage/>\n"), problems)
+        # On a line of its own it stays there, so that the lines of errors are those of the option
+        text = re.sub(r"(?m)^[ \t]*%s[ \t]*$", "<storage/>", settings.storage.wrapper)
+        _check_zconfig("storage-wrapper", text.replace("%s", "\n<storage/>\n"), problems)
     _check_zconfig("zope-conf-additional", settings.zope.additional, problems)
 
 

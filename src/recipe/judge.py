@@ -36,7 +36,7 @@ print({MARK!r} + json.dumps(answer(question)))
 def check_ini(text: str, option: str, problems: Problems) -> None:
     """Note where a wsgi.ini does not parse."""
     try:
-        configparser.RawConfigParser().read_string(text)
+        configparser.RawConfigParser().read_string(text, "wsgi.ini")
     except configparser.Error as error:
         problems.error(option, f"the result does not parse: {' '.join(str(error).split())}")
 

@@ -146,7 +146,10 @@ def check_syntax(text: str) -> None:
         parser.parse(_AnySection())
     except ZConfig.ConfigurationError as error:
         line = getattr(error, "lineno", None) or parser.lineno
-        raise ValueError(f"is not ZConfig text: {error.message}, line {line}") from error
+        shown = text.split("\n")[line - 1].strip()
+        # Others may hold a password
+        markup = f": {shown}" if shown.startswith(("<", "%")) else ""
+        raise ValueError(f"is not ZConfig text: {error.message}, line {line}{markup}") from error
 
 
 class _Resource:

@@ -64,7 +64,7 @@ def size(text: str) -> int:
     unit = match[2].upper()
     if unit not in UNITS:
         meant = nearest(unit.replace("I", ""), UNITS)
-        raise ValueError("is not a size" + (f"; did you mean {match[1]}{meant}" if meant else ""))
+        raise ValueError("is not a size" + (f"; did you mean {match[1]}{meant}?" if meant else ""))
     return int(match[1]) * UNITS[unit]
 
 
@@ -138,10 +138,21 @@ def addresses(text: str) -> tuple[address.Address, ...]:
     return tuple(address.parse(word) for word in words(text))
 
 
+def zeo_addresses(text: str) -> tuple[str, ...]:
+    """Addresses of ZEO servers, as ZConfig takes them; what holds a ``$`` only the server can tell."""
+    found = words(text)
+    for each in found:
+        if each.startswith("unix:"):
+            raise ValueError(f"{each!r} is not how ZEO names a socket; did you mean {each.removeprefix('unix:')}?")
+        if "/" not in each and "$" not in each:
+            address.parse(each)
+    return found
+
+
 def user(text: str) -> tuple[str, str]:
     """`name:password`; the password may hold colons."""
-    name, colon, password = text.partition(":")
-    if not colon or not name or not password or "\n" in text:
+    name, colon, password = single_line(text).partition(":")
+    if not colon or not name or not password:
         raise ValueError("has no name or no password")
     return name, password
 
@@ -357,7 +368,7 @@ def entry_points(text: str) -> tuple[str, ...]:
     """Entry points of scripts, as zc.recipe.egg takes them."""
     for each in words(text):
         if not re.fullmatch(r"[^=]+=[^:=]+:\S+", each):
-            raise ValueError(f"holds {each!r}, which is no entry point")
+            raise ValueError(f"{each!r} is no entry point")
     return words(text)
 
 
@@ -365,7 +376,7 @@ def pipeline(text: str) -> tuple[str, ...]:
     """Names of sections and eggs; configparser would take one that begins with ``;`` for a comment."""
     for each in words(text):
         if each.startswith(";"):
-            raise ValueError(f"holds {each!r}, which cannot be a name")
+            raise ValueError(f"{each!r} cannot be a name")
     return words(text)
 
 
@@ -374,7 +385,7 @@ def slugs(text: str) -> tuple[str, ...]:
     found = tuple(" ".join(line.partition("#")[0] for line in text.split("\n")).split())
     for slug in found:
         if slug != "*" and not SLUG.fullmatch(slug):
-            raise ValueError(f"holds {slug!r}, which is no slug{_meant_slug(slug)}")
+            raise ValueError(f"{slug!r} is no slug{_meant_slug(slug)}")
     return found
 
 
@@ -383,7 +394,7 @@ def _meant_slug(slug: str) -> str:
     package, _, kind = slug.rpartition("-")
     meant = nearest(kind, ("meta", "configure", "overrides"))
     candidate = f"{package}-{meant}" if meant else slug.replace("-", "_")
-    return f"; did you mean {candidate}" if SLUG.fullmatch(candidate) and candidate != slug else ""
+    return f"; did you mean {candidate}?" if SLUG.fullmatch(candidate) and candidate != slug else ""
 
 
 DISABLED = ""
@@ -425,6 +436,9 @@ FILE_NAME = simple("name", "the name of a file, without a directory", file_name)
 LINES = simple("lines", "one item a line", lines)
 LEVEL = simple("log level", "DEBUG, INFO, WARNING, ERROR or CRITICAL", level, *LEVELS.values())
 ADDRESSES = simple("addresses", f"{address.ALLOWED}, several separated by white space", addresses)
+ZEO_ADDRESSES = simple(
+    "addresses", "a port, host:port or the path of a socket, several separated by white space", zeo_addresses
+)
 USER = simple("name:password", "name:password", user)
 DOTTED_NAME = simple("class", "the dotted name of a class", dotted_name)
 TUPLE = simple("tuple", "a Python tuple of literals, such as ('localhost', 9000)", expression_of(ast.Tuple, ast.List))

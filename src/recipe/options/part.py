@@ -97,7 +97,7 @@ def _read_option(o: Option, part: Mapping[str, str], context: Context, zserver: 
         except ValueError as error:
             meant = nearest(text, o.kind.words)
             hint = f" Did you mean {meant}?" if meant else ""
-            problems.error(name, f"{_reason(error, o, text)}. Allowed: {o.kind.allowed}.{hint}")
+            problems.error(name, f"{_reason(error, o, text)} Allowed: {o.kind.allowed}.{hint}")
     default = o.zserver_default if zserver and o.zserver_default else o.default
     return None if default is None else o.kind.parse(context.expand(default), context)
 
@@ -113,7 +113,7 @@ def _check_characters(text: str) -> None:
 
 
 def _reason(error: ValueError, o: Option, text: str) -> str:
-    reason = str(error)
+    reason = str(error) if str(error).endswith("?") else f"{error}."
     # A parser that reads several values names the one that is wrong itself
     if reason.startswith(("'", '"')):
         return reason
@@ -145,6 +145,6 @@ def hints(part: Mapping[str, str], zserver: bool = False) -> Iterator[tuple[str,
     for key in part:
         if key in known or key in FOREIGN:
             continue
-        for name in difflib.get_close_matches(key, meant, n=1, cutoff=LIKENESS):
+        for name in difflib.get_close_matches(key.lower(), meant, n=1, cutoff=LIKENESS):
             if re.sub(r"[-_]?\d+", "", key) != name:
                 yield key, name

@@ -32,7 +32,7 @@ class Problems:
 
 def nearest(text: str, words: Iterable[str]) -> str:
     """The word that `text` is probably meant to be, in any case; empty where there is none."""
-    by_lower = {word.lower(): word for word in words}
+    by_lower = {word.lower(): word for word in words if len(text.split()) == 1}
     found = difflib.get_close_matches(text.lower(), by_lower, n=1)
     return by_lower[found[0]] if found else ""
 

@@ -56,7 +56,7 @@ class Storage:
     )
     zeo_client: bool = option("zeo-client", kinds.BOOLEAN, "Use the storage of a ZEO server.", "off")
     zeo_address: tuple[str, ...] = option(
-        "zeo-address", kinds.WORDS, "The ZEO server's ``host:port`` or socket, or several.", "8100"
+        "zeo-address", kinds.ZEO_ADDRESSES, "The ZEO server's ``host:port`` or socket, or several.", "8100"
     )
     zeo_storage: str = option("zeo-storage", kinds.LINE, "The name of the storage on the ZEO server.", "1")
     shared_blob: bool = option("shared-blob", kinds.BOOLEAN, "The ZEO server's blob directory is shared.", "no")

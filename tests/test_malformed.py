@@ -1,0 +1,108 @@
+"""Malformed parts, as data in ``malformed/``: each is answered with exactly the lines that stand below it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from parts import part
+from recipe.checks import check
+from recipe.options import Problems, declared
+from recipe.options.declare import Applies, Context
+from support import Buildout
+
+MALFORMED = Path(__file__).parent / "malformed"
+NAME = "instance"
+
+
+@dataclass(frozen=True)
+class Case:
+    """A part, as the text of its options, and the errors and warnings that it is answered with."""
+
+    id: str
+    text: str
+    errors: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+
+def cases() -> list[Case]:
+    found = []
+    for file in sorted(MALFORMED.glob("*.cfg")):
+        pieces = re.split(r"(?m)^\[([\w-]+)\]\n", file.read_text(encoding="utf-8"))
+        for name, text in zip(pieces[1::2], pieces[2::2], strict=True):
+            lines = text.split("\n")
+            errors, warnings = (tuple(line[3:] for line in lines if line.startswith(mark)) for mark in ("#! ", "#? "))
+            options = "\n".join(line for line in lines if not line.startswith(("#! ", "#? ")))
+            found.append(Case(f"{file.stem}/{name}", options.strip(), errors, warnings))
+    return found
+
+
+def told(text: str | dict[str, str]) -> Problems:
+    """What a part is answered with; its buildout is the directory of the malformed parts."""
+    problems = Problems(NAME)
+    directory = str(MALFORMED)
+    context = Context(NAME, directory, f"{directory}/parts/{NAME}", f"{directory}/bin")
+    check(part(text) if isinstance(text, str) else text, context, False, problems)
+    return problems
+
+
+def plain(lines: list[str]) -> tuple[str, ...]:
+    return tuple(line.removeprefix(f"[{NAME}] ").replace(str(MALFORMED), "BD") for line in lines)
+
+
+@pytest.mark.parametrize("case", cases(), ids=lambda case: case.id)
+def test_a_malformed_part_is_told(case: Case) -> None:
+    problems = told(case.text)
+    assert (plain(problems.errors), plain(problems.warnings)) == (case.errors, case.warnings)
+    for line in (*problems.errors, *problems.warnings):
+        assert re.match(rf"\[{NAME}\] [\w*-]+: ", line)
+        assert line.isprintable(), line
+
+
+@pytest.mark.parametrize(
+    ("value", "error"),
+    [
+        ("a\0b", r"'a\x00b' holds '\x00', which no file can. Allowed: one line of text."),
+        ("a\ud800", r"'a\ud800' holds '\ud800', which no file can. Allowed: one line of text."),
+        ("a\rb", "'a b' has more than one line. Allowed: one line of text."),
+    ],
+)
+def test_what_no_file_can_hold_is_refused(value: str, error: str) -> None:
+    """A part has it from another recipe only: buildout's file cannot hold it either."""
+    assert plain(told({"sentry_environment": value}).errors) == (f"sentry_environment: {error}",)
+
+
+def test_there_are_enough_of_them() -> None:
+    assert len([case for case in cases() if case.errors]) >= 150
+    assert len({case.id for case in cases()}) == len(cases())
+
+
+#: Options that take any text, or that no text of theirs makes wrong before buildout itself reads them.
+ANYTHING_GOES = {"eggs", "scripts", "arguments", "extra-paths", "zope-conf-imports", "sentry_ignore"}
+
+
+def test_every_option_that_can_be_wrong_is_wrong_once() -> None:
+    wrong = {line.partition(":")[0] for case in cases() for line in case.errors}
+    names = {option.name: option.names for option in declared() if option.applies is not Applies.ZSERVER}
+    assert {name for name, others in names.items() if not wrong & set(others)} == ANYTHING_GOES
+    assert {"z2-log", "z2-log-level"} <= wrong
+
+
+def test_all_are_told_in_one_run_of_buildout(buildout: Buildout) -> None:
+    """The same lines, whatever stage they come from, without a traceback and without an instance."""
+    for file in MALFORMED.glob("*.ini.in"):
+        (buildout.directory / file.name).write_bytes(file.read_bytes())
+    chosen = ("templates/template-and-options", "several/of-every-group", "several/combinations")
+    for case in (case for case in cases() if case.id in chosen):
+        head = "[buildout]\nparts = instance\n[instance]\nrecipe = plone.recipe.zope2instance\n"
+        (buildout.directory / "buildout.cfg").write_text(f"{head}{case.text}\n", encoding="utf-8")
+        done = buildout.run(check=False)
+        assert done.returncode == 1
+        assert "Traceback" not in done.stdout
+        found = [line for line in done.stdout.splitlines() if line.startswith(f"[{NAME}] ")]
+        errors = [line.removeprefix(f"[{NAME}] ").replace(str(buildout.directory), "BD") for line in found]
+        assert tuple(errors) == case.errors
+        assert not buildout.part().exists()
