@@ -16,7 +16,7 @@ from recipe.place import Place
 
 DEFAULTS = ("here", "__file__")
 
-_PERCENT = re.compile(r"%(?:(?P<percent>%)|\((?P<name>[^)\s]+)\)s)?")
+_PERCENT = re.compile(r"%(?:(?P<percent>%)|\((?P<name>[^()%\s]+)\)s)?")
 
 
 class Raw(str):

@@ -7,7 +7,7 @@ read from or written to the disk.
 import ast
 import codecs
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -112,6 +112,11 @@ class Instance:
     def control_script(self) -> str:
         """``bin/NAME``."""
         return f"{self.bin_directory}/{self.settings.scripts.control_script}"
+
+    def meaning(self, path: str, mark: str) -> str:
+        """What a path is in a file in which a doubled `mark` is one; the buildout's own directory holds none."""
+        own = path.removeprefix(self.directory)
+        return path.removesuffix(own) + own.replace(mark * 2, mark)
 
     @cached_property
     def main_database(self) -> Section:
@@ -335,29 +340,43 @@ TEMPORARY = """\
 
 def _directories(instance: Instance) -> tuple[str, ...]:
     """What must be there before the server starts, apart from the directories of blobs."""
-    settings = instance.settings
-    layout, zcml = settings.layout, settings.zcml
-    files = [layout.pid_file, instance.event_log.file, instance.access_log.file]
-    if settings.profile.enabled:
-        files += [settings.profile.log_filename, settings.profile.cachegrind_filename]
-    found = [instance.location, layout.var, layout.client_home, layout.import_directory]
-    found += [file.rpartition("/")[0] for file in files if file]
+    layout, zcml = instance.settings.layout, instance.settings.zcml
+    in_zope_conf = [layout.client_home, layout.import_directory, _parent(layout.pid_file)]
     if layout.zope_conf is None:
-        found += instance.storages.directories
-        found += [instance.environment["CHAMELEON_CACHE"]] if "CHAMELEON_CACHE" in instance.environment else []
+        in_zope_conf += instance.storages.directories
+        in_zope_conf += filter(None, [instance.environment.get("CHAMELEON_CACHE")])
+    found = [instance.location, layout.var, *_known(instance, in_zope_conf, "$")]
+    found += _known(instance, map(_parent, _files_of_wsgi_ini(instance)), "%")
     if zcml.site is None:
         found += [directory for directory in (zcml.locales, zcml.resources) if directory]
-    return _known(found, instance.directory)
+    return tuple(
+        dict.fromkeys(each for each in found if not kinds.has_reference(each.removeprefix(instance.directory)))
+    )
+
+
+def _files_of_wsgi_ini(instance: Instance) -> list[str]:
+    files = [instance.event_log.file, instance.access_log.file]
+    if instance.settings.profile.enabled:
+        files += [instance.settings.profile.log_filename, instance.settings.profile.cachegrind_filename]
+    return [file for file in files if file]
+
+
+def _parent(path: str) -> str:
+    return path.rpartition("/")[0]
 
 
 def _private_directories(instance: Instance) -> tuple[str, ...]:
     """The directories of blobs, which are for the server's user alone."""
     if instance.settings.layout.zope_conf is not None:
         return ()
-    return _known(instance.storages.private, instance.directory)
+    return tuple(dict.fromkeys(_known(instance, instance.storages.private, "$")))
 
 
-def _known(paths: Iterable[str], directory: str) -> tuple[str, ...]:
-    """The paths, each once, but those that only ZConfig or configparser can tell: they are not ours to make."""
-    own = (path for path in paths if path and not kinds.has_reference(path.removeprefix(directory)))
-    return tuple(dict.fromkeys(own))
+def _known(instance: Instance, paths: Iterable[str], mark: str) -> Iterator[str]:
+    """The paths as their reader will have them, to which a doubled `mark` is one.
+
+    Not those with a reference that only the reader can tell: they are not ours to make.
+    """
+    for path in paths:
+        if path and not kinds.has_reference(path.removeprefix(instance.directory)):
+            yield instance.meaning(path, mark)

@@ -175,9 +175,10 @@ def facts(instance: Instance) -> str:
     """What the control script must know, as JSON; with relative paths, relative to the file itself."""
     settings = instance.settings
 
-    def path(text: str) -> str | None:
+    def path(text: str, mark: str = "$") -> str | None:
         if kinds.has_reference(text.removeprefix(instance.directory)):
             return ""  # only the server can tell
+        text = instance.meaning(text, mark)
         return os.path.relpath(text, instance.etc) if text and instance.relative_paths else text or None
 
     warnings = {True: ["-W", "default::DeprecationWarning"], False: ["-W", "ignore::DeprecationWarning"], None: []}
@@ -186,8 +187,8 @@ def facts(instance: Instance) -> str:
         "directory": path(instance.directory),
         "instance_home": path(instance.location),
         "client_home": path(settings.layout.client_home),
-        "event_log": path(instance.event_log.file),
-        "access_log": path(instance.access_log.file),
+        "event_log": path(instance.event_log.file, "%"),
+        "access_log": path(instance.access_log.file, "%"),
         "pid_file": path(settings.layout.pid_file),
         "effective_user": settings.process.effective_user,
         "python_flags": warnings[settings.zope.deprecation_warnings],

@@ -247,10 +247,13 @@ def _check_xml(document: str) -> None:
         raise ValueError(f"is not well-formed: {expat.ErrorString(error.code)}, line {error.lineno}") from error
 
 
+_ENCODING = re.compile(r"""^(<\?xml[^>]*?)\s+encoding\s*=\s*("[^"]*"|'[^']*')""")
+
+
 def zcml_document(text: str) -> str:
-    """A well-formed XML document."""
+    """A well-formed XML document; an encoding that it declares is left out, since it is written in UTF-8."""
     _check_xml(text)
-    return text
+    return _ENCODING.sub(r"\1", text)
 
 
 def zcml_statements(text: str) -> str:
@@ -260,7 +263,10 @@ def zcml_statements(text: str) -> str:
 
 
 # What begins with one of these is absolute once it has been substituted
-_REFERENCE = re.compile(r"%\(|\$\(|\$\{|\$(INSTANCEHOME|CLIENTHOME)\b", re.IGNORECASE)
+_REFERENCE = re.compile(
+    r"%\([^()%\s]+\)s|\$\([A-Z_]\w*\)|\$(INSTANCEHOME|CLIENTHOME)(?!\w)|\$\{(INSTANCEHOME|CLIENTHOME)\}",
+    re.IGNORECASE | re.ASCII,
+)
 
 
 def has_reference(text: str) -> bool:
@@ -277,6 +283,14 @@ def path(base: str) -> Callable[[str, Context], str]:
         return os.path.normpath(os.path.join(getattr(context, base), single_line(text)))
 
     return parse
+
+
+def path_in_xml(text: str, context: Context) -> str:
+    """A path relative to the buildout directory, of characters that XML 1.0 takes (its section 2.2)."""
+    found = re.search("[\x01-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]", text)
+    if found:
+        raise ValueError(f"holds {found[0]!r}, which XML cannot")
+    return path("directory")(text, context)
 
 
 def existing_file(text: str, context: Context) -> str:
@@ -446,6 +460,7 @@ DICT = simple("dict", "a Python dict of literals, such as {'delay': True}", expr
 DOCUMENT = simple("ZCML", "a well-formed XML document", zcml_document)
 STATEMENTS = simple("ZCML", "well-formed ZCML statements", zcml_statements)
 FILE_IN_DIRECTORY: Kind[str] = Kind("path", "a path, relative to the buildout directory", path("directory"))
+FILE_IN_XML: Kind[str] = Kind("path", FILE_IN_DIRECTORY.allowed, path_in_xml)
 FILE_IN_VAR: Kind[str] = Kind("path", "a path, relative to var", path("var"))
 FILE_IN_DIRECTORY_OR_EMPTY = Kind("path", FILE_IN_DIRECTORY.allowed, or_empty(path("directory")))
 FILE_IN_VAR_OR_EMPTY = Kind("path", FILE_IN_VAR.allowed, or_empty(path("var")))

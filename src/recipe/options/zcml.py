@@ -18,8 +18,6 @@ class Zcml:
         "",
     )
     additional: str | None = option("zcml-additional", kinds.STATEMENTS, "ZCML statements loaded last, as overrides.")
-    locales: str | None = option("locales", kinds.FILE_IN_DIRECTORY, "A directory of translations; created.")
-    resources: str | None = option(
-        "resources", kinds.FILE_IN_DIRECTORY, "A directory of plone.resource resources; created."
-    )
+    locales: str | None = option("locales", kinds.FILE_IN_XML, "A directory of translations; created.")
+    resources: str | None = option("resources", kinds.FILE_IN_XML, "A directory of plone.resource resources; created.")
     site: str | None = option("site-zcml", kinds.DOCUMENT, "The whole site.zcml; the other ZCML options are ignored.")
