@@ -436,7 +436,7 @@ def rerun_where_all_can_read(node: str) -> None:
     directory = Path(tempfile.mkdtemp(prefix="recipe-copy-"))
     try:
         directory.chmod(0o755)
-        python = _copy_python(directory / "python")
+        python = copy_python(directory / "python")
         checkout = Path(__file__).resolve().parent.parent
         for name in ("src", "tests"):
             shutil.copytree(checkout / name, directory / name, ignore=shutil.ignore_patterns("__pycache__"))
@@ -462,7 +462,7 @@ def rerun_where_all_can_read(node: str) -> None:
     assert "1 passed" in done.stdout, done.stdout
 
 
-def _copy_python(target: Path) -> Path:
+def copy_python(target: Path) -> Path:
     """Copy the Python that this one's virtualenv is of; return the copied program."""
     base = Path(sys.base_prefix)
     version = f"python{sys.version_info[0]}.{sys.version_info[1]}"
