@@ -11,8 +11,8 @@ from collections.abc import Collection, Mapping
 from functools import partial
 from typing import Any
 
-from recipe.options.problems import nearest
 from recipe.place import Place
+from recipe.spelling import nearest
 
 DEFAULTS = ("here", "__file__")
 

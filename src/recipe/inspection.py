@@ -5,19 +5,21 @@ Runs in a Python that has the instance's path; imports no buildout.
 
 import ast
 import configparser
-import difflib
 import importlib
 import inspect
 import logging
 import logging.handlers
 import os
+import re
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from io import StringIO
 from typing import Any
 from xml.sax.saxutils import quoteattr
+
+from recipe.spelling import hint
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,8 @@ def zope_conf(text: str, path: str) -> Iterator[Finding]:
             return
         yield Finding(path, error.lineno or 0, str(error.message))
     except ZConfig.ConfigurationError as error:
-        yield Finding(path, getattr(error, "lineno", 0) or 0, str(error.message or error))
+        message = str(error.message or error)
+        yield Finding(path, getattr(error, "lineno", 0) or 0, message + _meant_name(options.schema, message))
     except ImportError as error:
         yield Finding(path, 0, str(error))
 
@@ -87,7 +90,7 @@ def _unknown_keys(
     known = tuple(key for key, _ in schema.gettype(kind) if key)
     for key, _ in section["keys"]:
         if key.lower() not in known and "+" not in known:
-            message = f"{kind} has no key {key!r}{_meant(key, (*known, *outer))}"
+            message = f"{kind} has no key {key!r}{hint(key, (*known, *outer))}"
             yield Finding("", 0, message, option=options.get(key, options[""]))
     for child in section["sections"]:
         there = schema.gettype("relstorage.adapter").getsubtypenames()
@@ -99,9 +102,16 @@ def _unknown_keys(
             yield from _unknown_keys(schema, child, options, known)
 
 
-def _meant(word: str, there: Sequence[str]) -> str:
-    near = difflib.get_close_matches(word.lower(), there, n=1)
-    return f"; did you mean {near[0]!r}?" if near else ""
+def _meant_name(schema: Any, message: str) -> str:
+    """A hint at the key or the section that a name which the schema does not know was meant to be."""
+    section = re.match(r"unknown type name: '(.*)'", message)
+    if section:
+        return hint(section[1], schema.gettypenames())
+    key = re.match(r"'(.*)' is not a known key name", message)
+    if not key:
+        return ""
+    types = [schema, *map(schema.gettype, schema.gettypenames())]
+    return hint(key[1], (name for each in types if not each.isabstract() for name, _ in each if name))
 
 
 def pipeline(text: str, path: str) -> Iterator[Finding]:
@@ -123,7 +133,9 @@ def pipeline(text: str, path: str) -> Iterator[Finding]:
                 *filters, app = parser.get(section, "pipeline").split() or [""]
                 for kind, names in ((loadwsgi.FILTER, filters), (loadwsgi.APP, [app])):
                     for name in names:
-                        yield from _lookup(loadwsgi, kind, name, copy, path)
+                        for finding in _lookup(loadwsgi, kind, name, copy, path):
+                            names = [section.partition(":")[2] for section in parser.sections() if ":" in section]
+                            yield replace(finding, message=finding.message + hint(name, names))
 
 
 def _lookup(loadwsgi: object, kind: object, name: str, file: str, path: str) -> Iterator[Finding]:
@@ -164,11 +176,21 @@ def handlers(text: str, path: str) -> Iterator[Finding]:
             yield from _handler(path, name, class_name, args, kwargs)
 
 
+def _handlers() -> Iterator[str]:
+    """The names of logging's own handlers, in the ways that logging.config takes."""
+    for name in (name for name in dir(logging.handlers) if name.endswith("Handler")):
+        yield from (f"handlers.{name}", f"logging.handlers.{name}")
+    yield from ("StreamHandler", "FileHandler", "NullHandler", "logging.StreamHandler", "logging.FileHandler")
+
+
 def _handler(path: str, name: str, class_name: str, *arguments: str) -> Iterator[Finding]:
     try:
         class_ = _class(class_name)
     except Exception as error:  # whatever a module raises when it is imported
-        yield Finding(path, 0, f"{class_name} cannot be imported: {error}", handler=name)
+        # A name in a package of its own is like none of logging's
+        module = class_name.rpartition(".")[0]
+        meant = hint(class_name, _handlers()) if module in ("", "handlers") or module.startswith("logging") else ""
+        yield Finding(path, 0, f"{class_name} cannot be imported: {error}{meant}", handler=name)
         return
     if why := _misfit(class_, *arguments):
         yield Finding(path, 0, f"are not the arguments that {class_name} takes: {why}", handler=name, hopeless=True)

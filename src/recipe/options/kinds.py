@@ -13,7 +13,7 @@ from xml.parsers import expat
 
 from recipe import address
 from recipe.options.declare import Context, Kind
-from recipe.options.problems import nearest
+from recipe.spelling import nearest
 
 T = TypeVar("T")
 

@@ -12,10 +12,11 @@ from recipe.options.declare import Applies, Context, Option, options_of
 from recipe.options.instance import Layout, Process, Scripts, Zope
 from recipe.options.kinds import FALSE
 from recipe.options.logs import AccessLog, EventLog, Profile, Sentry
-from recipe.options.problems import Problems, nearest, shown
+from recipe.options.problems import Problems, shown
 from recipe.options.server import Server, ZServer
 from recipe.options.storage import Storage
 from recipe.options.zcml import Zcml
+from recipe.spelling import nearest
 
 G = TypeVar("G")
 

@@ -1,7 +1,5 @@
 """What is wrong with a part: collected, so that all of it is told at once."""
 
-import difflib
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 SHOWN = 80  # characters of a value in a message
@@ -28,13 +26,6 @@ class Problems:
         # A part may be looked at twice: without its eggs, and with them
         if line not in told:
             told.append(line)
-
-
-def nearest(text: str, words: Iterable[str]) -> str:
-    """The word that `text` is probably meant to be, in any case; empty where there is none."""
-    by_lower = {word.lower(): word for word in words if len(text.split()) == 1}
-    found = difflib.get_close_matches(text.lower(), by_lower, n=1)
-    return by_lower[found[0]] if found else ""
 
 
 def shown(value: str) -> str:
