@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+
 import pytest
 
 from recipe.address import Address, parse
@@ -16,6 +18,12 @@ from recipe.address import Address, parse
         (":8080", Address("0.0.0.0", 8080)),
         ("localhost:8080", Address("localhost", 8080)),
         ("[::1]:8080", Address("::1", 8080)),
+        ("[fe80::1%eth0]:8080", Address("fe80::1%eth0", 8080)),
+        ("[localhost]:8080", Address("localhost", 8080)),
+        ("127.1:8080", Address("127.1", 8080)),
+        ("a_b.example:8080", Address("a_b.example", 8080)),
+        ("müller.example.:8080", Address("müller.example.", 8080)),
+        ("%(host)s:8080", Address("%(host)s", 8080)),
         ("*:65535", Address("*", 65535)),
         ("unix:/run/zope.sock", Address(path="/run/zope.sock")),
         ("unix:/run/a:b.sock", Address(path="/run/a:b.sock")),
@@ -25,9 +33,37 @@ def test_parse(text: str, address: Address) -> None:
     assert parse(text) == address
 
 
-@pytest.mark.parametrize("text", ["", "http", "65536", "-1", "::1:8080", "a:b", "unix:x", "٣"])
+@pytest.mark.parametrize("text", ["", "no-such-service", "65536", "-1", "::1:8080", "a:b", "unix:x", "٣"])
 def test_no_address(text: str) -> None:
     with pytest.raises(ValueError, match=r"port|IPv6|path"):
+        parse(text)
+
+
+def test_a_service_is_a_port() -> None:
+    """With ``http-fast-listen = off`` 9.1.0 hands them to waitress, which takes them."""
+    try:
+        port = socket.getservbyname("http", "tcp")
+    except OSError:
+        pytest.skip("this system has no /etc/services")
+    assert parse("localhost:http") == Address("localhost", port)
+    assert parse("http") == Address("0.0.0.0", port)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("300.1.1.1:80", "no host that can be"),
+        ("a b:80", "no host that can be"),
+        ("a:80:80", "too many colons"),
+        ("http://a:80/", r"did you mean a:80\?"),
+        ("::1:80", r"write an IPv6 address as \[::1\]:80"),
+        ("[::g]:80", "no IPv6 address in its brackets"),
+        ("a:", "no port"),
+        ("some-host", "a host needs one, as in some-host:8080"),
+    ],
+)
+def test_what_is_wrong_with_an_address(text: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         parse(text)
 
 

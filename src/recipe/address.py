@@ -49,12 +49,12 @@ def parse(text: str) -> Address:
         return Address(path=path)
     host, colon, port = text.rpartition(":")
     if not colon:
-        if re.fullmatch(r"[a-z][a-z0-9.-]*", text):
+        if re.fullmatch(r"[a-z][a-z0-9.-]*", text) and _service(text) is None:
             raise ValueError(f"{text!r} is not a port, and a host needs one, as in {text}:8080")
         return Address("0.0.0.0", _port(port))
     if host.startswith("[") and host.endswith("]"):
         host = host[1:-1]
-        if not _is_ipv6(host):
+        if not (_is_ipv6(host) or _is_host(host)):
             raise ValueError(f"{text!r} has no IPv6 address in its brackets")
     elif ":" in host:
         raise ValueError(f"{text!r} {_too_many_colons(host, port)}")
@@ -92,7 +92,18 @@ def _is_host(host: str) -> bool:
     return bool(re.fullmatch(r"\w([\w.-]*\w)?\.?", host))
 
 
+def _service(name: str) -> int | None:
+    """The port of a service that the system knows by name, as waitress takes them."""
+    try:
+        return socket.getservbyname(name, "tcp")
+    except OSError:
+        return None
+
+
 def _port(text: str) -> int:
+    port = _service(text) if text and not text.isdigit() and text.isprintable() else None
+    if port is not None:
+        return port
     if not (re.fullmatch("[0-9]{1,5}", text) and int(text) <= 65535):
         raise ValueError(f"{text!r} is not a port (0 to 65535)")
     return int(text)
