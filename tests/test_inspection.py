@@ -36,6 +36,9 @@ def test_a_name_that_the_schema_does_not_know(tmp_path: Path, more: str, message
     assert finding.line == (4 if "cache" not in more else 5)
 
 
+HANDLER = "[handlers]\nkeys = one\n[handler_one]\nclass = {}\n"
+
+
 @pytest.mark.parametrize(
     ("name", "meant"),
     [
@@ -46,13 +49,13 @@ def test_a_name_that_the_schema_does_not_know(tmp_path: Path, more: str, message
     ],
 )
 def test_a_handler_that_is_not_there(name: str, meant: str) -> None:
-    [finding] = inspection.handler(name)
+    [finding] = inspection.handlers(HANDLER.format(name), "/etc/wsgi.ini")
     assert finding.message.startswith(f"{name} cannot be imported: ")
     assert finding.message.endswith(f"; did you mean {meant}?")
 
 
 def test_a_handler_of_another_package_has_no_hint() -> None:
-    [finding] = inspection.handler("no.such.Handler")
+    [finding] = inspection.handlers(HANDLER.format("no.such.Handler"), "/etc/wsgi.ini")
     assert "did you mean" not in finding.message
 
 

@@ -230,7 +230,7 @@ def test_no_word_where_the_package_cannot_be_loaded() -> None:
 
 
 NO_ADAPTER = (
-    "'postgres' is none of RelStorage's adapters mysql, oracle, postgresql, sqlite3; did you mean 'postgresql'?"
+    "'postgres' is none of RelStorage's adapters mysql, oracle, postgresql, sqlite3; did you mean postgresql?"
 )
 
 
@@ -240,9 +240,9 @@ NO_ADAPTER = (
         (
             "type mysql\n  pasword x\n  keep_history off\n  cache-local-bm 3",
             (
-                "mysql has no key 'pasword'; did you mean 'passwd'?",
-                "mysql has no key 'keep_history'; did you mean 'keep-history'?",
-                "relstorage has no key 'cache-local-bm'; did you mean 'cache-local-mb'?",
+                "mysql has no key 'pasword'; did you mean passwd?",
+                "mysql has no key 'keep_history'; did you mean keep-history?",
+                "relstorage has no key 'cache-local-bm'; did you mean cache-local-mb?",
             ),
         ),
         (

@@ -95,7 +95,7 @@ def _unknown_keys(
     for child in section["sections"]:
         there = schema.gettype("relstorage.adapter").getsubtypenames()
         if kind == "relstorage" and child["type"].lower() not in there:
-            near = _meant(child["type"], there)
+            near = hint(child["type"], there)
             message = f"{child['type']!r} is none of RelStorage's adapters {', '.join(there)}{near}"
             yield Finding("", 0, message, option=options[""])
         else:
