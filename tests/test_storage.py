@@ -218,7 +218,7 @@ def test_the_keys_of_a_zeo_client_are_those_of_the_installed_zodb() -> None:
         renamed = tuple((f"{name}s" if name == key else name, value) for name, value in section.keys)
         unknown = {f"{name}s": option for name, option in options.items() if name} | {"": options[""]}
         [finding] = inspection.storage_keys(asdict(replace(section, keys=renamed[:-1])), unknown, ())
-        assert finding.message == f"zeoclient has no key '{key}s'; did you mean '{key}'?"
+        assert finding.message == f"zeoclient has no key '{key}s'; did you mean {key}?"
         expected = {"client": "zeo-client-client", "server": "zeo-client"}
         assert finding.option == expected.get(key, key)
 
@@ -229,9 +229,7 @@ def test_no_word_where_the_package_cannot_be_loaded() -> None:
     assert list(inspection.storage_keys(asdict(section), options, ("no.such.package",))) == []
 
 
-NO_ADAPTER = (
-    "'postgres' is none of RelStorage's adapters mysql, oracle, postgresql, sqlite3; did you mean postgresql?"
-)
+NO_ADAPTER = "'postgres' is none of RelStorage's adapters mysql, oracle, postgresql, sqlite3; did you mean postgresql?"
 
 
 @pytest.mark.parametrize(
