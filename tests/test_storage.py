@@ -258,3 +258,26 @@ def test_unknown_keys_and_adapters_are_errors(buildout: Buildout, lines: str, me
     for message in messages:
         assert f"[instance] rel-storage: {message}\n" in done.stdout
     assert not (buildout.part() / "etc/zope.conf").exists()
+
+
+def test_data_is_never_deleted(buildout: Buildout) -> None:
+    data = [buildout.directory / name for name in ("var/filestorage/Data.fs", "var/blobstorage/0x00.blob")]
+    variants = (
+        "",
+        "zeo-client = on\n",
+        "rel-storage =\n  type sqlite3\n  data-dir var/sqlite\n  blob-dir var/relblobs\n",
+        "file-storage =\nblob-storage =\n",
+    )
+    for options in variants:
+        buildout.instance(f"eggs = Zope\n{options}")
+        buildout.run()
+        for directory in ("filestorage", "blobstorage", "blobcache", "sqlite", "relblobs"):
+            if (buildout.directory / "var" / directory).is_dir():
+                data.append(buildout.directory / "var" / directory / "kept")
+        for path in data:
+            if options == "" or path.name == "kept":
+                path.write_text("the user's")
+    buildout.run("buildout:parts=")
+    assert not buildout.part().exists()
+    assert len({path.parent for path in data}) == 5
+    assert {path.read_text() for path in data} == {"the user's"}
