@@ -61,7 +61,7 @@ setup(
     extras_require={
         "json": ["python-json-logger >= 3.1"],
         "profile": ["repoze.profile"],
-        "relstorage": ["RelStorage >= 4"],
+        "relstorage": ["RelStorage"],
         "sentry": ["sentry-sdk >= 2"],
     },
     entry_points={

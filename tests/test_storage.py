@@ -213,11 +213,13 @@ def test_the_keys_of_a_zeo_client_are_those_of_the_installed_zodb() -> None:
     tree = description("zeo-client = on\nzeo-client-client = c\nmin-disconnect-poll = 3")[0].storages.tree
     [(section, options)] = storage.checked(zconfig.Wrapped("<x>", tree, "</x>"))
     assert list(inspection.storage_keys(asdict(section), options, ())) == []
+    unset = replace(section, keys=(*section.keys, ("unknown", None)))
+    assert list(inspection.storage_keys(asdict(unset), options, ())) == []
     # As in a ZODB that has no such keys
     for key in ("client", "min-disconnect-poll", "server"):
         renamed = tuple((f"{name}s" if name == key else name, value) for name, value in section.keys)
         unknown = {f"{name}s": option for name, option in options.items() if name} | {"": options[""]}
-        [finding] = inspection.storage_keys(asdict(replace(section, keys=renamed[:-1])), unknown, ())
+        [finding] = inspection.storage_keys(asdict(replace(section, keys=renamed)), unknown, ())
         assert finding.message == f"zeoclient has no key '{key}s'; did you mean {key}?"
         expected = {"client": "zeo-client-client", "server": "zeo-client"}
         assert finding.option == expected.get(key, key)

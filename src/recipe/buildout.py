@@ -2,7 +2,6 @@
 
 import logging
 import os
-import shutil
 import sys
 from collections.abc import Iterator, Mapping, MutableMapping
 from contextlib import suppress
@@ -195,14 +194,20 @@ def uninstall(name: str, options: Mapping[str, str]) -> None:
     location = options["location"]
     if location in _parts:
         return
+    made = manifest.read(f"{location}/etc") | {f"{location}/inituser"}
     try:
-        for path in manifest.read(f"{location}/etc") - _claimed(location):
+        for path in made - _claimed(location):
             with suppress(FileNotFoundError):
                 os.unlink(path)
-        with suppress(FileNotFoundError):
-            shutil.rmtree(location)
     except OSError as error:
         raise UserError(f"[{name}] cannot remove {error.filename}: {error.strerror}") from error
+    for directory, _, _ in os.walk(location, topdown=False):
+        with suppress(OSError):
+            os.rmdir(directory)
+    if os.path.exists(location):
+        logging.getLogger(name).warning(
+            "%s stays, since there are files in it that this recipe has not made.", location
+        )
 
 
 #: The parts of the buildout that runs in this process, by their location.

@@ -67,9 +67,9 @@ def zope_conf(text: str, path: str) -> Iterator[Finding]:
 def storage_keys(section: Mapping[str, Any], options: Mapping[str, str], packages: Sequence[str]) -> Iterator[Finding]:
     """Say which keys and sections in a storage's section the schemas of the installed packages do not know.
 
-    `section` is a zconfig.Section as a dict; `options` names the option that each of its keys comes
-    from, under "" the one for all others. Nothing is said where a package cannot be loaded: Zope's
-    schema, which imports it too, says so.
+    `section` is a zconfig.Section as a dict; keys without a value (None) are not written. `options`
+    names the option that each of its keys comes from, under "" the one for all others. Nothing is
+    said where a package cannot be loaded: Zope's schema, which imports it too, says so.
     """
     import ZConfig
 
@@ -88,8 +88,8 @@ def _unknown_keys(
     """The same for one section and those in it; `outer` are keys that the sections around it know."""
     kind = section["type"]
     known = tuple(key for key, _ in schema.gettype(kind) if key)
-    for key, _ in section["keys"]:
-        if key.lower() not in known and "+" not in known:
+    for key, value in section["keys"]:
+        if value is not None and key.lower() not in known and "+" not in known:
             message = f"{kind} has no key {key!r}{hint(key, (*known, *outer))}"
             yield Finding("", 0, message, option=options.get(key, options[""]))
     for child in section["sections"]:

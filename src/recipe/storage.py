@@ -73,7 +73,7 @@ def build(options: Storage, var: str, client_home: str) -> Storages:
         base = Storages(_zeoclient(options, blobs, client_home), directories=cache, private=_present(blobs))
         base = _zlib(options.zlib, base)
     else:
-        base = _with_blobs(blobs, _zlib(options.zlib, _file(options.file)))
+        base = _with_blobs(blobs, _zlib(options.zlib, _records(options.file, blobs)))
     outer = _before(options.before, base)
     if options.demo:
         outer = _demo(options, outer)
@@ -99,14 +99,11 @@ def _around(inner: Storages, tree: Section | Wrapped, *imports: str) -> Storages
     return Storages(tree, (*inner.imports, *imports), inner.directories, inner.private)
 
 
-MEMORY = Section("demostorage")
-
-
-def _file(path: str | None) -> Storages:
-    if not path:
-        return Storages(MEMORY)
-    section = Section("filestorage", (("path", path),))
-    return Storages(section, directories=(path.rpartition("/")[0],))
+def _records(file: str | None, blobs: str | None) -> Storages:
+    """A FileStorage, or memory: a DemoStorage, but where blobs come from outside, which it does not take."""
+    if not file:
+        return Storages(Section("mappingstorage" if blobs else "demostorage"))
+    return Storages(Section("filestorage", (("path", file),)), directories=(file.rpartition("/")[0],))
 
 
 def _zlib(mode: str | None, inner: Storages) -> Storages:
@@ -119,8 +116,6 @@ def _zlib(mode: str | None, inner: Storages) -> Storages:
 def _with_blobs(directory: str | None, inner: Storages) -> Storages:
     if not directory:
         return inner
-    if inner.tree == MEMORY:
-        inner = Storages(Section("mappingstorage"))  # a DemoStorage takes no blobs from outside
     section = Section("blobstorage", (("blob-dir", directory),), (inner.tree,))
     return Storages(section, inner.imports, inner.directories, (*inner.private, directory))
 
@@ -141,7 +136,7 @@ def _demo(options: Storage, base: Storages) -> Storages:
     """In-memory changes, or changes kept in a FileStorage or with blobs of their own."""
     if not (options.demo_file or options.demo_blobs):
         return _around(base, Section("demostorage", sections=(base.tree,)))
-    changes = _with_blobs(options.demo_blobs, _zlib(options.zlib, _file(options.demo_file)))
+    changes = _with_blobs(options.demo_blobs, _zlib(options.zlib, _records(options.demo_file, options.demo_blobs)))
     sections = (_named(base.tree, "base"), _named(changes.tree, "changes"))
     return Storages(
         Section("demostorage", sections=sections),
