@@ -353,6 +353,7 @@ class Instance(App):
         usual: dict[str, object] = {
             "name": "instance",
             "directory": str(self.directory),
+            "zope_conf": str(self.zope_conf),
             "instance_home": str(self.home),
             "client_home": str(self.var / "instance"),
             "event_log": str(self.log),

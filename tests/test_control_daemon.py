@@ -30,6 +30,7 @@ from handmade import (
     rerun_where_all_can_read,
     wait_for,
 )
+from support import free_port
 
 
 @pytest.fixture
@@ -473,3 +474,32 @@ def test_a_user_who_can_write_to_neither_bin_nor_parts(port: int, request: pytes
     finally:
         instance.close()
         shutil.rmtree(directory)
+
+
+def test_another_server_with_another_address(instance: Instance) -> None:
+    """Scripts edit the address in wsgi.ini; another server than ours cannot tell that it serves."""
+    other = free_port()
+    instance.write(f"use = egg:waitress#main\nlisten = 127.0.0.1:{other}")
+    begin = time.monotonic()
+    started(instance)
+    assert time.monotonic() - begin < 45  # it would wait for 60 s for what it knows from instance.json
+    assert get(("127.0.0.1", other)).startswith("pid ")
+
+
+@pytest.mark.parametrize("log", ["other.log", None])
+def test_logtail_after_the_log_was_renamed(instance: Instance, log: str | None) -> None:
+    started(instance)
+    instance.describe(event_log=log and str(instance.var / log))
+    tail = instance.background("logtail")
+    tail.expect("Serving on")
+
+
+def test_stop_tells_of_a_server_without_a_manager(instance: Instance) -> None:
+    process = instance.background("console")
+    process.expect("Serving on")
+    instance.pid_file.write_text(str(process.pid))  # as a Zope does
+    done = instance.call("stop")
+    assert (done.returncode, done.stdout) == (1, "daemon manager not running\n")
+    assert f"process {process.pid} serves without one" in done.stderr
+    assert instance.call("kill").returncode == 0
+    assert process.ended() == 0

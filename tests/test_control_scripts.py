@@ -157,6 +157,39 @@ def test_run_with_options(instance: Instance, options: str) -> None:
     assert third == "acl_users"
 
 
+SITE = """
+from Products.Five.component import enableSite
+from zope.component.persistentregistry import PersistentComponents
+import transaction
+app.manage_addFolder('site')
+enableSite(app.site)
+app.site.setSiteManager(PersistentComponents('site'))
+app.site.manage_addFolder('page')
+transaction.commit()
+"""
+
+WHERE = """
+from zope.component.hooks import getSite
+parents = app.REQUEST['PARENTS'] if hasattr(app.REQUEST, 'keys') else ()
+print(getSite() and getSite().getId(), obj.getId(), [getattr(one, 'id', '') for one in parents])
+"""
+
+
+def test_the_object_path_leads_into_its_site(instance: Instance) -> None:
+    """As a request for it would: local utilities of a Plone site are found then."""
+    output(instance, "run", script(instance, SITE))
+    path = script(instance, WHERE)
+    assert output(instance, "-O", "site/page", "run", path) == "site page ['page', 'site', '']\n"
+    assert output(instance, "-LO", "site", "run", path) == "site site ['site', '']\n"
+    assert output(instance, "-RO", "site/page", "run", path) == "None page []\n"
+
+
+def test_names_that_scripts_have_always_found(instance: Instance) -> None:
+    names = "sys, Zope2, app, makerequest, setRequest, newSecurityManager, user, user.getUserName()"
+    assert "System Processes" in output(instance, "run", script(instance, f"print({names})"))
+    output(instance, "-RL", "run", script(instance, "print(sys, Zope2, app)"))
+
+
 def test_an_object_that_is_not_there(instance: Instance) -> None:
     done = instance.call("-O", "no/such", "run", script(instance, "print('not run')"))
     assert (done.returncode, done.stdout) == (1, "")
@@ -272,6 +305,26 @@ def test_adduser_asks_without_echo(instance: Instance) -> None:
     assert "geheim" not in seen
     seen = in_terminal(instance, "adduser", "twice", say=[("Password", "a\n"), ("Again", "b\n")])
     assert "these were two passwords" in seen
+
+
+@pytest.mark.parametrize("name", ["col:on", "a\nb", ""])
+def test_a_name_that_nobody_could_log_in_by(instance: Instance, name: str) -> None:
+    done = instance.call("adduser", name, "secret")
+    assert done.returncode == 2
+    assert "is no name one could log in by" in done.stderr
+
+
+def test_a_user_without_a_password(instance: Instance) -> None:
+    done = instance.call("adduser", "somebody", stdin="")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "no password; it is the second argument, or a line of the input" in done.stderr
+    assert "usage: adduser NAME [PASSWORD]" in instance.call("adduser").stderr
+
+
+def test_a_startup_file_that_is_not_there(instance: Instance) -> None:
+    done = instance.call("debug", stdin="", PYTHONSTARTUP="/not/there")
+    assert done.returncode == 0
+    assert "Traceback" not in done.stderr
 
 
 def test_debug(instance: Instance) -> None:

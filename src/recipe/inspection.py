@@ -114,6 +114,13 @@ def _meant_name(schema: Any, message: str) -> str:
     return hint(key[1], (name for each in types if not each.isabstract() for name, _ in each if name))
 
 
+def place(directory: str) -> Iterator[Finding]:
+    """Say where zope.configuration would look elsewhere: in its paths, ``$NAME`` is a variable that is set."""
+    if (expanded := os.path.expandvars(directory)) != directory:
+        message = f"zope.configuration takes {directory} for {expanded}: move the buildout to a directory without $"
+        yield Finding(directory, 0, message)
+
+
 def pipeline(text: str, path: str) -> Iterator[Finding]:
     """Look up every name of the pipelines in a wsgi.ini, as PasteDeploy will."""
     from paste.deploy import loadwsgi

@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, astuple
 from typing import Any
 
+from recipe import inspection
 from recipe.inspection import Finding
 from recipe.instance import Instance
 from recipe.options import Problems
@@ -55,6 +56,8 @@ def ask(instance: Instance, python: Python, files: Sequence[File], part: Mapping
         "storages": [(asdict(section), options) for section, options in checked(instance.storages.tree)],
         "imports": [*instance.settings.zope.imports, *instance.storages.imports],
     }
+    for finding in inspection.place(instance.etc):
+        problems.warn("location", f"the server will not start: {finding.message}")
     try:
         findings = _run(python.executable, question, instance.directory)
     except (OSError, ValueError, subprocess.SubprocessError) as error:
@@ -113,8 +116,6 @@ def _run(executable: str, question: Mapping[str, Any], directory: str) -> list[F
 
 def answer(question: Mapping[str, Any]) -> list[tuple[Any, ...]]:
     """The other side: runs with the instance's path."""
-    from recipe import inspection
-
     found: list[Finding] = []
     if question["zope.conf"]:
         for section, options in question["storages"]:

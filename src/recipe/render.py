@@ -185,6 +185,7 @@ def facts(instance: Instance) -> str:
     known: dict[str, Any] = {
         "name": instance.name,
         "directory": path(instance.directory),
+        "zope_conf": path(instance.zope_conf),
         "instance_home": path(instance.location),
         "client_home": path(settings.layout.client_home),
         "event_log": path(instance.event_log.file, "%"),

@@ -4,6 +4,7 @@
 are imported when they are called, so that one that needs no Zope starts at once.
 """
 
+import errno
 import os
 import sys
 
@@ -32,16 +33,28 @@ def main(args: list[str] | None = None) -> int:
 def guarded(program: str, call: "Callable[[], int]") -> int:
     """Return what `call` returns; a CommandError is told, and its exit status returned."""
     try:
-        return call()
+        status = call()
+        sys.stdout.flush()
+        return status
     except CommandError as error:
         print(f"{program}: {error}", file=sys.stderr)
         return error.status
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
-        # Who reads (head, say) has enough; nor shall Python tell of it when it flushes.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        _drop_output()  # who reads (head, say) has enough
         return 141
+    except OSError as error:
+        if error.errno != errno.ENOSPC or error.filename:
+            raise
+        _drop_output()
+        print(f"{program}: cannot write the output: {error.strerror}", file=sys.stderr)
+        return 1
+
+
+def _drop_output() -> None:
+    """Let Python not tell of it when it flushes at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 def _main(args: list[str], program: str) -> int:
@@ -56,8 +69,10 @@ def _main(args: list[str], program: str) -> int:
         _finish_update(os.path.join(place, journal.FILE))
     try:
         known = facts.find(parsed.zope_conf, parsed.interpreter, parsed.wsgi_ini)
-    except (OSError, ValueError) as error:
+    except ValueError as error:
         raise CommandError(f"cannot read {facts.FILE}: {error}") from None
+    except OSError as error:
+        raise CommandError(f"cannot read {error.filename}: {error.strerror}") from None
     environment.prepare(known.directory)
     context = Context(parsed, known, program)
     if parsed.help:

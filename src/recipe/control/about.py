@@ -79,9 +79,15 @@ def logtail(context: Context, args: list[str]) -> int:
 
 
 def _event_log(context: Context) -> str | None:
+    """Return the event log of the server that runs, which may have been started before a rebuild."""
     path = logs.event_log(context)
     pid = daemon.server(context)
-    return (path and pid and logs.held_open(pid, os.path.basename(path))) or path
+    access_log = os.path.basename(context.facts.access_log or "")
+    held = [one for one in (logs.held_open(pid) if pid else []) if os.path.basename(one) != access_log]
+    if not held or path in held:
+        return path
+    same_name = [one for one in held if path and os.path.basename(one) == os.path.basename(path)]
+    return (same_name or held)[-1]
 
 
 def _follow(path: str) -> None:

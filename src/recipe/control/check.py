@@ -2,7 +2,9 @@
 
 import sys
 from collections.abc import Iterator
+from configparser import Error as ConfigParserError
 from configparser import RawConfigParser
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +46,7 @@ def problems(context: Context) -> Iterator[str]:
 
 
 def _wsgi_ini(path: str) -> Iterator[str]:
-    from paste.deploy.loadwsgi import APP, SERVER
+    from paste.deploy.loadwsgi import SERVER
 
     from recipe.wsgi import server
     from recipe.wsgi.pastefile import PasteFile
@@ -63,13 +65,23 @@ def _wsgi_ini(path: str) -> Iterator[str]:
         yield _in(path, error)
     except ImportError as error:
         yield f"{path}: [server:main]: {error}"
+    # Each name of a pipeline, not only the first that cannot be had
+    found = [finding.message for finding in inspection.pipeline(Path(path).read_text(encoding="utf-8"), path)]
+    yield from (f"{path}: {message}" for message in found)
+    if not found:
+        yield from _application(ini)
+    yield from _logging(path)
+
+
+def _application(ini: Any) -> Iterator[str]:
+    from paste.deploy.loadwsgi import APP
+
     try:
         ini.context(APP)
     except StartError as error:
-        yield _in(path, error)
+        yield _in(ini.path, error)
     except ImportError as error:
-        yield f"{path}: {error}"
-    yield from _logging(path)
+        yield f"{ini.path}: {error}"
 
 
 def _in(path: str, error: StartError) -> str:
@@ -77,8 +89,10 @@ def _in(path: str, error: StartError) -> str:
 
 
 def _parser(path: str) -> RawConfigParser:
+    """Return what is in an ini file; nothing where it is none, which `_wsgi_ini` tells."""
     parser = RawConfigParser()
-    parser.read(path, encoding="utf-8")
+    with suppress(ConfigParserError, UnicodeDecodeError):
+        parser.read(path, encoding="utf-8")
     return parser
 
 
@@ -130,6 +144,7 @@ def _zope_conf(path: str) -> Iterator[str]:
 
 
 def _zcml(etc: Path) -> Iterator[str]:
+    yield from (finding.message for finding in inspection.place(str(etc)))
     files = [etc / "site.zcml", *sorted((etc / "package-includes").glob("*.zcml"))]
     for file in files:
         if file.is_file():

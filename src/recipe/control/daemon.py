@@ -72,6 +72,8 @@ def stop(context: Context, args: list[str]) -> int:
     place = _place(context)
     if _state(place) is None:
         print("daemon manager not running")
+        if pid := server(context):
+            raise CommandError(f"process {pid} serves without one (fg, console): end it there, or by kill TERM")
     else:
         _stop(context, place)
         print("daemon process stopped")

@@ -13,7 +13,7 @@ from recipe.control.record import Record
 FILE = "instance.json"
 
 #: Keys whose values are paths, relative ones from the directory of instance.json.
-PATHS = ("directory", "instance_home", "client_home", "event_log", "access_log", "pid_file")
+PATHS = ("directory", "zope_conf", "instance_home", "client_home", "event_log", "access_log", "pid_file")
 
 
 class Facts(Record):
@@ -22,6 +22,8 @@ class Facts(Record):
     name: str = ""
     #: the buildout's directory, with the ``.env`` files; the daemon's working directory
     directory: str = ""
+    #: the one these facts are about
+    zope_conf: str = ""
     instance_home: str = ""
     client_home: str = ""
     #: None: there is none; "": unknown (see `recipe.control.logs`)
@@ -42,12 +44,15 @@ class Facts(Record):
 def find(zope_conf: str, interpreter: str = "", wsgi_ini: str = "") -> Facts:
     """Return the facts about the instance that these files belong to; empty: there is none.
 
-    Raises ValueError where instance.json is no JSON object.
+    Raises ValueError where instance.json is no JSON object, OSError where zope.conf cannot be read.
     """
     for place in places(zope_conf, interpreter, wsgi_ini):
         path = os.path.join(place, FILE)
         if os.path.isfile(path):
-            return read(path)
+            found = read(path)
+            # With -C one may name another zope.conf, and the interpreter of this part
+            if not found.zope_conf or os.path.realpath(found.zope_conf) == os.path.realpath(zope_conf):
+                return found
     return guess(zope_conf)
 
 
@@ -111,9 +116,13 @@ class _Scanner:
 
 
 def guess(zope_conf: str) -> Facts:
-    """Return what a zope.conf says that we did not write; its directory is taken for ``etc``."""
+    """Return what a zope.conf says that we did not write; its directory is taken for ``etc``.
+
+    Raises OSError.
+    """
     values = _values(zope_conf)
     facts = Facts(
+        zope_conf=zope_conf,
         instance_home=values.get("instancehome", ""),
         client_home=values.get("clienthome", ""),
         pid_file=values.get("pid-filename", ""),
@@ -145,11 +154,8 @@ def _values(zope_conf: str) -> dict[str, str]:
     values: dict[str, str] = {}
     defined: dict[str, str] = {}
     depth = 0
-    try:
-        with open(zope_conf, encoding="utf-8", errors="replace") as file:
-            lines = file.readlines()
-    except OSError:
-        return values
+    with open(zope_conf, encoding="utf-8", errors="replace") as file:
+        lines = file.readlines()
     for line in map(str.strip, lines):
         if line.startswith("<"):
             depth += -1 if line.startswith("</") else 0 if line.endswith("/>") else 1

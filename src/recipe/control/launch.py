@@ -137,15 +137,31 @@ def _wait(context: Context, place: str, pipe: int) -> int:
 
 
 def _wait_for_port(context: Context, place: str) -> None:
-    """Wait until a server not our own listens, which cannot tell: not where, and not that."""
+    """Wait until a server not our own listens, which does not tell."""
     deadline = time.monotonic() + OPENING
-    for text in context.facts.listen:
-        one = address.parse(text)
-        while not _answers(one):
-            found = manager.state(place)
-            if found is None or found.failures or time.monotonic() > deadline:
-                raise CommandError(f"the server does not listen on {text}")
-            time.sleep(0.1)
+    while True:
+        found = manager.state(place)
+        if found is None or found.failures or time.monotonic() > deadline:
+            raise CommandError("the server does not listen on any address")
+        if _listens(context, found.pid):
+            return
+        time.sleep(0.1)
+
+
+def _listens(context: Context, pid: int) -> bool:
+    """Whether the process has a socket that listens; where the system does not tell, whether the addresses answer."""
+    try:
+        with open("/proc/net/unix", encoding="utf-8", errors="replace") as file:
+            # Columns: proc(5); the flag is __SO_ACCEPTCON
+            listening = {row.split()[6] for row in file.readlines()[1:] if row.split()[3] == "00010000"}
+        for name in ("tcp", "tcp6"):
+            if os.path.exists(f"/proc/net/{name}"):
+                with open(f"/proc/net/{name}", encoding="ascii") as file:
+                    listening |= {row.split()[9] for row in file.readlines()[1:] if row.split()[3] == "0A"}
+        links = [os.readlink(f"/proc/{pid}/fd/{number}") for number in os.listdir(f"/proc/{pid}/fd")]
+    except OSError:
+        return all(_answers(address.parse(text)) for text in context.facts.listen)
+    return any(link.removeprefix("socket:[").rstrip("]") in listening for link in links)
 
 
 def _answers(one: address.Address) -> bool:

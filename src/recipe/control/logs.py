@@ -26,17 +26,23 @@ def _from_ini(path: str) -> str | None:
     return os.path.join(os.path.dirname(path), name)
 
 
-def held_open(pid: int, name: str) -> str | None:
-    """Return the path of the file called `name` that a process has open, if it has one.
+def held_open(pid: int) -> list[str]:
+    """Return the files that a process appends to: its logs, in the order in which it opened them.
 
-    A server that runs since before a rebuild writes to the log of then. Linux alone tells.
+    A server that runs since before a rebuild writes to the logs of then. Linux alone tells.
     """
-    place = f"/proc/{pid}/fd"
+    place = f"/proc/{pid}"
+    found = []
     try:
-        paths = [os.readlink(os.path.join(place, number)) for number in os.listdir(place)]
+        for number in sorted(os.listdir(f"{place}/fd"), key=int):
+            with open(f"{place}/fdinfo/{number}", encoding="ascii") as file:
+                flags = int(file.read().partition("flags:")[2].split()[0], 8)
+            path = os.readlink(f"{place}/fd/{number}")
+            if flags & os.O_APPEND and path.startswith("/") and os.path.isfile(path):
+                found.append(path)
     except OSError:
-        return None
-    return next((path for path in paths if os.path.basename(path) == name), None)
+        pass
+    return found
 
 
 def size(path: str | None) -> int:

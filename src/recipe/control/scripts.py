@@ -77,7 +77,8 @@ def debug(context: Context, args: list[str]) -> int:
 
 def _run_startup_file(names: dict[str, Any]) -> None:
     """Run what $PYTHONSTARTUP names, as Python does at its own prompt."""
-    if not (path := os.environ.get("PYTHONSTARTUP")):
+    path = os.environ.get("PYTHONSTARTUP", "")
+    if not os.path.isfile(path):
         return
     try:
         with open(path, "rb") as file:
@@ -89,16 +90,18 @@ def _run_startup_file(names: dict[str, Any]) -> None:
 def adduser(context: Context, args: list[str]) -> int:
     """Add a Manager to the root's user folder; a name that is there is refused."""
     if not 1 <= len(args) <= 2:
-        raise CommandError("adduser NAME [PASSWORD]", 2)
+        raise CommandError("usage: adduser NAME [PASSWORD]", 2)
     name = args[0]
-    password = args[1] if len(args) == 2 else _ask_password(name)
-    if not (name and password):
-        raise CommandError("a user has a name and a password", 2)
+    if not name or ":" in name or not name.isprintable():
+        raise CommandError(f"{name!r} is no name one could log in by: it has a colon, a line's end, or nothing", 2)
     with zope.opened(context) as app:
         zope.log_in()
         folder = zope.with_request(app).acl_users
         if folder.getUser(name) is not None:
             raise CommandError(f"there is a user {name!r} already")
+        password = args[1] if len(args) == 2 else _ask_password(name)
+        if not password:
+            raise CommandError("no password; it is the second argument, or a line of the input", 2)
         folder._doAddUser(name, password, ["Manager"], [])
         if folder.getUser(name) is None:
             raise CommandError(f"the user folder did not take the user {name!r}")

@@ -23,9 +23,11 @@ def interact(context: Context, first: tuple[str, ...] = ()) -> int:
         print(f"{context.program}: help tells the commands, Ctrl-D leaves")
     while (line := _read(f"{context.program}> ")) is not None:
         words = _split(line)
-        if words and words[0] in LEAVE:
+        if words is None:
+            status = 2
+        elif words and words[0] in LEAVE:
             break
-        if words:
+        elif words:
             status = run(context, words)
     return status
 
@@ -41,14 +43,15 @@ def _read(prompt: str) -> str | None:
         return ""
 
 
-def _split(line: str) -> list[str]:
+def _split(line: str) -> list[str] | None:
+    """Return the words of a line as the shell has them; None where a quote is not closed."""
     import shlex
 
     try:
         return shlex.split(line)
     except ValueError as error:
         print(f"{error}: {line}", file=sys.stderr)
-        return []
+        return None
 
 
 def run(context: Context, words: list[str]) -> int:

@@ -5,7 +5,7 @@ import os
 import re
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import pairwise
 from types import ModuleType
 from typing import Any
@@ -85,24 +85,53 @@ def log_in() -> None:
 
 
 def names(context: Context, app: Any) -> dict[str, Any]:
-    """Return what scripts find: `app`, and `obj` where an object path is given.
+    """Return what scripts find: `app`, `obj` where an object path is given, and what 9.1.0 left there besides.
 
     A request and the system user are set up, unless the options say no. Raises CommandError
     where there is no object at the path.
     """
+    path = context.options.object_path
+    found: dict[str, Any] = {"sys": sys, "Zope2": sys.modules["Zope2"]}
     if not context.options.no_request:
         app = with_request(app)
+        found |= _imported("Testing.makerequest:makerequest", "zope.globalrequest:setRequest")
+        if path:
+            _traverse(app, path)
     if not context.options.no_login:
         log_in()
-    found = {"app": app}
-    if path := context.options.object_path:
-        from zExceptions import NotFound, Unauthorized  # type: ignore[import-untyped]
-
-        try:
+        found |= _imported("AccessControl.SecurityManagement:newSecurityManager", "AccessControl.users:system")
+        found["user"] = found.pop("system")
+    found["app"] = app
+    if path:
+        with _told(path):
             found["obj"] = app.restrictedTraverse(path)
-        except (KeyError, AttributeError, NotFound, Unauthorized) as error:
-            raise CommandError(f"no object at {path}: {error!r}") from None
     return found
+
+
+def _imported(*places: str) -> dict[str, Any]:
+    """Return what is at each ``module:name``, by its name; the modules have been imported."""
+    pairs = [place.split(":") for place in places]
+    return {name: getattr(sys.modules[module], name) for module, name in pairs}
+
+
+def _traverse(app: Any, path: str) -> None:
+    """Lead the request along the path, as a browser's would be: so a site on it becomes the current one."""
+    from zExceptions import Unauthorized  # type: ignore[import-untyped]
+
+    # Nobody is logged in yet; by then the request has come where it should
+    with _told(path), suppress(Unauthorized):
+        app.REQUEST.traverse(path)
+
+
+@contextmanager
+def _told(path: str) -> Iterator[None]:
+    """Raise CommandError where there is no object at the path."""
+    from zExceptions import NotFound, Unauthorized
+
+    try:
+        yield
+    except (KeyError, AttributeError, NotFound, Unauthorized) as error:
+        raise CommandError(f"no object at {path}: {error!r}") from None
 
 
 def main_module(file: str, values: dict[str, Any]) -> ModuleType:
