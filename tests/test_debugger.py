@@ -8,7 +8,7 @@ import struct
 import subprocess
 from pathlib import Path
 
-from support import CHECKOUT, serving
+from support import CHECKOUT, fetch, serving
 from test_examples import copy_example
 
 #: What a Chromium without a screen needs, also where root starts it, and that it asks nobody for anything.
@@ -41,10 +41,14 @@ def test_a_browser_shows_the_traceback(tmp_path: Path, port: int) -> None:
     tutorial.run("-c", "debug-exceptions.cfg", "buildout:develop=")
     picture = tmp_path / "picture.png"
     with serving(tutorial, url=f"http://localhost:{port}/") as server:
-        server.wait_for_output("Debugger PIN: ")
         url = f"http://localhost:{port}/?number:int=x"
         page = chromium(tmp_path, "--dump-dom", url)
         chromium(tmp_path, f"--screenshot={picture}", url)
+        # What its script asks for when a prompt is opened
+        secret = re.search(r'SECRET = "(\w+)"', page)
+        assert secret
+        fetch(f"http://localhost:{port}/?__debugger__=yes&cmd=printpin&s={secret[1]}")
+        server.wait_for_output("Debugger pin code: ")
     assert re.search(r"<title>ValueError: An integer was expected in the value 'x'\s", page)
     assert "Traceback <em>(most recent call last)</em>" in page
     assert len(re.findall(r'<div class="frame" id="frame-\d+">', page)) > 3
