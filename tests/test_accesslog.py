@@ -9,7 +9,7 @@ import re
 import socket
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from threading import Thread
+from threading import Event, Thread
 from typing import Any
 from wsgiref.util import FileWrapper, setup_testing_defaults
 
@@ -191,17 +191,17 @@ def waitress(app: Any, **settings: Any) -> Iterator[str]:
         server.task_dispatcher.shutdown()
 
 
-def get(address: str, head: str = "") -> bytes:
+def get(address: str, head: str = "", path: str = "/x") -> bytes:
     host, _, port = address.rpartition(":")
-    with socket.create_connection((host, int(port)), timeout=10) as client:
-        client.sendall(f"GET /x HTTP/1.0\r\n{head}\r\n".encode())
+    with socket.create_connection((host, int(port)), timeout=60) as client:
+        client.sendall(f"GET {path} HTTP/1.0\r\n{head}\r\n".encode())
         return b"".join(iter(lambda: client.recv(65536), b""))
 
 
 def wait_for(lines: list[str]) -> str:
     import time
 
-    end = time.monotonic() + 5
+    end = time.monotonic() + 60
     while not lines and time.monotonic() < end:
         time.sleep(0.01)
     return lines[0]
@@ -225,3 +225,53 @@ def test_the_client_behind_a_proxy(lines: list[str], trusted: str, client: str) 
     with waitress(filter_factory({})(page), **settings) as address:
         get(address, "X-Forwarded-For: 198.51.100.9\r\n")
         assert wait_for(lines).startswith(f"{client} - ")
+
+
+def test_through_waitress_the_application_raises(lines: list[str]) -> None:
+    """Before and after it has begun to answer: one line each, and the server goes on."""
+
+    def app(environ: dict[str, Any], start_response: Start) -> Iterable[bytes]:
+        if environ["QUERY_STRING"] == "late":
+            start_response("200 OK", [])
+            return late()
+        raise ValueError("broken")
+
+    def late() -> Iterator[bytes]:
+        yield b"abc"
+        raise ValueError("broken")
+
+    with waitress(filter_factory({})(app)) as address:
+        assert get(address).startswith(b"HTTP/1.0 500 ")
+        assert '"GET /x HTTP/1.0" 500 - ' in wait_for(lines)
+        lines.clear()
+        assert get(address, path="/x?late").endswith(b"\r\n\r\nabc")
+        assert '"GET /x?late HTTP/1.0" 200 3 ' in wait_for(lines)
+        assert len(lines) == 1
+
+
+def test_through_waitress_a_client_that_goes_away(lines: list[str]) -> None:
+    """What was not sent is not counted, and the application's body is closed."""
+    closed = Event()
+
+    class Endless:
+        def __iter__(self) -> Iterator[bytes]:
+            while True:
+                yield b"x" * 100_000
+
+        def close(self) -> None:
+            closed.set()
+
+    def app(environ: dict[str, Any], start_response: Start) -> Any:
+        start_response("200 OK", [])
+        return Endless()
+
+    with waitress(filter_factory({})(app), outbuf_high_watermark=200_000) as address:
+        host, _, port = address.rpartition(":")
+        with socket.create_connection((host, int(port)), timeout=30) as client:
+            client.sendall(b"GET /x HTTP/1.0\r\n\r\n")
+            got = len(client.recv(100_000))
+        assert closed.wait(60)
+        sent = re.search(r'"GET /x HTTP/1.0" 200 (\d+) ', wait_for(lines))
+    assert sent
+    # Besides what it read: what lay in the buffers of the server and of the system
+    assert got <= int(sent[1]) < 50_000_000
