@@ -619,8 +619,7 @@ def test_adding_an_option(tmp_path: Path) -> None:
         from recipe.instance import describe
         from recipe.options import Problems, read
         from recipe.options.declare import Context
-        from receivers import posts, read_form
-from recipe.options.reference import reference
+        from recipe.options.reference import reference
 
         def make(part):
             problems = Problems("instance")
