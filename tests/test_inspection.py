@@ -59,6 +59,13 @@ def test_a_handler_of_another_package_has_no_hint() -> None:
     assert "did you mean" not in finding.message
 
 
+def test_a_section_that_is_there_is_not_hinted_at(tmp_path: Path) -> None:
+    text = "[app:zope]\nuse = egg:no.such.egg#main\n[pipeline:main]\npipeline = zope\n"
+    [finding] = inspection.pipeline(text, str(tmp_path / "wsgi.ini"))
+    assert finding.message.startswith("zope in the pipeline cannot be had: ")
+    assert "did you mean" not in finding.message
+
+
 def test_a_name_in_the_pipeline(tmp_path: Path) -> None:
     text = "[app:zope]\nuse = egg:Zope#main\n[filter:translogger]\nuse = egg:plone.recipe.zope2instance#translogger\n"
     text += "[pipeline:main]\npipeline = transloger zope\n"

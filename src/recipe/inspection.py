@@ -13,7 +13,7 @@ import os
 import re
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib.util import find_spec
 from io import StringIO
 from typing import Any
@@ -140,17 +140,18 @@ def pipeline(text: str, path: str) -> Iterator[Finding]:
                 *filters, app = parser.get(section, "pipeline").split() or [""]
                 for kind, names in ((loadwsgi.FILTER, filters), (loadwsgi.APP, [app])):
                     for name in names:
-                        for finding in _lookup(loadwsgi, kind, name, copy, path):
-                            names = [section.partition(":")[2] for section in parser.sections() if ":" in section]
-                            yield replace(finding, message=finding.message + hint(name, names))
+                        yield from _lookup(loadwsgi, kind, name, copy, path, parser.sections())
 
 
-def _lookup(loadwsgi: object, kind: object, name: str, file: str, path: str) -> Iterator[Finding]:
+def _lookup(
+    loadwsgi: object, kind: object, name: str, file: str, path: str, sections: Sequence[str]
+) -> Iterator[Finding]:
     try:
         context = loadwsgi.loadcontext(kind, f"config:{file}", name=name)  # type: ignore[attr-defined]
     except Exception as error:  # whatever a package raises when it is imported
         message = f"{name} in the pipeline cannot be had: {error}".replace(file, path)
-        yield Finding(path, 0, message)
+        known = [section.partition(":")[2] for section in sections]
+        yield Finding(path, 0, message + (hint(name, known) if name not in known else ""))
         return
     module, extra = EXTRAS.get(getattr(context.object, "__module__", ""), ("", ""))
     if module and find_spec(module) is None:
