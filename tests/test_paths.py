@@ -15,8 +15,9 @@ from pathlib import Path
 
 import pytest
 
+from constraints import pins
 from handmade import copy_python
-from support import CHECKOUT, EGGS, TESTS, Buildout, fetch, free_port, serving, toolchain, wait_for_http
+from support import CHECKOUT, EGGS, Buildout, fetch, free_port, serving, toolchain, wait_for_http
 
 #: All that is special somewhere, but ``${``, which is buildout's own even in its directory, and ``$HOME``,
 #: which zope.configuration looks up in the environment.
@@ -207,10 +208,8 @@ def place() -> Iterator[Place]:
         for link in directory.glob("develop-eggs/*"):
             if link.is_file():
                 link.write_text(link.read_text().replace(str(CHECKOUT), str(directory)))
-        for file in ("versions.cfg", *(path.name for path in TESTS.glob("versions-*.cfg"))):
-            text = (TESTS / file).read_text().replace("../examples/basic/", "basic-")
-            (directory / file).write_text(text)
-        shutil.copy(CHECKOUT / "examples/basic/versions.cfg", directory / "basic-versions.cfg")
+        versions = "".join(f"{name} = {version}\n" for name, version in pins().items())
+        (directory / "versions.cfg").write_text(f"[versions]\n{versions}")
         python = copy_python(directory / "python")
         _set_rights(directory, writable=False)
         yield Place(directory, python, "nobody" if os.geteuid() == 0 else None)
@@ -237,7 +236,7 @@ def test_a_plain_user_with_eggs_that_he_cannot_write(place: Place, umask: int) -
             for path in (directory.parent, directory):
                 os.chown(path, pwd.getpwnam(place.user).pw_uid, pwd.getpwnam(place.user).pw_gid)
         (directory / "buildout.cfg").write_text(
-            f"[buildout]\nparts = instance\nextends = {_versions(place)}\nallow-picked-versions = false\n"
+            f"[buildout]\nparts = instance\nextends = {place.directory}/versions.cfg\nallow-picked-versions = false\n"
             f"develop-eggs-directory = {place.directory}/develop-eggs\neggs-directory = {place.directory}/eggs\n"
             f"newest = false\n[instance]\nrecipe = plone.recipe.zope2instance\nuser = admin:admin\n{part(port)}"
         )
@@ -255,12 +254,6 @@ def test_a_plain_user_with_eggs_that_he_cannot_write(place: Place, umask: int) -
         assert "daemon process stopped" in stopped
     finally:
         shutil.rmtree(directory.parent)
-
-
-def _versions(place: Place) -> str:
-    from constraints import FILES
-
-    return " ".join(str(place.directory / path.name) for path in FILES)
 
 
 def _check_modes(directory: Path, umask: int) -> None:
