@@ -7,7 +7,7 @@ in wsgi.ini); both must agree, so the rule stands here once.
 import ipaddress
 import re
 import socket
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 ALLOWED = "a port, host:port, [ipv6]:port, *:port or unix:/path"
 
@@ -16,12 +16,13 @@ ALLOWED = "a port, host:port, [ipv6]:port, *:port or unix:/path"
 class Address:
     """One address. ``path`` is set for a unix socket, ``host`` and ``port`` for TCP.
 
-    The host ``*`` stands for every interface, IPv4 and IPv6.
+    The host ``*`` stands for every interface, IPv4 and IPv6. ``bare``: only the port was given.
     """
 
     host: str = ""
     port: int = 0
     path: str = ""
+    bare: bool = field(default=False, compare=False)
 
     def __str__(self) -> str:
         if self.path:
@@ -51,7 +52,7 @@ def parse(text: str) -> Address:
     if not colon:
         if re.fullmatch(r"[a-z][a-z0-9.-]*", text) and _service(text) is None:
             raise ValueError(f"{text!r} is not a port, and a host needs one, as in {text}:8080")
-        return Address("0.0.0.0", _port(port))
+        return Address("0.0.0.0", _port(port), bare=True)
     if host.startswith("[") and host.endswith("]"):
         host = host[1:-1]
         if not (_is_ipv6(host) or _is_host(host)):

@@ -21,6 +21,7 @@ from recipe.options.server import Server
 from recipe.render import File
 from recipe.wsgi import privileges
 from recipe.wsgi.errors import StartError
+from recipe.zserver import interpreter
 
 DEFAULT_PIPELINE = (options_of(Server)["pipeline"].default or "").split()
 
@@ -84,9 +85,16 @@ class Recipe:
         given = self._given()
         settings, self.templates = checks.check(given, context, self.relative_paths, self.problems)
         self._raise_errors()
-        self.eggs = Eggs(self.buildout, self.name, self.options)
-        self.working_set = self._working_set(_extras(settings))
-        instance = describe(settings, given, context, self.working_set.projects, self.relative_paths, self.problems)
+        if settings.server.wsgi is False:
+            # The part's eggs are for the other Python; ours runs the control script only
+            projects = interpreter.examine(settings, self.problems)
+            self.eggs = Eggs(self.buildout, self.name, {**self.options, "eggs": ""})
+            self.working_set = self.eggs.working_set()
+        else:
+            self.eggs = Eggs(self.buildout, self.name, self.options)
+            self.working_set = self._working_set(_extras(settings))
+            projects = self.working_set.projects
+        instance = describe(settings, given, context, projects, self.relative_paths, self.problems)
         self._raise_errors()
         return instance
 
@@ -112,8 +120,8 @@ class Recipe:
 
     def _files(self, instance: Instance) -> list[File]:
         """All files of the instance, rendered."""
-        self.python = self._python(instance)
-        made = list(render.files(instance, self.python, self.templates, self.problems))
+        python, self.inner = self._pythons(instance)
+        made = list(render.files(instance, python, self.inner, self.templates, self.problems))
         self._check_given_files(instance)
         return made
 
@@ -130,7 +138,8 @@ class Recipe:
             made += self._inituser(instance)
         files.make_directories(instance.directories, instance.private_directories)
         if any(map(files.is_changed, made)):
-            judge.ask(instance, self.python, made, self.options, self.problems)
+            ask = interpreter.judge_files if instance.is_zserver else judge.ask
+            ask(instance, self.inner, made, self.options, self.problems)
         self._raise_errors()
         self._tell_warnings()
         scripts = {file.path for file in made if file.mode & 0o111}
@@ -153,9 +162,15 @@ class Recipe:
             bin_directory=self.options["bin-directory"],
         )
 
-    def _python(self, instance: Instance) -> render.Python:
-        paths = (*self.working_set.paths, *instance.settings.scripts.extra_paths)
-        return render.Python(sys.executable, paths, initialization(instance, self.options))
+    def _pythons(self, instance: Instance) -> tuple[render.Python, render.Python]:
+        """That of the control script, and that of the server."""
+        extra_paths = instance.settings.scripts.extra_paths
+        lines = initialization(instance, self.options)
+        if instance.is_zserver:
+            python = render.Python(sys.executable, self.working_set.paths, "")
+            return python, render.Python(instance.settings.zserver.python or "", extra_paths, lines)
+        python = render.Python(sys.executable, (*self.working_set.paths, *extra_paths), lines)
+        return python, python
 
     def _check_given_files(self, instance: Instance) -> None:
         given = {"wsgi": instance.settings.server.wsgi, "zope-conf": instance.settings.layout.zope_conf}

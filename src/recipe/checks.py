@@ -22,7 +22,8 @@ def check(
     """
     settings = read(part, context, problems)
     instance = describe(settings, part, context, None, relative_paths, problems)
-    check_initialization(initialization(instance, part), problems)
+    if not instance.is_zserver:  # else it is Python 2.7, which has to be asked
+        check_initialization(initialization(instance, part), problems)
     texts = _templates(settings.server, problems)
     if texts:
         _check_template(instance, texts, problems)

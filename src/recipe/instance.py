@@ -18,6 +18,7 @@ from recipe.options import Problems, Settings, kinds
 from recipe.options.declare import Context
 from recipe.options.logs import AccessLog, EventLog
 from recipe.zconfig import Section, check_syntax
+from recipe.zserver import settings as zserver
 
 RECIPE = "plone.recipe.zope2instance"
 
@@ -104,6 +105,11 @@ class Instance:
         return wsgi if isinstance(wsgi, str) else f"{self.etc}/wsgi.ini"
 
     @property
+    def is_zserver(self) -> bool:
+        """Whether ZServer serves, in a Python of its own."""
+        return self.settings.server.wsgi is False
+
+    @property
     def interpreter(self) -> str:
         """The Python with the instance's path."""
         return f"{self.location}/bin/interpreter"
@@ -112,6 +118,11 @@ class Instance:
     def control_script(self) -> str:
         """``bin/NAME``."""
         return f"{self.bin_directory}/{self.settings.scripts.control_script}"
+
+    @property
+    def log_mark(self) -> str:
+        """The special character of the file that names the logs: zope.conf under ZServer, else wsgi.ini."""
+        return "$" if self.is_zserver else "%"
 
     def meaning(self, path: str, mark: str) -> str:
         """What a path is in a file in which a doubled `mark` is one; the buildout's own directory holds none."""
@@ -157,6 +168,10 @@ def describe(
     _warn_of_odd_words(part, problems)
     if projects is not None:
         _check_profile(settings, part, projects, problems)
+    if settings.server.wsgi is False:
+        settings, waitress = zserver.settled(settings, part, problems), {}
+    else:
+        waitress = waitress_settings.settings(part, problems)
     event_log = _handler("event-log", settings.event_log, problems)
     access_log = _handler("access-log", settings.access_log, problems)
     relative = settings.scripts.relative_paths
@@ -174,7 +189,7 @@ def describe(
         temporary=_temporary(settings, projects, problems),
         event_log=event_log,
         access_log=access_log,
-        waitress=waitress_settings.settings(part, problems),
+        waitress=waitress,
     )
     return replace(instance, directories=_directories(instance), private_directories=_private_directories(instance))
 
@@ -197,10 +212,6 @@ def _warn_of_odd_words(part: Mapping[str, str], problems: Problems) -> None:
 
 def _check(settings: Settings, problems: Problems) -> None:
     server, layout = settings.server, settings.layout
-    if server.wsgi is False:
-        problems.error(
-            "wsgi", "off (ZServer) is not supported by this version; stay with plone.recipe.zope2instance 9.1.0 for it"
-        )
     if server.ini_template and server.logging_template:
         problems.error("wsgi-ini-template", "and wsgi-logging-ini-template exclude each other; leave one of them out")
     if layout.import_directory != f"{layout.client_home}/import":
@@ -221,6 +232,8 @@ def _check_zope_conf(settings: Settings, problems: Problems) -> None:
         text = re.sub(r"(?m)^[ \t]*%s[ \t]*$", "<storage/>", settings.storage.wrapper)
         _check_zconfig("storage-wrapper", text.replace("%s", "\n<storage/>\n"), problems)
     _check_zconfig("zope-conf-additional", settings.zope.additional, problems)
+    for option in ("mailinglogger", "event-log-custom", "access-log-custom"):
+        _check_zconfig(option, getattr(settings.zserver, option.replace("-", "_")) or "", problems)
 
 
 def _warn_of_idle(settings: Settings, problems: Problems) -> None:
@@ -262,10 +275,12 @@ def _check_zconfig(option: str, text: str, problems: Problems) -> None:
 def _addresses(settings: Settings, problems: Problems) -> tuple[Address, ...]:
     server = settings.server
     try:
-        return tuple(dict.fromkeys(each.shifted(server.port_base) for each in server.addresses))
+        shifted = dict.fromkeys(each.shifted(server.port_base) for each in server.addresses)
     except ValueError as error:
         problems.error("port-base", f"{server.port_base} is too much: {error}")
         return server.addresses
+    host = settings.zserver.ip_address
+    return tuple(replace(each, host=host) if each.bare and host else each for each in shifted)
 
 
 def _handler(name: str, log: EventLog | AccessLog, problems: Problems) -> Handler:
@@ -341,12 +356,12 @@ TEMPORARY = """\
 def _directories(instance: Instance) -> tuple[str, ...]:
     """What must be there before the server starts, apart from the directories of blobs."""
     layout, zcml = instance.settings.layout, instance.settings.zcml
-    in_zope_conf = [layout.client_home, layout.import_directory, _parent(layout.pid_file)]
+    in_zope_conf = [layout.client_home, layout.import_directory, _parent(layout.pid_file), _parent(layout.lock_file)]
     if layout.zope_conf is None:
         in_zope_conf += instance.storages.directories
         in_zope_conf += filter(None, [instance.environment.get("CHAMELEON_CACHE")])
     found = [instance.location, layout.var, *_known(instance, in_zope_conf, "$")]
-    found += _known(instance, map(_parent, _files_of_wsgi_ini(instance)), "%")
+    found += _known(instance, map(_parent, _logs(instance)), instance.log_mark)
     if zcml.site is None:
         found += [directory for directory in (zcml.locales, zcml.resources) if directory]
     return tuple(
@@ -354,7 +369,7 @@ def _directories(instance: Instance) -> tuple[str, ...]:
     )
 
 
-def _files_of_wsgi_ini(instance: Instance) -> list[str]:
+def _logs(instance: Instance) -> list[str]:
     files = [instance.event_log.file, instance.access_log.file]
     if instance.settings.profile.enabled:
         files += [instance.settings.profile.log_filename, instance.settings.profile.cachegrind_filename]

@@ -66,13 +66,17 @@ def ask(instance: Instance, python: Python, files: Sequence[File], part: Mapping
     for finding in findings:
         if finding.option:
             problems.error(finding.option, finding.message)
-            continue
-        if finding.handler:
+        elif finding.handler:
             _tell_handler(finding, part, problems)
-            continue
-        option = _option(finding, texts, part)
-        where = f"line {finding.line} of {finding.file}: " if finding.line else ""
-        problems.warn(option, f"the server will not start: {where}{' '.join(finding.message.split())}")
+        else:
+            warn(finding, texts, part, problems)
+
+
+def warn(finding: Finding, texts: Mapping[str, File], part: Mapping[str, str], problems: Problems) -> None:
+    """Note a finding about one of the files (by their names) under the option that it comes from."""
+    option = _option(finding, texts, part)
+    where = f"line {finding.line} of {finding.file}: " if finding.line else ""
+    problems.warn(option, f"the server will not start: {where}{' '.join(finding.message.split())}")
 
 
 LOGS = {"eventlog": "event-log", "accesslog": "access-log"}  # names of handlers in wsgi.ini

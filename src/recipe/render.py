@@ -19,6 +19,7 @@ from recipe.place import Place
 
 DIRECTORY_VARIABLE = "BUILDOUT_DIRECTORY"
 PRIVATE = 0o600  # the mode of a file that holds a secret
+CODING = "# -*- coding: utf-8 -*-"  # Python 2.7, which runs the interpreter of ZServer, wants to be told
 SHEBANG_LIMIT = 127  # bytes, in Linux before 5.1 and in other systems
 
 
@@ -55,7 +56,12 @@ def zope_conf(instance: Instance) -> str:
     zope = instance.settings.zope
     imports = dict.fromkeys((*zope.imports, *instance.storages.imports))
     temporary = instance.temporary
-    return _templates(writer.value).get_template("zope.conf").render(
+    if instance.is_zserver:
+        template, more = "zserver.conf", _zserver(instance, writer)
+    else:
+        template, more = "zope.conf", {}
+    return _templates(writer.value).get_template(template).render(
+        more,
         instance=instance,
         layout=instance.settings.layout,
         zope=zope,
@@ -64,6 +70,19 @@ def zope_conf(instance: Instance) -> str:
         temporary=temporary and (zconfig.Raw(TEMPORARY) if temporary is TEMPORARY else writer.lines(temporary)),
         additional=writer.lines(zope.additional),
     )  # fmt: skip
+
+
+def _zserver(instance: Instance, writer: zconfig.Writer) -> dict[str, Any]:
+    """What the zope.conf of ZServer has besides: its servers and its logs."""
+    settings = instance.settings
+    names: dict[str, Any] = {"server": settings.server, "zserver": settings.zserver}
+    for name in ("mailinglogger", "event_log_custom", "access_log_custom"):
+        names[name] = writer.lines(getattr(settings.zserver, name) or "")
+    for name in ("event_log", "access_log"):
+        log = names[name] = getattr(settings, name)
+        # ZConfig's names of the streams
+        names[f"{name}_path"] = log.file.upper() if log.file in kinds.STREAMS else log.file
+    return names
 
 
 def wsgi_ini(instance: Instance, templates: Mapping[str, str], problems: Problems) -> str:
@@ -181,20 +200,22 @@ def facts(instance: Instance) -> str:
         text = instance.meaning(text, mark)
         return os.path.relpath(text, instance.etc) if text and instance.relative_paths else text or None
 
-    warnings = {True: ["-W", "default::DeprecationWarning"], False: ["-W", "ignore::DeprecationWarning"], None: []}
+    warnings = "" if instance.is_zserver else settings.zope.deprecation_warnings
     known: dict[str, Any] = {
         "name": instance.name,
         "directory": path(instance.directory),
         "zope_conf": path(instance.zope_conf),
         "instance_home": path(instance.location),
         "client_home": path(settings.layout.client_home),
-        "event_log": path(instance.event_log.file, "%"),
-        "access_log": path(instance.access_log.file, "%"),
+        "event_log": path(instance.event_log.file, instance.log_mark),
+        "access_log": path(instance.access_log.file, instance.log_mark),
         "pid_file": path(settings.layout.pid_file),
         "effective_user": settings.process.effective_user,
-        "python_flags": warnings[settings.zope.deprecation_warnings],
+        "python_flags": ["-W", f"{warnings}::DeprecationWarning"] if warnings else [],
         "listen": _listen(instance),
     }
+    if instance.is_zserver:
+        known["zserver_python"] = path(settings.zserver.python or "")
     if settings.process.graceful_timeout is not None:
         known["graceful_timeout"] = settings.process.graceful_timeout
     return json.dumps(known, indent=2, ensure_ascii=False) + "\n"
@@ -203,7 +224,7 @@ def facts(instance: Instance) -> str:
 def _listen(instance: Instance) -> list[str]:
     """Where the server is known to listen: not where a file of the user's says it, nor in a tree that may move."""
     server = instance.settings.server
-    if server.wsgi is not True or server.ini_template:
+    if isinstance(server.wsgi, str) or server.ini_template:
         return []
     return [str(address) for address in instance.addresses if not (address.path and instance.relative_paths)]
 
@@ -250,7 +271,7 @@ def _slug(slug: str, number: int, directory: str) -> File:
 
 @dataclass(frozen=True)
 class Python:
-    """What the generated scripts run with: the interpreter, sys.path, and lines run first."""
+    """What a generated script runs with: the interpreter, sys.path, and lines run first."""
 
     executable: str
     paths: tuple[str, ...]
@@ -259,7 +280,9 @@ class Python:
 
 def control_script(instance: Instance, python: Python) -> File:
     """``bin/NAME``."""
-    arguments = ["-C", instance.zope_conf, "-p", instance.interpreter, "-w", instance.wsgi_ini]
+    arguments = ["-C", instance.zope_conf, "-p", instance.interpreter]
+    if not instance.is_zserver:
+        arguments += ["-w", instance.wsgi_ini]
     if instance.settings.process.umask:
         arguments += ["--umask", instance.settings.process.umask]
     path = instance.control_script
@@ -276,9 +299,10 @@ def interpreter(instance: Instance, python: Python) -> File:
 
 def _script(instance: Instance, python: Python, path: str, body: str) -> str:
     write = _path_writer(instance, path)
+    first, *rest = header(python.executable, path, instance).splitlines()
     return _render(
         "script.py",
-        header=header(python.executable, path, instance),
+        header="\n".join((first, CODING, *rest)),
         levels=_levels(instance, path) if instance.relative_paths else 0,
         variable=repr(DIRECTORY_VARIABLE),
         paths=[write(item) for item in python.paths],
@@ -330,8 +354,13 @@ def _shell_quoted(text: str) -> str:
     return "'" + re.sub(r"['\\]", lambda match: "'\"" + match[0].replace("\\", r"\\") + "\"'", text) + "'"
 
 
-def files(instance: Instance, python: Python, templates: Mapping[str, str], problems: Problems) -> Iterable[File]:
-    """All files of an instance, but ``inituser`` and the scripts of its eggs."""
+def files(
+    instance: Instance, python: Python, inner: Python, templates: Mapping[str, str], problems: Problems
+) -> Iterable[File]:
+    """All files of an instance, but ``inituser`` and the scripts of its eggs.
+
+    `python` is that of the control script, `inner` that of the server: another one under ZServer.
+    """
     if instance.settings.layout.zope_conf is None:
         text = zope_conf(instance)
         yield _configuration(instance.zope_conf, text, holds_secret(text))
@@ -340,7 +369,7 @@ def files(instance: Instance, python: Python, templates: Mapping[str, str], prob
         credentials = instance.event_log.has_credentials or instance.access_log.has_credentials
         yield _configuration(instance.wsgi_ini, text, credentials or holds_secret(text))
     yield from zcml(instance)
-    yield interpreter(instance, python)
+    yield interpreter(instance, inner)
     yield control_script(instance, python)
     # The last one, so that it marks a complete instance
     yield File(f"{instance.etc}/{FACTS}", facts(instance))

@@ -101,11 +101,16 @@ def dispatch(context: "Context", words: list[str]) -> int:
 
     Raises CommandError where there is no such command (exit status 2), or where it fails.
     """
-    from recipe.control.commands import COMMANDS
+    from recipe.control.commands import COMMANDS, find
 
     name, *args = words
+    is_zserver = bool(context.facts.zserver_python)
     if name in COMMANDS:
-        return COMMANDS[name].load()(context, args) or 0
+        return find(name, is_zserver).load()(context, args) or 0
+    if is_zserver:
+        from recipe.control import zserver
+
+        zserver.addon(context, words)
     from recipe.control import addons
 
     return addons.run(context, name, args)

@@ -51,7 +51,8 @@ def show(context: Context, args: list[str]) -> int:
     if args:
         raise CommandError(f"unexpected argument: {args[0]}", 2)
     print(f"zope_conf: {context.zope_conf}")
-    print(f"wsgi_ini: {context.wsgi_ini}")
+    if not context.facts.zserver_python:
+        print(f"wsgi_ini: {context.wsgi_ini}")
     print(f"interpreter: {context.options.interpreter}")
     for key, value in context.facts._asdict().items():
         if key == "event_log":

@@ -6,11 +6,11 @@ from configparser import Error as ConfigParserError
 from configparser import RawConfigParser
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 from recipe import inspection
 from recipe.control.context import Context
 from recipe.control.errors import CommandError
+from recipe.control.record import Record
 from recipe.wsgi.errors import StartError, place_of
 
 
@@ -34,6 +34,12 @@ def report(context: Context) -> int:
 
 def problems(context: Context) -> Iterator[str]:
     """Yield what is wrong with wsgi.ini, zope.conf and the ZCML of the instance."""
+    etc = Path(context.facts.instance_home) / "etc"
+    if context.facts.zserver_python:
+        from recipe.control import zserver
+
+        yield from zserver.problems(context, _zcml(etc))
+        return
     confs = [context.zope_conf]
     if Path(context.wsgi_ini).is_file():
         yield from _wsgi_ini(context.wsgi_ini)
@@ -42,7 +48,8 @@ def problems(context: Context) -> Iterator[str]:
         yield f"{context.wsgi_ini} does not exist, so there is nothing to serve by"
     for conf in dict.fromkeys(confs):
         yield from _zope_conf(conf)
-    yield from _zcml(Path(context.facts.instance_home) / "etc")
+    for found in _zcml(etc):
+        yield from [found] if isinstance(found, str) else _included(found)
 
 
 def _wsgi_ini(path: str) -> Iterator[str]:
@@ -143,7 +150,16 @@ def _zope_conf(path: str) -> Iterator[str]:
         yield f"{path}: {error}"
 
 
-def _zcml(etc: Path) -> Iterator[str]:
+class Include(Record):
+    """A file of ZCML includes a file of a package."""
+
+    path: str
+    package: str
+    file: str
+
+
+def _zcml(etc: Path) -> Iterator[str | Include]:
+    """Yield what is wrong with the files of ZCML, and what they include."""
     yield from (finding.message for finding in inspection.place(str(etc)))
     files = [etc / "site.zcml", *sorted((etc / "package-includes").glob("*.zcml"))]
     for file in files:
@@ -151,7 +167,7 @@ def _zcml(etc: Path) -> Iterator[str]:
             yield from _zcml_file(file)
 
 
-def _zcml_file(path: Path) -> Iterator[str]:
+def _zcml_file(path: Path) -> Iterator[str | Include]:
     from xml.etree import ElementTree
 
     try:
@@ -160,17 +176,18 @@ def _zcml_file(path: Path) -> Iterator[str]:
         yield f"{path}: {error}"
         return
     for element in root.iter():
+        package = element.get("package", "")
         # {http://namespaces.zope.org/zope}include
-        if element.tag.rpartition("}")[2] in ("include", "includeOverrides"):
-            yield from _include(path, element)
+        if element.tag.rpartition("}")[2] not in ("include", "includeOverrides") or package.startswith("."):
+            continue
+        if package and not element.get("{http://namespaces.zope.org/zcml}condition"):
+            yield Include(str(path), package, element.get("file") or "configure.zcml")
 
 
-def _include(path: Path, element: Any) -> Iterator[str]:
+def _included(include: Include) -> Iterator[str]:
     from importlib.util import find_spec
 
-    package, file = element.get("package"), element.get("file")
-    if not package or package.startswith(".") or element.get("{http://namespaces.zope.org/zcml}condition"):
-        return
+    path, package, name = include.path, include.package, include.file
     try:
         spec = find_spec(package)
     except (ImportError, ValueError):
@@ -182,7 +199,6 @@ def _include(path: Path, element: Any) -> Iterator[str]:
     if spec is None:
         yield f"{path}: there is no package {package}"
         return
-    name = file or "configure.zcml"
     places = list(spec.submodule_search_locations or [])
     if places and not any((Path(place) / name).is_file() for place in places):
         yield f"{path}: the package {package} has no {name}"

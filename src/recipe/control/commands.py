@@ -48,3 +48,16 @@ COMMANDS = {
     "show": Command("about:show", "", "show what this script knows of its instance"),
     "help": Command("about:help_", "[COMMAND]", "tell the commands, or about one of them"),
 }
+
+#: The commands that ZServer's Python runs.
+ZSERVER = {
+    **dict.fromkeys(("fg", "foreground"), "zserver:foreground"),
+    **{name: f"zserver:{name}" for name in ("console", "run", "debug", "adduser")},
+    "exec": "zserver:execute",
+}
+
+
+def find(name: str, zserver: bool) -> Command:
+    """Return the command of that name, the one for ZServer where that serves. Raises KeyError."""
+    command = COMMANDS[name]
+    return command._replace(target=ZSERVER[name]) if zserver and name in ZSERVER else command

@@ -121,8 +121,9 @@ def kill(context: Context, args: list[str]) -> int:
 def logreopen(context: Context, args: list[str]) -> int:
     """Let the server reopen its log files, also one that ``console`` runs."""
     _no_arguments(args)
-    # USR2 means the same to our server, and to gunicorn that it shall start anew.
-    _send(_pid(context), _signal("USR1")[0])
+    # USR2 means the same to our server, and to gunicorn that it shall start anew; USR1 means
+    # to ZServer that it shall print its stacks.
+    _send(_pid(context), _signal("USR2" if context.facts.zserver_python else "USR1")[0])
     return 0
 
 
@@ -144,7 +145,7 @@ def _place(context: Context) -> str:
     place = context.facts.client_home
     if os.path.exists(os.path.join(place, manager.SOCKET)):
         return place
-    return manager.place_of_running(context.wsgi_ini) or place
+    return manager.place_of_running(context.server_file) or place
 
 
 _state = manager.state
@@ -163,7 +164,7 @@ def server(context: Context) -> int:
             pid = int(file.read())
     except (OSError, ValueError):
         return 0
-    return pid if manager.serves(pid, context.wsgi_ini) else 0
+    return pid if manager.serves(pid, context.server_file) else 0
 
 
 def _pid(context: Context) -> int:

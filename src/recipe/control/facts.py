@@ -13,7 +13,9 @@ from recipe.control.record import Record
 FILE = "instance.json"
 
 #: Keys whose values are paths, relative ones from the directory of instance.json.
-PATHS = ("directory", "zope_conf", "instance_home", "client_home", "event_log", "access_log", "pid_file")
+PATHS = (
+    "directory", "zope_conf", "instance_home", "client_home", "event_log", "access_log", "pid_file", "zserver_python",
+)  # fmt: skip
 
 
 class Facts(Record):
@@ -39,6 +41,8 @@ class Facts(Record):
     listen: tuple[str, ...] = ()
     #: seconds
     graceful_timeout: float = 30
+    #: the Python 2.7 of ZServer; empty: the server is a WSGI server
+    zserver_python: str = ""
 
 
 def find(zope_conf: str, interpreter: str = "", wsgi_ini: str = "") -> Facts:

@@ -117,8 +117,10 @@ class Reachable:
             os.close(self.directory)
 
 
-def place_of_running(wsgi_ini: str) -> str | None:
-    """Return the directory where the manager of `wsgi_ini` has its socket, if one runs.
+def place_of_running(server_file: str) -> str | None:
+    """Return the directory where the manager of the server that `server_file` runs has its socket.
+
+    None where none runs.
 
     For a manager that was started before a rebuild moved the client home. It says on its command
     line where its socket is; only Linux lets us look.
@@ -133,15 +135,15 @@ def place_of_running(wsgi_ini: str) -> str | None:
                 words = os.fsdecode(file.read()).split("\0")
         except OSError:
             continue
-        if KEEPER in words and wsgi_ini in words:
+        if KEEPER in words and server_file in words:
             return words[words.index(KEEPER) + 1]
     return None
 
 
-def serves(pid: int, wsgi_ini: str) -> bool:
-    """Whether the process `pid` is a server with that wsgi.ini: pids are used again."""
+def serves(pid: int, server_file: str) -> bool:
+    """Whether the process `pid` is the server that `server_file` runs: pids are used again."""
     try:
         with open(f"/proc/{pid}/cmdline", "rb") as file:
-            return wsgi_ini in os.fsdecode(file.read()).split("\0")
+            return server_file in os.fsdecode(file.read()).split("\0")
     except OSError:
         return False

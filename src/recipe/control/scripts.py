@@ -14,20 +14,24 @@ from recipe.control.options import parse_after_command
 
 def run(context: Context, args: list[str]) -> int:
     """Run a script as 9.1.0 did: `sys.argv` and `__file__` speak of the interpreter."""
-    script, code = _read("run", args)
+    script, code = read("run", args)
     sys.argv = zope.legacy_argv(context, args)
     return _run(context, script, code, sys.argv[0])
 
 
 def execute(context: Context, args: list[str]) -> int:
     """Run a script as Python does: `sys.argv`, `__file__` and the path speak of the script."""
-    script, code = _read("exec", args)
+    script, code = read("exec", args)
     sys.argv = args
     sys.path.insert(0, os.path.dirname(os.path.abspath(script)))
     return _run(context, script, code, script)
 
 
-def _read(command: str, args: list[str]) -> tuple[str, bytes]:
+def read(command: str, args: list[str]) -> tuple[str, bytes]:
+    """Return the path and the text of the script that a command shall run.
+
+    Raises CommandError where there is none, or it cannot be read.
+    """
     if not args:
         raise CommandError(f"which script? {command} SCRIPT [ARGS]", 2)
     try:
@@ -89,20 +93,13 @@ def _run_startup_file(names: dict[str, Any]) -> None:
 
 def adduser(context: Context, args: list[str]) -> int:
     """Add a Manager to the root's user folder; a name that is there is refused."""
-    if not 1 <= len(args) <= 2:
-        raise CommandError("usage: adduser NAME [PASSWORD]", 2)
-    name = args[0]
-    if not name or ":" in name or not name.isprintable():
-        raise CommandError(f"{name!r} is no name one could log in by: it has a colon, a line's end, or nothing", 2)
+    name = user_name(args)
     with zope.opened(context) as app:
         zope.log_in()
         folder = zope.with_request(app).acl_users
         if folder.getUser(name) is not None:
             raise CommandError(f"there is a user {name!r} already")
-        password = args[1] if len(args) == 2 else _ask_password(name)
-        if not password:
-            raise CommandError("no password; it is the second argument, or a line of the input", 2)
-        folder._doAddUser(name, password, ["Manager"], [])
+        folder._doAddUser(name, user_password(args), ["Manager"], [])
         if folder.getUser(name) is None:
             raise CommandError(f"the user folder did not take the user {name!r}")
         import transaction
@@ -110,6 +107,24 @@ def adduser(context: Context, args: list[str]) -> int:
         transaction.commit()
     print(f"user {name!r} added")
     return 0
+
+
+def user_name(args: list[str]) -> str:
+    """Return the name of the user to add."""
+    if not 1 <= len(args) <= 2:
+        raise CommandError("usage: adduser NAME [PASSWORD]", 2)
+    name = args[0]
+    if not name or ":" in name or not name.isprintable():
+        raise CommandError(f"{name!r} is no name one could log in by: it has a colon, a line's end, or nothing", 2)
+    return name
+
+
+def user_password(args: list[str]) -> str:
+    """Return the password of the user to add, which is asked for where it is not given."""
+    password = args[1] if len(args) == 2 else _ask_password(args[0])
+    if not password:
+        raise CommandError("no password; it is the second argument, or a line of the input", 2)
+    return password
 
 
 def _ask_password(name: str) -> str:

@@ -25,6 +25,10 @@ def console(context: Context, args: list[str]) -> None:
 
 def command(context: Context, *flags: str) -> list[str]:
     """Return the command line of the server, with the server's options `flags`."""
+    if context.facts.zserver_python:
+        from recipe.control import zserver
+
+        return zserver.server(context, *flags)
     # wsgi.ini comes first: the interpreter script would take options for its own.
     line = [*context.python(), "-m", "recipe.wsgi.serve", context.wsgi_ini, *flags]
     if "--graceful-timeout" not in flags and context.facts.graceful_timeout != Facts().graceful_timeout:

@@ -86,8 +86,11 @@ class Zope:
         applies=Applies.ZSERVER,
         instead="eggs: a product is an egg under WSGI",
     )
-    deprecation_warnings: bool | None = option(
-        "deprecation-warnings", kinds.BOOLEAN, "Show or suppress Python's deprecation warnings."
+    deprecation_warnings: str | None = option(
+        "deprecation-warnings",
+        kinds.WARNINGS,
+        "Show Python's deprecation warnings (on), suppress them (off), or what else Python does with a warning: "
+        "``error``, ``once`` and so on.",
     )
 
 
@@ -112,6 +115,8 @@ class Scripts:
         "scripts",
         kinds.TEXT,
         "The scripts of ``eggs`` to make, as in zc.recipe.egg. Left out: all. Given but empty: none.",
+        applies=Applies.WSGI,
+        instead="those in the bin directory of zserver-python",
         keep_empty=True,
     )
     initialization: str = option(
@@ -133,16 +138,30 @@ class Scripts:
         "include-site-packages", kinds.BOOLEAN, "As in zc.recipe.egg, where it does nothing since zc.buildout 2."
     )
     dependent_scripts: bool | None = option(
-        "dependent-scripts", kinds.BOOLEAN, "Make the scripts of all distributions ``eggs`` depend on, too."
+        "dependent-scripts",
+        kinds.BOOLEAN,
+        "Make the scripts of all distributions ``eggs`` depend on, too.",
+        applies=Applies.WSGI,
     )
     entry_points: tuple[str, ...] = option(
-        "entry-points", kinds.ENTRY_POINTS, "Further scripts, ``name=module:function``, as in zc.recipe.egg.", ""
+        "entry-points",
+        kinds.ENTRY_POINTS,
+        "Further scripts, ``name=module:function``, as in zc.recipe.egg.",
+        "",
+        applies=Applies.WSGI,
     )
     interpreter: str | None = option(
-        "interpreter", kinds.WORD, "The name of a Python interpreter in ``bin`` with the part's path."
+        "interpreter",
+        kinds.WORD,
+        "The name of a Python interpreter in ``bin`` with the part's path.",
+        applies=Applies.WSGI,
+        instead="zserver-python",
     )
     arguments: str | None = option(
-        "arguments", kinds.TEXT, "Arguments of the generated scripts' functions, as in zc.recipe.egg."
+        "arguments",
+        kinds.TEXT,
+        "Arguments of the generated scripts' functions, as in zc.recipe.egg.",
+        applies=Applies.WSGI,
     )
 
 

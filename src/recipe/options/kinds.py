@@ -347,6 +347,17 @@ def one_of(*allowed: str) -> Callable[[str], str]:
     return parse
 
 
+WARNING_ACTIONS = ("default", "ignore", "error", "always", "module", "once")
+
+
+def warning_action(text: str) -> str:
+    """What Python does with a warning; on is ``default``, and off is ``ignore``."""
+    word = text.lower()
+    if word in TRUE | FALSE:
+        return "default" if word in TRUE else "ignore"
+    return one_of(*WARNING_ACTIONS)(text)
+
+
 SLUG = re.compile(
     r"(?P<package>[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)(?:-(?P<kind>meta|configure|overrides)|:(?P<file>\S+))?"
 )
@@ -470,6 +481,7 @@ PATH_OR_BOOLEAN: Kind[Any] = Kind("path or boolean", "on, off or a path", path_o
 LOG_FILE: Kind[str] = Kind("path", "a path, relative to var, or stdout, stderr or disable", log_file)
 RATE = simple("share", "a number from 0 to 1", rate)
 ZLIB = simple("word", "active or passive", one_of("active", "passive"), "active", "passive")
+WARNINGS = simple("word", f"on, off or {', '.join(WARNING_ACTIONS)}", warning_action)
 LOG_FORMAT = simple("word", "plain or json", one_of("plain", "json"), "plain", "json")
 SENTRY_DSN = simple("DSN", "https://KEY@HOST/PROJECT-NUMBER", lambda text: sentry_dsn(text) if text else "")
 SLUGS = simple("slugs", "pkg, pkg-meta, pkg-configure, pkg-overrides, pkg:file.zcml or *", slugs)

@@ -1,6 +1,7 @@
 """The WSGI server, its pipeline, and the options that only ZServer has."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from recipe.address import Address
 from recipe.options import kinds
@@ -14,7 +15,8 @@ class Server:
     wsgi: bool | str = option(
         "wsgi",
         kinds.PATH_OR_BOOLEAN,
-        "on: waitress. off: ZServer. A path: that PasteDeploy file is used, and none is generated.",
+        "on: waitress. off: ZServer, in the Python 2.7 that ``zserver-python`` names. A path: that PasteDeploy file is "
+        "used, and none is generated.",
         "on",
     )
     addresses: tuple[Address, ...] = option(
@@ -82,33 +84,41 @@ class Server:
     )
 
 
-def _zserver(name: str, kind: Kind[str], doc: str, instead: str = "", **more: str) -> str:
-    text: str = option(name, kind, doc, applies=Applies.ZSERVER, instead=instead, **more)
-    return text
+def _zserver(name: str, kind: Kind[Any], doc: str, instead: str = "", **more: Any) -> Any:
+    return option(name, kind, doc, applies=Applies.ZSERVER, instead=instead, **more)
 
 
 @dataclass(frozen=True)
 class ZServer:
     """What only ZServer has; under WSGI each is a warning."""
 
-    zserver_threads: str | None = _zserver("zserver-threads", kinds.LINE, "The old name of ``threads``.", "threads")
-    ip_address: str | None = _zserver("ip-address", kinds.LINE, "The default host of all servers.", "http-address")
-    ftp_address: str | None = _zserver("ftp-address", kinds.LINE, "Where the FTP server listens.")
-    icp_address: str | None = _zserver("icp-address", kinds.LINE, "Where the ICP server listens.")
-    webdav_address: str | None = _zserver("webdav-address", kinds.LINE, "Where the WebDAV source server listens.")
-    webdav_force_close: str | None = _zserver(
-        "webdav-force-connection-close", kinds.LINE, "Close WebDAV connections after each response."
+    python: str | None = _zserver(
+        "zserver-python",
+        kinds.FILE_IN_DIRECTORY,
+        "A Python 2.7 in whose environment ZServer, Zope 4 and ``eggs`` are installed. ZServer runs in it.",
     )
-    http_force_close: str | None = _zserver(
-        "http-force-connection-close", kinds.LINE, "Close HTTP connections after each response."
+    old_threads: int | None = _zserver("zserver-threads", kinds.COUNT, "The old name of ``threads``.", "threads")
+    ip_address: str | None = _zserver(
+        "ip-address", kinds.WORD, "The host of all addresses that are a port only.", "http-address"
     )
-    product_installation: str | None = _zserver(
-        "enable-product-installation", kinds.LINE, "Let products install persistent data."
+    ftp: tuple[Address, ...] = _zserver("ftp-address", kinds.ADDRESSES, "Where the FTP server listens.", default="")
+    icp: tuple[Address, ...] = _zserver("icp-address", kinds.ADDRESSES, "Where the ICP server listens.", default="")
+    webdav: tuple[Address, ...] = _zserver(
+        "webdav-address", kinds.ADDRESSES, "Where the WebDAV source server listens.", default=""
+    )
+    webdav_force_close: bool = _zserver(
+        "webdav-force-connection-close", kinds.BOOLEAN, "Close WebDAV connections after each response.", default="off"
+    )
+    http_force_close: bool | None = _zserver(
+        "http-force-connection-close", kinds.BOOLEAN, "Close HTTP connections after each response."
+    )
+    product_installation: bool = _zserver(
+        "enable-product-installation", kinds.BOOLEAN, "Let products install persistent data.", default="off"
     )
     mailinglogger: str | None = _zserver(
         "mailinglogger",
         kinds.TEXT,
-        "A ``<mailing-logger>`` section of the event log.",
+        "A ``<mailing-logger>`` section of the event log; it needs the distribution mailinglogger.",
         "event-log-handler = logging.handlers.SMTPHandler with event-log-args",
     )
     event_log_custom: str | None = _zserver(
