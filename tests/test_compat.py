@@ -37,8 +37,8 @@ EVERYWHERE = re.compile(
 )
 
 
-def parts() -> dict[str, str]:
-    text = (COMPAT / "parts.cfg").read_text(encoding="utf-8")
+def parts(file: str = "parts.cfg") -> dict[str, str]:
+    text = (COMPAT / file).read_text(encoding="utf-8")
     pieces = re.split(r"(?m)^\[([^]]+)\]\n", text)[1:]
     return dict(zip(pieces[::2], pieces[1::2], strict=True))
 

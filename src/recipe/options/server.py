@@ -25,6 +25,7 @@ class Server:
         "Where the server listens: a port, ``host:port``, ``[::1]:8080``, ``*:8080`` (all interfaces, IPv4 and "
         "IPv6), ``unix:/path``, or several of them. Empty: no server section, for an external WSGI server.",
         "0.0.0.0:8080",
+        zserver_default="8080",
         keep_empty=True,
     )
     port_base: int = option("port-base", kinds.NUMBER, "Added to every port.", "0")
@@ -118,7 +119,7 @@ class ZServer:
     mailinglogger: str | None = _zserver(
         "mailinglogger",
         kinds.TEXT,
-        "A ``<mailing-logger>`` section of the event log; it needs the distribution mailinglogger.",
+        "A ``<mailing-logger>`` section of the event log; it needs mailinglogger 3.",
         "event-log-handler = logging.handlers.SMTPHandler with event-log-args",
     )
     event_log_custom: str | None = _zserver(

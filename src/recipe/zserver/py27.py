@@ -210,9 +210,9 @@ def opened(options):
     try:
         starter = configure(options.zope_conf)
         starter.setupSecurityOptions()
-        from ZServer.Zope2 import app
+        import Zope2
 
-        root = app()
+        root = Zope2.app()
     except Exception as error:
         why = explain(error)
         if why:
@@ -298,7 +298,8 @@ def _run(options, script, path):
     with opened(options) as app:
         module = _main_module(path, names(options, app))
         try:
-            exec(compile(source, script, "exec"), module)
+            # Without our own `from __future__`
+            exec(compile(source, script, "exec", 0, True), module)
         except Exception:
             kind, error, where = sys.exc_info()
             traceback.print_exception(kind, error, where.tb_next)
@@ -414,7 +415,7 @@ def _findings(question):
             yield path, line, message
     if question.get("initialization"):
         try:
-            compile(question["initialization"].encode("utf-8"), "initialization", "exec")
+            compile(question["initialization"].encode("utf-8"), "initialization", "exec", 0, True)
         except (SyntaxError, TypeError) as error:
             yield "initialization", getattr(error, "lineno", 1), "is not Python 2.7: %s" % error
     for path, package, name in question.get("packages", ()):

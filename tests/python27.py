@@ -1,0 +1,159 @@
+"""The Python 2.7 with ZServer, made once, and sites that run in it.
+
+A pyenv that has 2.7.18, or any ``python2.7``, is where it comes from. ZServer refuses to run as root, so the tests of
+root let it become `USER`, who must be able to read that Python: it is copied to where all can.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import functools
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+from support import EGGS, TESTS, Buildout, _call
+
+LISTS = TESTS / "python27"
+VERSION = "2.7.18"
+
+#: Who serves when root runs the tests; empty: who runs them.
+USER = "nobody" if os.geteuid() == 0 else ""
+
+#: What a copy of Python does without.
+LEFT_OUT = shutil.ignore_patterns("test", "idlelib", "lib-tk", "*.pyc", "*.a", "site-packages", "dist-packages")
+
+
+def python27() -> Path:
+    """Return the Python of an environment with ZServer; skip the test where there is no Python 2.7."""
+    if not (base := _base()):
+        pytest.skip("no Python 2.7 here: neither a pyenv with 2.7.18 nor a python2.7 on the path")
+    return _environments(base) / "zserver/bin/python"
+
+
+def buildout27() -> Path:
+    """Return the buildout program of an environment with the last recipe that ran ZServer."""
+    return python27().parent.parent.parent / "reference/bin/buildout"
+
+
+@functools.cache
+def _base() -> Path | None:
+    """Return the prefix of a Python 2.7 on this machine."""
+    with suppress(OSError, subprocess.CalledProcessError):
+        done = subprocess.run(["pyenv", "prefix", VERSION], capture_output=True, text=True, check=True)
+        return Path(done.stdout.strip())
+    if program := shutil.which("python2.7"):
+        command = [program, "-c", "import sys; print(sys.prefix)"]
+        with suppress(OSError, subprocess.CalledProcessError):
+            return Path(subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip())
+    return None
+
+
+@functools.cache
+def _environments(base: Path) -> Path:
+    """Make, or find made, the environments; return the directory with them.
+
+    The work is done under a lock, because test processes run side by side.
+    """
+    place = _place()
+    with (place / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        content = b"".join(path.read_bytes() for path in sorted(LISTS.iterdir())) + os.fsencode(base)
+        stamp = place / hashlib.sha256(content).hexdigest()[:16]
+        if not stamp.exists():
+            for name in ("base", "virtualenv", "zserver", "reference"):
+                shutil.rmtree(place / name, ignore_errors=True)
+            _make(base, place)
+            stamp.touch()
+    return place
+
+
+def _place() -> Path:
+    """Return a directory that all can read, where the environments are kept."""
+    kept = EGGS / "python27"
+    if all(path.stat().st_mode & 0o005 == 0o005 for path in (EGGS, *EGGS.parents) if path.exists()):
+        kept.mkdir(parents=True, exist_ok=True)
+        return kept
+    kept = Path(tempfile.gettempdir()) / f"recipe-python27-{hashlib.sha256(os.fsencode(EGGS)).hexdigest()[:16]}"
+    kept.mkdir(mode=0o755, exist_ok=True)
+    assert kept.lstat().st_uid == os.geteuid(), f"{kept} is another user's"
+    return kept
+
+
+def _make(base: Path, place: Path) -> None:
+    _copy(base, place / "base")
+    tools = place / "virtualenv/bin"
+    _call([sys.executable, "-m", "venv", str(tools.parent)])
+    _call([str(tools / "python"), "-m", "pip", "install", "--quiet", "-r", str(LISTS / "virtualenv.txt")])
+    for name, flags in (("zserver", ["-r", "requirements.txt"]), ("reference", ["--no-deps", "-r", "reference.txt"])):
+        environment = place / name
+        _call([str(tools / "virtualenv"), "--quiet", "-p", str(place / "base/bin/python2.7"), str(environment)])
+        pip = [str(environment / "bin/python"), "-m", "pip", "install", "--quiet", "--no-python-version-warning"]
+        _call([*pip, *flags], cwd=LISTS)
+    packages = "lib/python2.7/site-packages"
+    _mend_namespace(place / "reference" / packages)
+    # The recipe wants Zope on the path of its buildout
+    line = f"import site; site.addsitedir({str(place / 'zserver' / packages)!r})\n"
+    (place / "reference" / packages / "zserver.pth").write_text(line)
+
+
+def _copy(base: Path, target: Path) -> None:
+    """Copy a Python to where all can read it, with what C extensions are compiled with."""
+    (target / "bin").mkdir(parents=True)
+    shutil.copy2((base / "bin/python2.7").resolve(), target / "bin/python2.7")
+    shutil.copytree(base / "lib/python2.7", target / "lib/python2.7", ignore=LEFT_OUT)
+    shutil.copytree(base / "include/python2.7", target / "include/python2.7")
+    for library in (base / "lib").glob("libpython2.7*"):
+        shutil.copy2(library, target / "lib")
+
+
+def _mend_namespace(packages: Path) -> None:
+    """Make plone.recipe a package: the wheel of 6.13.0 says it is one in a way that only Python 3 reads."""
+    for path in packages.glob("plone.recipe.zope2instance-*-nspkg.pth"):
+        path.unlink()
+    for name in ("plone", "plone/recipe"):
+        (packages / name / "__init__.py").touch()
+
+
+class Site(Buildout):
+    """A buildout with an instance of ZServer."""
+
+    def zserver(self, options: str = "") -> None:
+        """Write the buildout, run it, and let the user that serves have the data."""
+        head = f"wsgi = off\nzserver-python = {python27()}\n" + (f"effective-user = {USER}\n" if USER else "")
+        self.instance(head + options)
+        self.run()
+        self.give_away()
+
+    def give_away(self) -> None:
+        """Let the user that serves write to var."""
+        if USER:
+            for path in (self.directory / "var", *(self.directory / "var").rglob("*")):
+                shutil.chown(path, USER)
+
+    @property
+    def log(self) -> str:
+        """The event log."""
+        return self.read("var/log/instance.log")
+
+
+@contextmanager
+def site() -> Iterator[Site]:
+    """Make a directory for a site, which the user that serves can reach; its daemon is stopped in the end."""
+    directory = Path(tempfile.mkdtemp(prefix="recipe-zserver-"))
+    directory.chmod(0o755)
+    made = Site(directory / "site")
+    try:
+        yield made
+    finally:
+        if (made.directory / "bin/instance").exists():
+            made.call("bin/instance", "stop", check=False)
+        shutil.rmtree(directory)
