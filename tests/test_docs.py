@@ -251,10 +251,10 @@ def test_wsgi(tutorial: Buildout, port: int) -> None:
     assert f"wsgi: {tutorial.directory}/elsewhere.ini is not there yet" in moved
 
 
-def test_zserver_is_an_error(tutorial: Buildout) -> None:
+def test_zserver_wants_a_python_of_its_own(tutorial: Buildout) -> None:
     done = tutorial.run("buildout:develop=", "instance:wsgi=off", check=False)
     assert done.returncode
-    assert "[instance] wsgi: off (ZServer) is not supported" in done.stdout
+    assert "[instance] zserver-python: wsgi = off needs the path of a Python 2.7" in done.stdout
 
 
 def test_wsgi_ini_template(tutorial: Buildout, port: int) -> None:

@@ -209,7 +209,6 @@ def test_extra_paths_with_and_without_blanks(text: str, paths: tuple[str, ...]) 
         ("sentry_traces_sample_rate = 2", "is not a share"),
         ("sentry_dsn = foo", "the value is not a DSN. Allowed: https://KEY@HOST/PROJECT-NUMBER."),
         ("port-base = 60000", "port-base: 60000 is too much"),
-        ("wsgi = off", "wsgi: off (ZServer) is not supported by this version"),
         ("event-log-level = 15", "is not a log level"),
         ("event-log-level = VERBOSE", "is not a log level"),
         ("rel-storage = justakey", "rel-storage: the value has a line without key and value (line 1)"),
@@ -304,7 +303,57 @@ def test_keys_of_the_users_own_are_left_alone(key: str) -> None:
 def test_zserver_s_error_comes_alone() -> None:
     _, problems = description("wsgi = off\npipeline = translogger egg:Zope#httpexceptions zope")
     assert len(problems.errors) == 1
+    assert problems.errors[0].startswith("[instance] zserver-python: wsgi = off needs the path of a Python 2.7")
     assert problems.warnings == []
+
+
+ZSERVER = "wsgi = off\nzserver-python = p\n"
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        ("http-address = unix:/s", "http-address: ZServer cannot listen on unix:/s. Allowed: a port, host:port"),
+        ("ftp-address = [::1]:21", "ftp-address: ZServer cannot listen on [::1]:21. Allowed: a port, host:port"),
+        ("webdav-address = x", "webdav-address: 'x' is not a port (0 to 65535). Allowed: a port"),
+        ("icp-address = 60000\nport-base = 10000", "port-base: 10000 is too much for icp-address: '70000' is not"),
+        ("webdav-force-connection-close = 2", "webdav-force-connection-close: '2' is not a boolean."),
+        ("event-log-custom = <x>", "event-log-custom: is not ZConfig text"),
+        ("access-log-custom = <x>", "access-log-custom: is not ZConfig text"),
+        ("mailinglogger = <x>", "mailinglogger: is not ZConfig text"),
+        ("zserver-threads = 0", "zserver-threads: '0' is below 1."),
+        ("deprecation-warnings = loud", "deprecation-warnings: 'loud' is none of these. Allowed: on, off or default,"),
+    ],
+)
+def test_errors_of_zserver_name_part_option_and_remedy(lines: str, message: str) -> None:
+    found = errors(ZSERVER + lines)
+    assert len(found) == 1
+    assert found[0].startswith(f"[instance] {message}")
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        ("zserver-threads = 3", "zserver-threads: is the old name of threads; use that"),
+        ("pipeline = zope", "pipeline: does nothing under ZServer"),
+        ("max-request-body-size = 1MB", "max-request-body-size: does nothing under ZServer"),
+        ("event-log-handler = a.B", "event-log-handler: does nothing under ZServer; use event-log-custom"),
+        ("sentry_dsn = https://a@example.com/1", "sentry_dsn: does nothing under ZServer"),
+        ("profile = on", "profile: does nothing under ZServer"),
+        ("scripts = x", "scripts: does nothing under ZServer; use those in the bin directory of zserver-python"),
+        ("waitress-channel-timeout = 3", "waitress-channel-timeout: does nothing under ZServer"),
+        ("event-log = off\nevent-log-custom = <x/>", "event-log-custom: does nothing, since event-log = disable"),
+        ("event-log = disable\nmailinglogger = <x/>", "mailinglogger: does nothing, since event-log = disable"),
+        (
+            "access-log-max-size = 1\naccess-log-custom = <x/>",
+            "access-log-max-size: does nothing with access-log-custom",
+        ),
+    ],
+)
+def test_what_does_nothing_under_zserver_is_a_warning(lines: str, message: str) -> None:
+    _, problems = description(ZSERVER + lines)
+    assert problems.errors == []
+    assert f"[instance] {message}" in problems.warnings
 
 
 def test_no_option_is_hinted_at_as_another() -> None:

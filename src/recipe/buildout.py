@@ -197,7 +197,8 @@ class Recipe:
         if user is None:
             self.log.warning("No user, and no terminal to ask for one: made without inituser. Add one with adduser.")
         else:
-            yield File(f"{instance.location}/inituser", users.line(*user), render.PRIVATE)
+            scheme = users.SALTED if instance.is_zserver else users.slow_scheme(user[1])
+            yield File(f"{instance.location}/inituser", users.line(*user, scheme), render.PRIVATE)
 
 
 def uninstall(name: str, options: Mapping[str, str]) -> None:

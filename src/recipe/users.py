@@ -24,10 +24,14 @@ def ask() -> tuple[str, str] | None:
     return name, password
 
 
-def line(name: str, password: str) -> str:
-    """The line of ``inituser``, with a salted and slow hash.
-
-    A password too long for bcrypt needs no slow hash: it gets a salted SHA.
-    """
-    scheme = "BCRYPT" if len(password.encode()) <= BCRYPT_LIMIT else "SSHA"
+def line(name: str, password: str, scheme: str) -> str:
+    """The line of ``inituser``, with the password hashed by a scheme of AuthEncoding's."""
     return f"{name}:{AuthEncoding.pw_encrypt(password, scheme).decode('ascii')}\n"
+
+
+def slow_scheme(password: str) -> str:
+    """A salted and slow scheme; a password too long for bcrypt needs no slow one: a salted SHA."""
+    return "BCRYPT" if len(password.encode()) <= BCRYPT_LIMIT else SALTED
+
+
+SALTED = "SSHA"  # the only salted one of Zope 4 on Python 2.7
