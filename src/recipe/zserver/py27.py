@@ -68,6 +68,10 @@ def load(zope_conf, text=None, overrides=()):
 
     `text` stands for what is in the file; `overrides` are ``key=value``. Raises what ZConfig raises.
     """
+    if text is None:
+        # Not by ZConfig, which would make unicode of it: paths and the environment are bytes
+        with open(zope_conf, "rb") as stream:
+            text = stream.read()
     from ZConfig.cmdline import ExtendedConfigLoader
     from ZServer.Zope2.Startup.options import ZopeOptions
 
@@ -76,7 +80,7 @@ def load(zope_conf, text=None, overrides=()):
     loader = ExtendedConfigLoader(options.schema)
     for each in overrides:
         loader.addOption(each)
-    return loader.loadURL(zope_conf) if text is None else loader.loadFile(io.BytesIO(text), zope_conf)
+    return loader.loadFile(io.BytesIO(text), zope_conf)
 
 
 def configure(zope_conf, overrides=()):
