@@ -10,6 +10,7 @@ import fcntl
 import functools
 import hashlib
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -20,10 +21,14 @@ from pathlib import Path
 
 import pytest
 
-from support import EGGS, TESTS, Buildout, _call
+from recipe.zserver.settings import COMMANDS
+from support import EGGS, TESTS, Buildout, _call, clean_environment
 
 LISTS = TESTS / "python27"
 VERSION = "2.7.18"
+
+#: What the tests need no pipx for.
+PIPX = "pipx run --spec 'virtualenv<20.22' virtualenv"
 
 #: Who serves when root runs the tests; empty: who runs them.
 USER = "nobody" if os.geteuid() == 0 else ""
@@ -42,6 +47,15 @@ def python27() -> Path:
 def buildout27() -> Path:
     """Return the buildout program of an environment with the last recipe that ran ZServer."""
     return python27().parent.parent.parent / "reference/bin/buildout"
+
+
+def link_packages(directory: Path) -> None:
+    """Let a buildout of that program take the packages of both environments for eggs: develop links to them."""
+    directory.mkdir()
+    for program in (python27(), buildout27()):
+        packages = program.parent.parent / "lib/python2.7/site-packages"
+        for info in packages.glob("*-info"):
+            (directory / f"{info.name.split('-')[0]}.egg-link").write_text(f"{packages}\n.\n")
 
 
 @functools.cache
@@ -63,14 +77,13 @@ def _environments(base: Path) -> Path:
 
     The work is done under a lock, because test processes run side by side.
     """
-    place = _place()
-    with (place / ".lock").open("w") as lock:
+    content = b"".join(path.read_bytes() for path in sorted(LISTS.iterdir())) + f"{base} {COMMANDS}".encode()
+    place = _place() / hashlib.sha256(content).hexdigest()[:8]
+    with (place.parent / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        content = b"".join(path.read_bytes() for path in sorted(LISTS.iterdir())) + os.fsencode(base)
-        stamp = place / hashlib.sha256(content).hexdigest()[:16]
+        stamp = place / "made"
         if not stamp.exists():
-            for name in ("base", "virtualenv", "zserver", "reference"):
-                shutil.rmtree(place / name, ignore_errors=True)
+            shutil.rmtree(place, ignore_errors=True)
             _make(base, place)
             stamp.touch()
     return place
@@ -93,11 +106,17 @@ def _make(base: Path, place: Path) -> None:
     tools = place / "virtualenv/bin"
     _call([sys.executable, "-m", "venv", str(tools.parent)])
     _call([str(tools / "python"), "-m", "pip", "install", "--quiet", "-r", str(LISTS / "virtualenv.txt")])
-    for name, flags in (("zserver", ["-r", "requirements.txt"]), ("reference", ["--no-deps", "-r", "reference.txt"])):
-        environment = place / name
-        _call([str(tools / "virtualenv"), "--quiet", "-p", str(place / "base/bin/python2.7"), str(environment)])
-        pip = [str(environment / "bin/python"), "-m", "pip", "install", "--quiet", "--no-python-version-warning"]
-        _call([*pip, *flags], cwd=LISTS)
+    # As a user is told to make one, but in the versions of the tests
+    versions = {"PIP_CONSTRAINT": str(LISTS / "requirements.txt"), "PIP_NO_PYTHON_VERSION_WARNING": "1"}
+    environment = clean_environment(versions)
+    python = str(place / "base/bin/python2.7")
+    for command in COMMANDS:
+        words = shlex.split(command.replace(PIPX, str(tools / "virtualenv")).replace("python2.7", python))
+        _call(words, cwd=place, env=environment)
+    pip = ["-m", "pip", "install", "--quiet"]
+    _call([str(place / "zserver/bin/python"), *pip, "-r", str(LISTS / "requirements.txt")], env=environment)
+    _call([str(tools / "virtualenv"), "--quiet", "-p", python, str(place / "reference")])
+    _call([str(place / "reference/bin/python"), *pip, "--no-deps", "-r", str(LISTS / "reference.txt")])
     packages = "lib/python2.7/site-packages"
     _mend_namespace(place / "reference" / packages)
     # The recipe wants Zope on the path of its buildout
@@ -126,23 +145,28 @@ def _mend_namespace(packages: Path) -> None:
 class Site(Buildout):
     """A buildout with an instance of ZServer."""
 
-    def zserver(self, options: str = "") -> None:
-        """Write the buildout, run it, and let the user that serves have the data."""
-        head = f"wsgi = off\nzserver-python = {python27()}\n" + (f"effective-user = {USER}\n" if USER else "")
+    def zserver(self, options: str = "", python: str = "") -> None:
+        """Write the buildout, run it, and let the user that serves have the data.
+
+        `python`: another interpreter than the one with ZServer.
+        """
+        head = f"wsgi = off\nzserver-python = {python or python27()}\n"
+        head += f"effective-user = {USER}\n" if USER else ""
         self.instance(head + options)
         self.run()
-        self.give_away()
-
-    def give_away(self) -> None:
-        """Let the user that serves write to var."""
-        if USER:
-            for path in (self.directory / "var", *(self.directory / "var").rglob("*")):
-                shutil.chown(path, USER)
+        give_away(self.directory / "var")
 
     @property
     def log(self) -> str:
         """The event log."""
         return self.read("var/log/instance.log")
+
+
+def give_away(directory: Path) -> None:
+    """Let the user that serves have a directory with all in it."""
+    if USER:
+        for path in (directory, *directory.rglob("*")):
+            shutil.chown(path, USER)
 
 
 @contextmanager

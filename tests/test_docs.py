@@ -9,6 +9,7 @@ test fails where a page has an example that no test knows.
 from __future__ import annotations
 
 import configparser
+import ftplib
 import json
 import os
 import re
@@ -22,8 +23,10 @@ from pathlib import Path
 
 import pytest
 
+from python27 import USER, give_away, python27, site
 from receivers import posts, read_form
 from recipe.options.reference import reference
+from recipe.zserver.settings import COMMANDS
 from storages import Site
 from support import CHECKOUT, EGGS, TESTS, Buildout, fetch, free_port, running, serving, toolchain, wait_for_http
 from test_examples import copy_example
@@ -37,7 +40,7 @@ FILES = {
     "how-to": {
         "env.example", "external-server.cfg", "gunicorn.cfg", "gunicorn.ini.in", "haproxy.cfg", "mount.py",
         "nginx.conf", "profile.cfg", "queued.cfg", "queued.py", "relative-paths.cfg", "reverse-proxy.cfg",
-        "second-database.cfg", "secrets.cfg", "sentry-by-environment.cfg", "varnish.vcl",
+        "second-database.cfg", "secrets.cfg", "sentry-by-environment.cfg", "varnish.vcl", "zserver.cfg",
     },
     "tutorial": {
         "access-log-level.cfg", "access-log.cfg", "buildout.cfg", "container.cfg", "debug-exceptions.cfg",
@@ -56,6 +59,7 @@ BLOCKS = {
     "switch-develop",
     "switch-find-links",
     "switch-pin",
+    "zserver-environment",
 }
 
 
@@ -557,6 +561,28 @@ def test_move(how_to: Buildout, port: int) -> None:
     with serving(Buildout(elsewhere), url=f"http://localhost:{port}/") as server:
         assert server.response.status == 200
     assert not how_to.directory.exists()
+
+
+def test_zserver() -> None:
+    """Both parts serve side by side; the environment is the one that the tests have made by the page's commands."""
+    assert blocks()["zserver-environment"].splitlines() == list(COMMANDS)
+    port, old_port, ftp_port = free_port(), free_port(), free_port()
+    with site() as place:
+        example = copy_example("how-to", place.directory, {8080: port, 8081: old_port, 8021: ftp_port})
+        (example.directory / "zserver").symlink_to(python27().parent.parent)
+        text = example.read("zserver.cfg")
+        if USER:
+            text = text.replace("wsgi = off", f"wsgi = off\neffective-user = {USER}")
+        example.write(text, "zserver.cfg")
+        assert "zserver-python" not in build(example, "zserver.cfg")
+        give_away(example.directory / "var")
+        url = f"http://localhost:{old_port}/"
+        with serving(example, "old", url=url) as old, serving(example, url=f"http://localhost:{port}/") as new:
+            assert old.response.headers["Server"].endswith(" ZServer/1.1")
+            assert new.response.status == 200
+            with ftplib.FTP() as ftp:
+                ftp.connect("localhost", ftp_port, timeout=60)
+        assert (example.directory / "var/old/Data.fs").is_file()
 
 
 # --- escapes ---------------------------------------------------------------------------------

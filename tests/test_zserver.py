@@ -17,13 +17,14 @@ import sys
 import threading
 import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from handmade import refused, wait_for
-from python27 import USER, Site, python27, site
+from python27 import USER, Site, buildout27, link_packages, python27, site
 from recipe.zserver import PROGRAM
 from support import Buildout, clean_environment, fetch, free_port, serving, start, wait_for_http
 
@@ -285,7 +286,7 @@ def _pid(running: Running) -> int:
     return int(found[1]) if found else 0
 
 
-def test_stop_lets_a_request_end(running: Running) -> None:
+def test_stop(running: Running) -> None:
     running.call("bin/instance", "start")
     pid = pid_of(running.call("bin/instance", "status").stdout)
     assert running.call("bin/instance", "stop").stdout == "daemon process stopped\n"
@@ -445,6 +446,66 @@ def test_fg_shows_its_log_and_ends_by_ctrl_c() -> None:
             assert f"Starting server in PID {server.pid}." in server.output
             assert server.stop(60) == 0
         assert "Traceback" not in server.output
+
+
+#: A view that ends when the server has been told to stop.
+SLOW = """
+import time
+import Lifetime
+
+class Slow(object):
+    def __init__(self, context, request):
+        pass
+
+    def view(self):
+        open("began", "w").close()
+        while not Lifetime._shutdown_phase:
+            time.sleep(0.01)
+        return "it was in time"
+"""
+
+
+def test_a_request_under_way_ends_before_the_server_does() -> None:
+    port = free_port()
+    with site() as made:
+        made.write(SLOW, "code/slow.py")
+        made.zserver(
+            f"http-address = 127.0.0.1:{port}\nextra-paths = code\nzcml-additional =\n"
+            '    <browser:page xmlns:browser="http://namespaces.zope.org/browser" for="*" name="slow"\n'
+            '      class="slow.Slow" attribute="view" permission="zope.Public" />\n'
+        )
+        began = made.directory / "var/instance/began"
+        made.write(made.read("code/slow.py").replace('"began"', repr(str(began))), "code/slow.py")
+        made.call("bin/instance", "start")
+        with ThreadPoolExecutor() as pool:
+            answer = pool.submit(fetch, f"http://127.0.0.1:{port}/slow", timeout=60)
+            wait_for(began.exists)
+            made.call("bin/instance", "stop")
+            assert answer.result().text == "it was in time"
+
+
+def test_the_interpreter_of_an_old_buildout() -> None:
+    """A buildout of Python 2.7 has eggs and an interpreter script with their paths; that will do."""
+    port = free_port()
+    with site() as made:
+        old = Buildout(made.directory / "old")
+        link_packages(old.directory / "develop-eggs")
+        old.write("""\
+            [buildout]
+            parts = zopepy
+            offline = true
+            [zopepy]
+            recipe = zc.recipe.egg
+            eggs = ZServer
+            interpreter = zopepy
+            scripts = zopepy
+            """)
+        old.call(str(buildout27()), timeout=300)
+        made.zserver(f"http-address = 127.0.0.1:{port}\nextra-paths = more\neggs = Zope\n", python="old/bin/zopepy")
+        assert made.call("bin/instance", "check").stdout == "the configuration is in order\n"
+        made.call("bin/instance", "start")
+        assert fetch(f"http://127.0.0.1:{port}/").headers["Server"].endswith(" ZServer/1.1")
+        assert made.call("bin/instance", "stop").stdout == "daemon process stopped\n"
 
 
 @pytest.mark.skipif(not USER, reason="only root can be refused")

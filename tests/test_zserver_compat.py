@@ -15,7 +15,7 @@ from collections.abc import Iterator
 import pytest
 
 from parts import description, part
-from python27 import Site, buildout27, python27, site
+from python27 import Site, buildout27, link_packages, python27, site
 from recipe import files, render
 from recipe.options.kinds import size
 from recipe.zserver import PROGRAM
@@ -40,14 +40,7 @@ FIXED = "wsgi = off\nzserver-python = python\n"
 def reference() -> Iterator[Site]:
     """A buildout with all the parts, made by 6.13.0."""
     with site() as buildout:
-        # It takes the packages of the environment for eggs
-        packages = python27().parent.parent / "lib/python2.7/site-packages"
-        ours = buildout27().parent.parent / "lib/python2.7/site-packages"
-        links = buildout.directory / "develop-eggs"
-        links.mkdir()
-        for place in (packages, ours):
-            for info in place.glob("*-info"):
-                (links / f"{info.name.split('-')[0]}.egg-link").write_text(f"{place}\n.\n")
+        link_packages(buildout.directory / "develop-eggs")
         for name in ("products", "products2"):
             (buildout.directory / name).mkdir()
         names = " ".join(parts("zserver.cfg"))

@@ -9,10 +9,14 @@ from recipe.options.declare import options_of
 from recipe.options.server import Server
 from recipe.waitress_settings import PREFIX
 
+#: They make an environment of Python 2.7; docs/how-to/zserver.rst has them, too.
+COMMANDS = (
+    "pipx run --spec 'virtualenv<20.22' virtualenv --python python2.7 zserver",
+    "zserver/bin/pip install Zope==4.8.11 ZServer==4.0.2 ZEO",
+)
 PYTHON_WANTED = (
     "wsgi = off needs the path of a Python 2.7 in which ZServer is installed. Two commands make one: "
-    "pipx run --spec 'virtualenv<20.22' virtualenv --python python2.7 zserver; "
-    "zserver/bin/pip install 'Zope<5' 'ZServer<5'. Then: zserver-python = zserver/bin/python"
+    f"{'; '.join(COMMANDS)}. Then: zserver-python = zserver/bin/python"
 )
 
 
