@@ -38,6 +38,11 @@ def test_the_server_knows_no_buildout(module: str) -> None:
     assert not [name for name in BUILDOUT_SIDE if name in found]
 
 
+def test_the_commands_for_zserver_know_no_buildout() -> None:
+    found = imported("import recipe.control.zserver, recipe.zserver.answer")
+    assert not [name for name in (*HEAVY, "recipe.zserver.settings") if name in found]
+
+
 def test_describing_and_rendering_know_no_buildout() -> None:
     found = imported("import recipe.render")
     assert not [name for name in ("zc.buildout", "zc.recipe", "recipe.files", "recipe.buildout") if name in found]

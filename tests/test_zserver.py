@@ -525,7 +525,7 @@ def test_rotation_by_size() -> None:
     with site() as made:
         made.zserver(
             f"http-address = 127.0.0.1:{port}\naccess-log-max-size = 1KB\naccess-log-old-files = 2\n"
-            "zserver-threads = 1\nevent-log = stderr\n"
+            "zserver-threads = 1\nevent-log = stderr\nzopectl-umask = 027\n"
         )
         with start(made, command="console") as server:
             wait_for_http(f"http://127.0.0.1:{port}/", process=server.process)
@@ -534,6 +534,7 @@ def test_rotation_by_size() -> None:
             logs = made.directory / "var/log"
             wait_for(lambda: (logs / "instance-Z2.log.2").exists())
             assert not (logs / "instance-Z2.log.3").exists()
+            assert (logs / "instance-Z2.log").stat().st_mode & 0o777 == 0o640
             assert "Ready to handle requests" in server.output
             assert not (logs / "instance.log").exists()
 

@@ -198,7 +198,8 @@ def facts(instance: Instance) -> str:
         if kinds.has_reference(text.removeprefix(instance.directory)):
             return ""  # only the server can tell
         text = instance.meaning(text, mark)
-        return os.path.relpath(text, instance.etc) if text and instance.relative_paths else text or None
+        inside = (text + "/").startswith(instance.directory + "/")
+        return os.path.relpath(text, instance.etc) if inside and instance.relative_paths else text or None
 
     warnings = "" if instance.is_zserver else settings.zope.deprecation_warnings
     known: dict[str, Any] = {

@@ -91,6 +91,8 @@ def problems(context: Context, zcml: "Iterable[str | Include]") -> "Iterator[str
     except (OSError, ValueError) as error:
         yield f"{context.facts.zserver_python}: {error}"
         return
+    if said.wrong_version:
+        yield f"{context.facts.zserver_python} {said.wrong_version}"
     yield from said.missing
     for finding in said.findings:
         where = f", line {finding.line}" if finding.line else ""

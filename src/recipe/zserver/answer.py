@@ -22,6 +22,11 @@ class Answer:
     projects: frozenset[str] = frozenset()
     findings: tuple[Finding, ...] = ()
 
+    @property
+    def wrong_version(self) -> str:
+        """What is wrong with the version; empty where it is right."""
+        return "" if self.version[:2] == (2, 7) else f"is Python {'.'.join(map(str, self.version))}; ZServer needs 2.7"
+
 
 def ask(python: Sequence[str], question: Mapping[str, Any], environment: Mapping[str, str]) -> Answer:
     """Put a question to an interpreter; `python` is the start of its command line.

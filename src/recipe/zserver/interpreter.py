@@ -21,9 +21,8 @@ def examine(settings: Settings, problems: Problems) -> frozenset[str]:
     except (OSError, ValueError) as error:
         problems.error("zserver-python", f"{python} is no Python that runs: {getattr(error, 'strerror', '') or error}")
         return frozenset()
-    if answer.version[:2] != (2, 7):
-        version = ".".join(map(str, answer.version))
-        problems.error("zserver-python", f"{python} is Python {version}; ZServer needs 2.7")
+    if answer.wrong_version:
+        problems.error("zserver-python", f"{python} {answer.wrong_version}")
     for each in answer.missing:
         remedy = f"install it with {python} -m pip install"
         problems.error("zserver-python", f"its environment lacks what the part needs ({each}); {remedy}")
