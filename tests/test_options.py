@@ -315,7 +315,10 @@ ZSERVER = "wsgi = off\nzserver-python = p\n"
     [
         ("http-address = unix:/s", "http-address: ZServer cannot listen on unix:/s. Allowed: a port, host:port"),
         ("ftp-address = [::1]:21", "ftp-address: ZServer cannot listen on [::1]:21. Allowed: a port, host:port"),
-        ("webdav-address = x", "webdav-address: 'x' is not a port (0 to 65535). Allowed: a port"),
+        (
+            "webdav-address = x",
+            "webdav-address: 'x' is not a port, and a host needs one, as in x:8080. Allowed: a port",
+        ),
         ("icp-address = 60000\nport-base = 10000", "port-base: 10000 is too much for icp-address: '70000' is not"),
         ("webdav-force-connection-close = 2", "webdav-force-connection-close: '2' is not a boolean."),
         ("event-log-custom = <x>", "event-log-custom: is not ZConfig text"),

@@ -242,15 +242,13 @@ def test_an_interpreter_that_the_kernel_would_not_take(executable: str) -> None:
 def test_zope_conf_of_one_s_own_is_used() -> None:
     instance, _ = description("zope-conf = my.conf")
     problems = Problems("instance")
-    python = render.Python("/p", (), "")
-    files = {file.path for file in render.files(instance, python, python, {}, problems)}
+    files = {file.path for file in render.files(instance, render.Python("/p", (), ""), {}, problems)}
     assert f"{BD}/parts/instance/etc/zope.conf" not in files
     assert "zope_conf = /bd/my.conf" in render.wsgi_ini(instance, {}, problems)
 
 
 def test_wsgi_path_is_used() -> None:
     instance, _ = description("wsgi = my.ini")
-    python = render.Python("/p", (), "")
-    files = {file.path for file in render.files(instance, python, python, {}, Problems("instance"))}
+    files = {file.path for file in render.files(instance, render.Python("/p", (), ""), {}, Problems("instance"))}
     assert f"{BD}/parts/instance/etc/wsgi.ini" not in files
-    assert "'/bd/my.ini'" in render.control_script(instance, python).text
+    assert "'/bd/my.ini'" in render.control_script(instance, render.Python("/p", (), "")).text

@@ -121,7 +121,7 @@ class Recipe:
     def _files(self, instance: Instance) -> list[File]:
         """All files of the instance, rendered."""
         python, self.inner = self._pythons(instance)
-        made = list(render.files(instance, python, self.inner, self.templates, self.problems))
+        made = list(render.files(instance, python, self.templates, self.problems, self.inner))
         self._check_given_files(instance)
         return made
 
@@ -197,7 +197,7 @@ class Recipe:
         if user is None:
             self.log.warning("No user, and no terminal to ask for one: made without inituser. Add one with adduser.")
         else:
-            scheme = users.SALTED if instance.is_zserver else users.slow_scheme(user[1])
+            scheme = users.SALTED if instance.is_zserver else ""
             yield File(f"{instance.location}/inituser", users.line(*user, scheme), render.PRIVATE)
 
 

@@ -356,11 +356,15 @@ def _shell_quoted(text: str) -> str:
 
 
 def files(
-    instance: Instance, python: Python, inner: Python, templates: Mapping[str, str], problems: Problems
+    instance: Instance,
+    python: Python,
+    templates: Mapping[str, str],
+    problems: Problems,
+    inner: Python | None = None,
 ) -> Iterable[File]:
     """All files of an instance, but ``inituser`` and the scripts of its eggs.
 
-    `python` is that of the control script, `inner` that of the server: another one under ZServer.
+    `python` is that of the control script, `inner` that of the server where it is another one: under ZServer.
     """
     if instance.settings.layout.zope_conf is None:
         text = zope_conf(instance)
@@ -370,7 +374,7 @@ def files(
         credentials = instance.event_log.has_credentials or instance.access_log.has_credentials
         yield _configuration(instance.wsgi_ini, text, credentials or holds_secret(text))
     yield from zcml(instance)
-    yield interpreter(instance, inner)
+    yield interpreter(instance, inner or python)
     yield control_script(instance, python)
     # The last one, so that it marks a complete instance
     yield File(f"{instance.etc}/{FACTS}", facts(instance))

@@ -6,6 +6,7 @@ import sys
 from AuthEncoding import AuthEncoding
 
 BCRYPT_LIMIT = 72  # bytes of a password that bcrypt takes
+SALTED = "SSHA"  # the only salted scheme of Zope 4 on Python 2.7
 
 
 def ask() -> tuple[str, str] | None:
@@ -24,14 +25,10 @@ def ask() -> tuple[str, str] | None:
     return name, password
 
 
-def line(name: str, password: str, scheme: str) -> str:
-    """The line of ``inituser``, with the password hashed by a scheme of AuthEncoding's."""
-    return f"{name}:{AuthEncoding.pw_encrypt(password, scheme).decode('ascii')}\n"
+def line(name: str, password: str, scheme: str = "") -> str:
+    """The line of ``inituser``, hashed by a scheme of AuthEncoding; left out: a salted and slow one.
 
-
-def slow_scheme(password: str) -> str:
-    """A salted and slow scheme; a password too long for bcrypt needs no slow one: a salted SHA."""
-    return "BCRYPT" if len(password.encode()) <= BCRYPT_LIMIT else SALTED
-
-
-SALTED = "SSHA"  # the only salted one of Zope 4 on Python 2.7
+    A password too long for bcrypt needs no slow hash: it gets a salted SHA.
+    """
+    slow = "BCRYPT" if len(password.encode()) <= BCRYPT_LIMIT else SALTED
+    return f"{name}:{AuthEncoding.pw_encrypt(password, scheme or slow).decode('ascii')}\n"
