@@ -13,6 +13,7 @@ import ftplib
 import json
 import os
 import re
+import shlex
 import shutil
 import socket
 import subprocess
@@ -59,6 +60,7 @@ BLOCKS = {
     "switch-develop",
     "switch-find-links",
     "switch-pin",
+    "zserver-convert",
     "zserver-environment",
 }
 
@@ -583,6 +585,24 @@ def test_zserver() -> None:
             with ftplib.FTP() as ftp:
                 ftp.connect("localhost", ftp_port, timeout=60)
         assert (example.directory / "var/old/Data.fs").is_file()
+
+
+def test_zserver_s_data_move_over(buildout: Buildout, port: int) -> None:
+    """By the page's command, which is that of another distribution: what Python 2 wrote, Python 3 serves."""
+    buildout.instance(f"wsgi = off\nzserver-python = {python27()}\n")
+    buildout.run()
+    script = "# -*- coding: utf-8 -*-\napp.title = u'Größe'.encode('utf-8')\nimport transaction\ntransaction.commit()\n"
+    buildout.write(script, "script.py")
+    buildout.call("bin/instance", "run", "script.py")
+    program, *args = shlex.split(blocks()["zserver-convert"])
+    converted = buildout.call(str(Path(sys.executable).parent / program), *args).stdout
+    assert "Updating magic marker" in converted
+    buildout.instance(f"http-address = localhost:{port}\neggs = Zope\n")
+    buildout.run()
+    buildout.write("print(app.title)\n", "script.py")
+    assert buildout.call("bin/instance", "run", "script.py").stdout == "Größe\n"
+    with serving(buildout, url=f"http://localhost:{port}/"):
+        assert fetch(f"http://localhost:{port}/manage_main", user="admin:admin").status == 200
 
 
 # --- escapes ---------------------------------------------------------------------------------

@@ -88,6 +88,7 @@ class Recipe:
         if settings.server.wsgi is False:
             # The part's eggs are for the other Python; ours runs the control script only
             projects = interpreter.examine(settings, self.problems)
+            self._raise_errors()
             self.eggs = Eggs(self.buildout, self.name, {**self.options, "eggs": ""})
             self.working_set = self.eggs.working_set()
         else:

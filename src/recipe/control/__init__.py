@@ -108,9 +108,8 @@ def dispatch(context: "Context", words: list[str]) -> int:
     if name in COMMANDS:
         return find(name, is_zserver).load()(context, args) or 0
     if is_zserver:
-        from recipe.control import zserver
+        from recipe.control.zserver import addon as run
+    else:
+        from recipe.control.addons import run
 
-        zserver.addon(context, words)
-    from recipe.control import addons
-
-    return addons.run(context, name, args)
+    return run(context, name, args)

@@ -14,6 +14,7 @@ from recipe.zserver import PROGRAM
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from typing import NoReturn
 
     from recipe.control.check import Include
 
@@ -70,9 +71,9 @@ def adduser(context: Context, args: list[str]) -> None:
     _become([*_command(context, "adduser"), name])
 
 
-def addon(context: Context, words: list[str]) -> None:
+def addon(context: Context, name: str, args: list[str]) -> int:
     """Run a command of another package, in the group ``zopectl.command`` of the other Python."""
-    _become([*_command(context, "addon", *_flags(context)), *words])
+    _become([*_command(context, "addon", *_flags(context)), name, *args])
 
 
 def problems(context: Context, zcml: "Iterable[str | Include]") -> "Iterator[str]":
@@ -126,7 +127,7 @@ def _no_arguments(args: list[str]) -> None:
         raise CommandError(f"unexpected argument: {args[0]}", 2)
 
 
-def _become(line: list[str]) -> None:
+def _become(line: list[str]) -> "NoReturn":
     sys.stdout.flush()
     # Python 2 takes what it prints into a pipe for ASCII
     environment = {"PYTHONIOENCODING": "utf-8"} | os.environ
