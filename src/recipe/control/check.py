@@ -6,6 +6,7 @@ from configparser import Error as ConfigParserError
 from configparser import RawConfigParser
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from recipe import inspection
 from recipe.control.context import Context
