@@ -253,14 +253,22 @@ def log_in():
 
 def names(options, app):
     """Return what scripts find: `app`, and `obj` where an object path is given."""
+    from zExceptions import NotFound, Unauthorized
+
     if not options.no_request:
         app = with_request(app)
+        if options.object_path:
+            # As a browser's request: a site on the way becomes the current one
+            try:
+                app.REQUEST.traverse(options.object_path)
+            except (KeyError, AttributeError, NotFound, Unauthorized):
+                pass  # told below, where it is so for the system user, too
     if not options.no_login:
         log_in()
-    found = {"app": app}
-    if options.object_path:
-        from zExceptions import NotFound, Unauthorized
+    import Zope2
 
+    found = {"app": app, "sys": sys, "Zope2": Zope2}
+    if options.object_path:
         try:
             found["obj"] = app.restrictedTraverse(options.object_path)
         except (KeyError, AttributeError, NotFound, Unauthorized) as error:
