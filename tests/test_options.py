@@ -6,7 +6,7 @@ import dataclasses
 
 import pytest
 
-from parts import description
+from parts import description, zope_conf
 from recipe.address import Address
 from recipe.options import declared, hints
 from recipe.options.declare import Applies
@@ -357,6 +357,15 @@ def test_what_does_nothing_under_zserver_is_a_warning(lines: str, message: str) 
     _, problems = description(ZSERVER + lines)
     assert problems.errors == []
     assert f"[instance] {message}" in problems.warnings
+
+
+def test_zserver_s_addresses_are_ipv4() -> None:
+    instance, problems = description(ZSERVER + "http-address = localhost:1 *:2 3 a.example:4\nip-address = 127.0.0.2")
+    assert problems.errors == []
+    assert list(map(str, instance.addresses)) == ["127.0.0.1:1", "0.0.0.0:2", "127.0.0.2:3", "a.example:4"]
+    conf = zope_conf(ZSERVER + "ftp-address = localhost:21 22")
+    assert "\n  address 127.0.0.1:21\n" in conf
+    assert "\n  address 22\n" in conf
 
 
 def test_no_option_is_hinted_at_as_another() -> None:

@@ -183,7 +183,7 @@ def test_the_process(running: Running) -> None:
     assert str(running.part() / "etc/zope.conf") in words
     assert not (running.part() / "etc/wsgi.ini").exists()
     known = json.loads(running.call("bin/instance", "status", "--json").stdout)
-    assert known["listen"] == [f"127.0.0.1:{running.http}", f"localhost:{running.second}"]
+    assert known["listen"] == [f"127.0.0.1:{running.http}", f"127.0.0.1:{running.second}"]
 
 
 @pytest.mark.skipif(not USER, reason="only root can become another user")

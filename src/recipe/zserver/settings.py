@@ -38,9 +38,12 @@ def settled(settings: Settings, part: Mapping[str, str], problems: Problems) -> 
     )
 
 
+#: Names of hosts in IPv4, all that ZServer knows: it takes the first address of a name, and fails at ``::1``.
+IPV4 = {"*": "0.0.0.0", "localhost": "127.0.0.1"}
+
+
 def _ipv4(addresses: tuple[Address, ...]) -> tuple[Address, ...]:
-    """The addresses with ``*``, every interface, as ZServer has it."""
-    return tuple(replace(each, host="0.0.0.0") if each.host == "*" else each for each in addresses)
+    return tuple(replace(each, host=IPV4.get(each.host, each.host)) for each in addresses)
 
 
 def _check(settings: Settings, part: Mapping[str, str], problems: Problems) -> None:
