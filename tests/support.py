@@ -382,7 +382,7 @@ class Server:
             time.sleep(0.05)
         return self.output
 
-    def stop(self, timeout: float = 10) -> int:
+    def stop(self, timeout: float = 60) -> int:
         """Press Ctrl-C: SIGINT to the server's process group. Return the exit status.
 
         What still runs after ``timeout`` seconds is killed, and the status is that of the kill.

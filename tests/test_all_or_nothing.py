@@ -138,7 +138,7 @@ def test_ctrl_c_leaves_a_whole_instance(again: Buildout, tmp_path: Path, count: 
     [
         ("threads = none\n", "threads: "),
         ("eggs = nonexistent==\n", "eggs: "),
-        ("eggs = Zope\nentry-points = foo\n", "Invalid entry point"),
+        ("eggs = Zope\nentry-points = foo\n", "entry-points: "),
         ("zope-conf-additional = <unclosed>\n", "zope-conf-additional: "),
     ],
 )
@@ -252,6 +252,14 @@ def test_a_part_that_is_taken_out_is_removed(buildout: Buildout) -> None:
     assert list((buildout.directory / "parts").iterdir()) == []
     assert list((buildout.directory / "bin").iterdir()) == []
     assert (buildout.directory / "var/filestorage").is_dir()
+
+
+def test_files_of_the_user_s_stay_when_the_part_is_taken_out(again: Buildout) -> None:
+    again.write("[buildout]\nparts =\n")
+    done = again.run()
+    assert f"{again.part()} stays, since there are files in it that this recipe has not made." in done.stdout
+    left = {str(path.relative_to(again.part())) for path in again.part().rglob("*") if path.is_file()}
+    assert left == {"notes.txt", "etc/package-includes/own-configure.zcml"}
 
 
 def test_an_unchanged_part_takes_nothing_but_a_look(again: Buildout) -> None:

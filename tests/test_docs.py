@@ -275,7 +275,7 @@ def test_wsgi_ini_template(tutorial: Buildout, port: int) -> None:
     done = tutorial.run("-c", "wsgi-ini-template.cfg", "buildout:develop=", check=False)
     assert done.returncode
     assert (
-        "wsgi.ini.in, line 2: %(treads)s is not known; did you mean %(threads)s; the names are accesslog_args,"
+        "wsgi.ini.in, line 2: %(treads)s is not known; did you mean %(threads)s? the names are accesslog_args,"
         in done.stdout
     )
 

@@ -211,7 +211,8 @@ def uninstall(name: str, options: Mapping[str, str]) -> None:
     location = options["location"]
     if location in _parts:
         return
-    made = manifest.read(f"{location}/etc") | {f"{location}/inituser"}
+    own = {f"{location}/inituser", f"{location}/etc/{manifest.NAME}", f"{location}/etc/{journal.FILE}"}
+    made = manifest.read(f"{location}/etc") | own
     try:
         for path in made - _claimed(location):
             with suppress(FileNotFoundError):
