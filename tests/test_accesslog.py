@@ -14,6 +14,7 @@ from typing import Any
 from wsgiref.util import FileWrapper, setup_testing_defaults
 
 import pytest
+from waitress import wasyncore
 from waitress.server import create_server
 
 from recipe.wsgi.accesslog import RECORD_ATTRIBUTE, AccessLog, clf_time, filter_factory
@@ -180,13 +181,22 @@ def test_times_are_local_and_english() -> None:
 
 @contextmanager
 def waitress(app: Any, **settings: Any) -> Iterator[str]:
-    server = create_server(app, listen="127.0.0.1:0", clear_untrusted_proxy_headers=True, **settings)
-    thread = Thread(target=server.run, daemon=True)
+    sockets: dict[int, Any] = {}
+    server = create_server(app, sockets, listen="127.0.0.1:0", clear_untrusted_proxy_headers=True, **settings)
+    over = Event()
+
+    def serve() -> None:
+        while not over.is_set():
+            wasyncore.loop(timeout=1, map=sockets, count=1)
+
+    thread = Thread(target=serve, daemon=True)
     thread.start()
     try:
         yield f"127.0.0.1:{server.effective_port}"
     finally:
+        over.set()
         server.pull_trigger()
+        thread.join()  # no socket is closed under its hands
         server.close()
         server.task_dispatcher.shutdown()
 

@@ -173,6 +173,8 @@ def test_fall_back_to_a_read_only_server(
     def writes(value: str) -> bool:
         return site.ask("write", key="fallback/1", value=value).status == 200
 
+    with served(buildout, ports, "tcp-1") as [site]:
+        site.write("fallback/0", "makes the database, for which a client of both may be read-only a moment too long")
     with served(buildout, ports, "fallback") as [site]:
         site.write("fallback/1", "with both")
         fallback.stop()

@@ -400,7 +400,7 @@ def test_adduser(client: Site) -> None:
     client.write("print app.acl_users.authenticate('bob', 's:é', app.REQUEST)\n".replace("é", "\\xc3\\xa9"), "who.py")
     assert client.call("bin/instance", "run", "who.py").stdout == "bob\n"
     usage = client.call("bin/instance", "adduser", check=False)
-    assert (usage.returncode, usage.stdout) == (2, "instance: adduser NAME [PASSWORD]\n")
+    assert (usage.returncode, usage.stdout) == (2, "instance: usage: adduser NAME [PASSWORD]\n")
 
 
 def test_commands_of_packages_in_the_other_python(client: Site) -> None:

@@ -116,10 +116,10 @@ def _imported(*places: str) -> dict[str, Any]:
 
 def _traverse(app: Any, path: str) -> None:
     """Lead the request along the path, as a browser's would be: so a site on it becomes the current one."""
-    from zExceptions import Unauthorized  # type: ignore[import-untyped]
+    from zExceptions import NotFound, Unauthorized  # type: ignore[import-untyped]
 
-    # Nobody is logged in yet; by then the request has come where it should
-    with _told(path), suppress(Unauthorized):
+    # Nobody is logged in yet; what is not there for the system user either is told afterwards
+    with suppress(KeyError, AttributeError, NotFound, Unauthorized):
         app.REQUEST.traverse(path)
 
 
