@@ -119,7 +119,7 @@ def test_the_instance_is_started_first(built: tuple[Buildout, dict[str, int]], t
             assert server.process.poll() is None, server.output
             tcp.start()
             url = f"http://127.0.0.1:{ports['tcp-1']}"
-            assert wait_for_http(f"{url}/@@keys", process=server.process).status == 200
+            assert wait_for_http(f"{url}/@@keys", process=server.process).status in (200, 204)
             Site(url).write("first/1", "served")
     finally:
         if tcp.process is None:
@@ -173,11 +173,10 @@ def test_fall_back_to_a_read_only_server(
     def writes(value: str) -> bool:
         return site.ask("write", key="fallback/1", value=value).status == 200
 
-    with served(buildout, ports, "tcp-1") as [site]:
-        site.write("fallback/0", "makes the database, for which a client of both may be read-only a moment too long")
+    # A client that meets both at its start may take the read-only one for a moment, and fail by that
+    fallback.stop()
     with served(buildout, ports, "fallback") as [site]:
         site.write("fallback/1", "with both")
-        fallback.stop()
         fallback.start()  # it reads the file as it is now
         tcp.stop()
         try:
