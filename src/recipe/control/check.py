@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from recipe import inspection
+from recipe.control import zcml
 from recipe.control.context import Context
 from recipe.control.errors import CommandError
-from recipe.control.record import Record
 from recipe.wsgi.errors import StartError, place_of
 
 
@@ -39,7 +39,7 @@ def problems(context: Context) -> Iterator[str]:
     if context.facts.zserver_python:
         from recipe.control import zserver
 
-        yield from zserver.problems(context, _zcml(etc))
+        yield from zserver.problems(context, zcml.includes(etc))
         return
     confs = [context.zope_conf]
     if Path(context.wsgi_ini).is_file():
@@ -49,8 +49,8 @@ def problems(context: Context) -> Iterator[str]:
         yield f"{context.wsgi_ini} does not exist, so there is nothing to serve by"
     for conf in dict.fromkeys(confs):
         yield from _zope_conf(conf)
-    for found in _zcml(etc):
-        yield from [found] if isinstance(found, str) else _included(found)
+    for found in zcml.includes(etc):
+        yield from [found] if isinstance(found, str) else _missing(found)
 
 
 def _wsgi_ini(path: str) -> Iterator[str]:
@@ -151,41 +151,7 @@ def _zope_conf(path: str) -> Iterator[str]:
         yield f"{path}: {error}"
 
 
-class Include(Record):
-    """A file of ZCML includes a file of a package."""
-
-    path: str
-    package: str
-    file: str
-
-
-def _zcml(etc: Path) -> Iterator[str | Include]:
-    """Yield what is wrong with the files of ZCML, and what they include."""
-    yield from (finding.message for finding in inspection.place(str(etc)))
-    files = [etc / "site.zcml", *sorted((etc / "package-includes").glob("*.zcml"))]
-    for file in files:
-        if file.is_file():
-            yield from _zcml_file(file)
-
-
-def _zcml_file(path: Path) -> Iterator[str | Include]:
-    from xml.etree import ElementTree
-
-    try:
-        root = ElementTree.parse(path).getroot()
-    except (ElementTree.ParseError, OSError, UnicodeDecodeError) as error:
-        yield f"{path}: {error}"
-        return
-    for element in root.iter():
-        package = element.get("package", "")
-        # {http://namespaces.zope.org/zope}include
-        if element.tag.rpartition("}")[2] not in ("include", "includeOverrides") or package.startswith("."):
-            continue
-        if package and not element.get("{http://namespaces.zope.org/zcml}condition"):
-            yield Include(str(path), package, element.get("file") or "configure.zcml")
-
-
-def _included(include: Include) -> Iterator[str]:
+def _missing(include: zcml.Include) -> Iterator[str]:
     from importlib.util import find_spec
 
     path, package, name = include.path, include.package, include.file

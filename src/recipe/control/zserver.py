@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from typing import NoReturn
 
-    from recipe.control.check import Include
+    from recipe.control.zcml import Include
 
 #: Before a command: Python 2.7 shall not find what the variables say of our own Python.
 CLEAN = ["/usr/bin/env", "-u", "PYTHONPATH", "-u", "PYTHONHOME"]
