@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
 
-from support import Buildout
+from support import Buildout, toolchain
 
 READERS = """
 [buildout]
@@ -112,3 +114,42 @@ def test_the_bin_directory_moves(buildout: Buildout) -> None:
     buildout.run("buildout:bin-directory=programs")
     assert (buildout.directory / "programs/instance").exists()
     assert list((buildout.directory / "bin").iterdir()) == []
+
+
+def test_slugs_that_were_kept_go_when_they_are_kept_no_longer(buildout: Buildout) -> None:
+    def slugs() -> list[str]:
+        return sorted(path.name for path in (buildout.part() / "etc/package-includes").iterdir())
+
+    for zcml, expected in (
+        ("a b", ["002-a-configure.zcml", "003-b-configure.zcml"]),
+        ("* a", ["002-a-configure.zcml", "003-b-configure.zcml"]),
+        ("a", ["002-a-configure.zcml"]),
+    ):
+        buildout.instance(f"zcml = {zcml}\n")
+        buildout.run()
+        assert slugs() == expected
+
+
+def test_a_recipe_made_twice_on_the_same_options(buildout: Buildout) -> None:
+    """As a recipe of one's own does that makes ours when it is installed."""
+    buildout.write("from setuptools import setup\nsetup(name='twice', version='1', py_modules=['twice'],"
+                   "install_requires=['plone.recipe.zope2instance'],entry_points={'zc.buildout': ['default = twice:Recipe']})\n", "twice/setup.py")  # fmt: skip
+    buildout.write(
+        """
+        import plone.recipe.zope2instance
+
+        class Recipe:
+            def __init__(self, *args):
+                self.args = args
+                plone.recipe.zope2instance.Recipe(*args)
+            def install(self):
+                return plone.recipe.zope2instance.Recipe(*self.args).install()
+            update = install
+        """,
+        "twice/twice.py",
+    )
+    buildout.instance("[buildout]\ndevelop = twice\ndevelop-eggs-directory = develop-eggs\n", recipe="twice")
+    shutil.copytree(toolchain().develop_eggs, buildout.directory / "develop-eggs")
+    for _ in range(2):
+        buildout.run()
+        assert (buildout.part() / "etc/zope.conf").exists()

@@ -159,6 +159,8 @@ MISTAKES = [
     f"zeo-client = on\nzeo-username = me\nzeo-password = {SECRET}\nrel-storage =\n  dbname x\n  password {SECRET}\n",
     f"rel-storage = password\n  {SECRET}\n",
     f"event-log-kwargs = {{'credentials': ('me', '{SECRET}')\n",
+    f"event-log-args = ('localhost', 'a@b', ['c@d'], 'x', ('me', '{SECRET}'x))\n",
+    f"event-log-args = ('localhost', f('{SECRET}'))\n",
     f"zodb-cache-size = password={SECRET}\n",
     "pipeline = missing zope\n",
 ]

@@ -55,7 +55,7 @@ def parse(text: str) -> Address:
         return Address("0.0.0.0", _port(port), bare=True)
     if host.startswith("[") and host.endswith("]"):
         host = host[1:-1]
-        if not (_is_ipv6(host) or _is_host(host)):
+        if not host or not (_is_ipv6(host) or _is_host(host)):
             raise ValueError(f"{text!r} has no IPv6 address in its brackets")
     elif ":" in host:
         raise ValueError(f"{text!r} {_too_many_colons(host, port)}")
@@ -82,8 +82,8 @@ def _is_ipv6(host: str) -> bool:
 
 
 def _is_host(host: str) -> bool:
-    """Whether this can be a name or an IPv4 address; what ``%(name)s`` stands for only the server can tell."""
-    if host in ("", "*") or "%(" in host:
+    """Whether this can be a name or an IPv4 address; what ``%(x)s`` or ``$(X)`` stands for only the server can tell."""
+    if host in ("", "*") or "%(" in host or "$(" in host:
         return True
     if re.fullmatch(r"[0-9.]+", host):
         try:

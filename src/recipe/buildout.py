@@ -45,7 +45,9 @@ class Recipe:
         options.setdefault("pipeline", "\n".join(DEFAULT_PIPELINE))
         options.setdefault("initialization", "")
         #: The path of the zope.conf that is made, where the user names none
-        self.made_conf = "" if options.get("zope-conf", "").strip() else f"{options['location']}/etc/zope.conf"
+        made = f"{options['location']}/etc/zope.conf"
+        # A recipe that calls this one may make it twice, on the same options
+        self.made_conf = made if options.get("zope-conf", "").strip() in ("", made) else ""
         if self.made_conf:
             options["zope-conf"] = self.made_conf
         _parts[options["location"]] = self
@@ -132,8 +134,11 @@ class Recipe:
         log = f"{etc}/{journal.FILE}"
         journal.finish(log)
         made += self.eggs.scripts(instance)
-        obsolete = self._obsolete(instance, made)
-        made.append(manifest.file(etc, made))
+        paths = {file.path for file in made}
+        before = manifest.read(etc)
+        kept = self._kept(instance, before)
+        obsolete = before - paths - kept - _claimed(instance.location)
+        made.append(manifest.file(etc, paths | kept))
         # An instance without it has never been complete, and has no user yet
         if not os.path.exists(f"{etc}/{FACTS}"):
             made += self._inituser(instance)
@@ -148,12 +153,10 @@ class Recipe:
             if path in scripts:
                 self.log.info("Generated script %r.", path)
 
-    def _obsolete(self, instance: Instance, made: list[File]) -> set[str]:
-        """What the part has made before, and makes no longer."""
-        gone = manifest.read(instance.etc) - {file.path for file in made} - _claimed(instance.location)
-        if "*" in instance.settings.zcml.slugs:
-            gone = {path for path in gone if not path.startswith(f"{instance.etc}/package-includes/")}
-        return gone
+    def _kept(self, instance: Instance, before: set[str]) -> set[str]:
+        """The slugs of former runs that ``*`` keeps."""
+        slugs = {path for path in before if path.startswith(f"{instance.etc}/package-includes/")}
+        return slugs if "*" in instance.settings.zcml.slugs else set()
 
     def _context(self) -> Context:
         return Context(

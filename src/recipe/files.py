@@ -18,7 +18,7 @@ def write(files: Iterable[File], obsolete: Iterable[str], log: str, owner: Owner
     Each file goes to a temporary name and is synced; all are renamed together, by the journal at
     the path `log`. A file that is on the disk as it should be is left alone. Files that only their
     owner may read are given to `owner`, where root writes them. Raises OSError; then nothing has
-    changed.
+    changed, unless a file could not be renamed: the journal stays for the next run then.
     """
     staged: dict[str, str] = {}
     try:

@@ -53,13 +53,20 @@ def finish(path: str) -> list[str]:
     import json
 
     place = os.path.dirname(path)
-    with open(path, encoding="utf-8") as file:
+    try:
+        file = open(path, encoding="utf-8")  # noqa: SIM115
+    except FileNotFoundError:
+        return []  # another process has just finished it
+    with file:
         entries = [[os.path.normpath(os.path.join(place, name)) for name in entry] for entry in json.load(file)]
     for *staged, target in entries:
         _carry_out(staged, target)
     for directory in {os.path.dirname(entry[-1]) for entry in entries}:
         _sync(directory)
-    os.unlink(path)
+    try:  # noqa: SIM105
+        os.unlink(path)
+    except FileNotFoundError:
+        pass  # another process was at it, too
     return [entry[-1] for entry in entries]
 
 
@@ -78,12 +85,14 @@ def _carry_out(staged: "list[str]", target: str) -> None:
 
 
 def _sync(directory: str) -> None:
-    """Let the system write a directory's names to the disk."""
+    """Let the system write a directory's names to the disk, where it can."""
     try:
         descriptor = os.open(directory, os.O_RDONLY)
-    except FileNotFoundError:
+    except OSError:
         return
     try:
         os.fsync(descriptor)
+    except OSError:
+        pass  # not every file system knows how
     finally:
         os.close(descriptor)

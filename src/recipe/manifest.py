@@ -13,10 +13,10 @@ from recipe.render import File
 NAME = "files.json"
 
 
-def file(etc: str, files: Iterable[File]) -> File:
-    """The list of `files`, to be kept in the directory `etc`; relative, since the tree may move."""
-    paths = sorted(os.path.relpath(one.path, etc) for one in files)
-    return File(f"{etc}/{NAME}", json.dumps(paths, indent=1, ensure_ascii=False) + "\n")
+def file(etc: str, paths: Iterable[str]) -> File:
+    """The list of files by their `paths`, to be kept in the directory `etc`; relative, since the tree may move."""
+    relative = sorted(os.path.relpath(path, etc) for path in paths)
+    return File(f"{etc}/{NAME}", json.dumps(relative, indent=1, ensure_ascii=False) + "\n")
 
 
 def read(etc: str) -> set[str]:

@@ -373,8 +373,8 @@ def files(
         text = wsgi_ini(instance, templates, problems)
         credentials = instance.event_log.has_credentials or instance.access_log.has_credentials
         yield _configuration(instance.wsgi_ini, text, credentials or holds_secret(text))
-    yield from zcml(instance)
+    yield from (_configuration(file.path, file.text, holds_secret(file.text)) for file in zcml(instance))
     yield interpreter(instance, inner or python)
     yield control_script(instance, python)
-    # The last one, so that it marks a complete instance
+    # What marks a complete instance
     yield File(f"{instance.etc}/{FACTS}", facts(instance))

@@ -186,7 +186,7 @@ class Host:
         if not options.no_request:
             lines += ["from recipe.control.zope import with_request", "app = with_request(app)"]
             if options.object_path:
-                lines += [f"app.REQUEST.traverse(r'{options.object_path}')"]
+                lines += ["from recipe.control.zope import traverse", f"traverse(app, r'{options.object_path}')"]
         if not options.no_login:
             lines += ["from recipe.control.zope import log_in", "log_in()"]
         if options.object_path:

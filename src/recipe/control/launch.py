@@ -129,7 +129,7 @@ def _wait(context: Context, place: str, pipe: int) -> int:
     if word == "failed":
         raise CommandError(text)
     found = manager.state(place)
-    if word == "loaded":
+    if word == "loaded" and context.facts.listen:
         _wait_for_port(context, place)
     if not (found and found.pid):
         raise CommandError("the server ended as soon as it served")

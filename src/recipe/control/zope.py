@@ -96,7 +96,7 @@ def names(context: Context, app: Any) -> dict[str, Any]:
         app = with_request(app)
         found |= _imported("Testing.makerequest:makerequest", "zope.globalrequest:setRequest")
         if path:
-            _traverse(app, path)
+            traverse(app, path)
     if not context.options.no_login:
         log_in()
         found |= _imported("AccessControl.SecurityManagement:newSecurityManager", "AccessControl.users:system")
@@ -114,7 +114,7 @@ def _imported(*places: str) -> dict[str, Any]:
     return {name: getattr(sys.modules[module], name) for module, name in pairs}
 
 
-def _traverse(app: Any, path: str) -> None:
+def traverse(app: Any, path: str) -> None:
     """Lead the request along the path, as a browser's would be: so a site on it becomes the current one."""
     from zExceptions import NotFound, Unauthorized  # type: ignore[import-untyped]
 

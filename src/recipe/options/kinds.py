@@ -193,7 +193,8 @@ def _check_harmless(node: ast.AST) -> None:
         for child in ast.iter_child_nodes(node):
             _check_harmless(child)
     else:
-        raise ValueError(f"holds code: {ast.unparse(node)}")
+        called = f"{ast.unparse(node.func)}(…)" if isinstance(node, ast.Call) else type(node).__name__
+        raise ValueError(f"holds code: {called}")
 
 
 def _dict_literal(tree: ast.expr) -> ast.expr:

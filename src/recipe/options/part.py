@@ -113,12 +113,17 @@ def _check_characters(text: str) -> None:
         raise ValueError(f"holds {found[0]!r}, which no file can")
 
 
+def _without_credentials(text: str) -> str:
+    """The text without the tuples in a tuple: the user and the password of a handler that mails are one."""
+    return text[:1] + re.sub(r"\(.*", "(…", text[1:], flags=re.DOTALL) if text.startswith("(") else text
+
+
 def _reason(error: ValueError, o: Option, text: str) -> str:
     reason = str(error) if str(error).endswith("?") else f"{error}."
     # A parser that reads several values names the one that is wrong itself
     if reason.startswith(("'", '"')):
         return reason
-    return f"{'the value' if o.secret or holds_secret(text) else shown(text)} {reason}"
+    return f"{'the value' if o.secret or holds_secret(text) else shown(_without_credentials(text))} {reason}"
 
 
 def _applies(o: Option, zserver: bool) -> bool:

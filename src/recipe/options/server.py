@@ -105,7 +105,11 @@ class ZServer:
     ftp: tuple[Address, ...] = _zserver("ftp-address", kinds.ADDRESSES, "Where the FTP server listens.", default="")
     icp: tuple[Address, ...] = _zserver("icp-address", kinds.ADDRESSES, "Where the ICP server listens.", default="")
     webdav: tuple[Address, ...] = _zserver(
-        "webdav-address", kinds.ADDRESSES, "Where the WebDAV source server listens.", default=""
+        "webdav-address",
+        kinds.ADDRESSES,
+        "Where the WebDAV source server listens.",
+        "webdav-source-port in zope-conf-additional",
+        default="",
     )
     webdav_force_close: bool = _zserver(
         "webdav-force-connection-close", kinds.BOOLEAN, "Close WebDAV connections after each response.", default="off"

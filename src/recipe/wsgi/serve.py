@@ -12,6 +12,7 @@ import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from glob import escape, glob
 from typing import Any
 
 from recipe.wsgi import databases, privileges, signals
@@ -112,8 +113,8 @@ def _drop(options: argparse.Namespace, server: Any, report: "Report") -> None:
         listener.give_to(entry.pw_uid, entry.pw_gid)
     # Zope reads the first Manager and, where passwords are in it, its configuration; only the owner may
     home = os.path.dirname(os.path.dirname(os.path.abspath(options.wsgi_ini)))
-    for name in ("inituser", "etc/zope.conf", "etc/wsgi.ini"):
-        path = os.path.join(home, name)
+    etc = os.path.join(home, "etc")
+    for path in (os.path.join(home, "inituser"), *glob(f"{escape(etc)}/*"), *glob(f"{escape(etc)}/package-includes/*")):
         with suppress(FileNotFoundError):
             if not os.lstat(path).st_mode & 0o044:
                 os.chown(path, entry.pw_uid, entry.pw_gid, follow_symlinks=False)
