@@ -132,8 +132,20 @@ def test_slugs_that_were_kept_go_when_they_are_kept_no_longer(buildout: Buildout
 
 def test_a_recipe_made_twice_on_the_same_options(buildout: Buildout) -> None:
     """As a recipe of one's own does that makes ours when it is installed."""
-    buildout.write("from setuptools import setup\nsetup(name='twice', version='1', py_modules=['twice'],"
-                   "install_requires=['plone.recipe.zope2instance'],entry_points={'zc.buildout': ['default = twice:Recipe']})\n", "twice/setup.py")  # fmt: skip
+    buildout.write(
+        """
+        from setuptools import setup
+
+        setup(
+            name="twice",
+            version="1",
+            py_modules=["twice"],
+            install_requires=["plone.recipe.zope2instance"],
+            entry_points={"zc.buildout": ["default = twice:Recipe"]},
+        )
+        """,
+        "twice/setup.py",
+    )
     buildout.write(
         """
         import plone.recipe.zope2instance
