@@ -17,7 +17,8 @@ import pytest
 from waitress import wasyncore
 from waitress.server import create_server
 
-from recipe.wsgi.accesslog import RECORD_ATTRIBUTE, AccessLog, clf_time, filter_factory
+from recipe.wsgi.accessline import RECORD_ATTRIBUTE, clf_time
+from recipe.wsgi.accesslog import AccessLog, filter_factory
 
 Start = Callable[..., Any]
 
@@ -43,11 +44,15 @@ def ask(app: Any, **environ: Any) -> bytes:
     """Call an application as a server does: start, iterate, close."""
     environ = {"REMOTE_ADDR": "192.0.2.7", "SERVER_PROTOCOL": "HTTP/1.1"} | environ
     setup_testing_defaults(environ)
-    body = filter_factory({})(app)(environ, lambda status, headers, exc_info=None: io.BytesIO().write)
+    application = filter_factory({})(app)
     try:
-        return b"".join(body)
+        body = application(environ, lambda status, headers, exc_info=None: io.BytesIO().write)
+        try:
+            return b"".join(body)
+        finally:
+            getattr(body, "close", lambda: None)()
     finally:
-        getattr(body, "close", lambda: None)()
+        application.writer.flush()  # type: ignore[attr-defined]
 
 
 def page(environ: dict[str, Any], start_response: Start) -> Iterable[bytes]:

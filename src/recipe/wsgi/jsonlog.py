@@ -9,7 +9,7 @@ from typing import Any
 
 from pythonjsonlogger.json import JsonFormatter
 
-from recipe.wsgi.accesslog import RECORD_ATTRIBUTE
+from recipe.wsgi.accessline import RECORD_ATTRIBUTE
 
 
 class Formatter(JsonFormatter):

@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from glob import escape, glob
 from typing import Any
 
-from recipe.wsgi import databases, privileges, signals
+from recipe.wsgi import collector, databases, privileges, signals
 from recipe.wsgi.errors import StartError, explain
 
 logger = logging.getLogger("Zope")
@@ -76,7 +76,8 @@ def _run(options: argparse.Namespace, report: "Report") -> None:
             _drop(options, server, report)
         # After that, so that the log files are the user's, and root writes to no link of theirs.
         ini.configure_logging()
-        app = _load(ini)
+        with collector.paused():
+            app = _load(ini)
         print(f"Starting server in PID {process}.", flush=True)
         with _pid_file():
             if isinstance(server, Server):

@@ -29,6 +29,7 @@ from waitress.task import ThreadedTaskDispatcher, WSGITask
 from recipe import address
 from recipe.wsgi import signals
 from recipe.wsgi.errors import StartError
+from recipe.wsgi.queuelog import QueueLog
 from recipe.wsgi.sockets import FAMILIES, Listener, bind
 
 GRACEFUL_TIMEOUT = 30.0
@@ -236,6 +237,7 @@ class Server:
         """
         signals.reopen_logs()
         tasks = ThreadedTaskDispatcher()
+        tasks.queue_logger = QueueLog(tasks.queue_logger)
         try:
             tasks.set_thread_count(self.adjustments.threads)
             self._servers = [self._server(app, tasks, one) for one in self.listeners]

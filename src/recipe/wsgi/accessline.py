@@ -1,0 +1,123 @@
+"""What the access log says of a request: the combined line, and its parts for other formats.
+
+The format is that of Apache's ``%h %l %u %t "%r" %>s %b "%{Referer}i" "%{User-agent}i"``
+(https://httpd.apache.org/docs/2.4/logs.html#combined).
+"""
+
+import logging
+import os
+import time
+from functools import lru_cache
+from threading import Thread
+from typing import Any, NamedTuple
+from urllib.parse import quote
+
+RECORD_ATTRIBUTE = "wsgi_request"  # of a log record: the parts of the line
+
+
+class Entry(NamedTuple):
+    """An answered request as it was found, before it is put into words: that costs more."""
+
+    #: begin and end, seconds since the epoch
+    start: float
+    end: float
+    thread: Thread
+    client: str | None
+    user: str | None
+    method: str
+    #: as WSGI has it: decoded, and its bytes as latin-1
+    path: str
+    query: str | None
+    protocol: str
+    #: the three digits, or a dash
+    status: str
+    #: of the body, as they went to the server
+    bytes: int
+    referrer: str | None
+    user_agent: str | None
+
+
+def record(entry: Entry, logger: logging.Logger) -> logging.LogRecord:
+    """The log record of an entry, as the thread that answered it would have made it.
+
+    Its message is one text without arguments, since handlers such as HTTPHandler send it as it is
+    here. The parts are in the record's `wsgi_request`; they are plain data, since handlers such as
+    SocketHandler pickle the record.
+    """
+    found = parts(entry)
+    model = _model(logger)
+    made = object.__new__(type(model))
+    made.__dict__.update(
+        model.__dict__,
+        msg=line(entry, found),
+        created=entry.end,
+        msecs=int(entry.end % 1 * 1000) + 0.0,
+        relativeCreated=model.relativeCreated + (entry.end - model.created) * 1000,
+        thread=entry.thread.ident,
+        threadName=entry.thread.name,
+        **{RECORD_ATTRIBUTE: found},
+    )
+    return made
+
+
+@lru_cache(maxsize=4)
+def _model(logger: logging.Logger) -> logging.LogRecord:
+    """What all records have in common: to make one anew takes as long as the rest together."""
+    return logger.makeRecord(logger.name, logging.INFO, __file__, 0, "", (), None)
+
+
+os.register_at_fork(after_in_child=_model.cache_clear)  # it has the process id
+
+
+def parts(entry: Entry) -> dict[str, Any]:
+    """What a line consists of, for programs: numbers as such, None for what there is not."""
+    path = quote(entry.path, encoding="latin-1")
+    return {
+        "method": entry.method,
+        "path": f"{path}?{entry.query}" if entry.query else path,
+        "status": int(entry.status) if entry.status.isdigit() else None,
+        "bytes": entry.bytes,
+        "duration": round(entry.end - entry.start, 6),
+        "client": entry.client or None,
+        "user": entry.user or None,
+        "user_agent": entry.user_agent,
+        "referrer": entry.referrer,
+    }
+
+
+def line(entry: Entry, found: dict[str, Any]) -> str:
+    """The combined line of an entry with these parts."""
+    return (
+        f"{found['client'] or '-'} - {escape(found['user'])} [{clf_time(entry.start)}] "
+        f'"{entry.method} {escape(found["path"])} {entry.protocol}" '
+        f'{entry.status} {entry.bytes or "-"} "{escape(entry.referrer)}" "{escape(entry.user_agent)}"'
+    )
+
+
+def escape(text: str | None) -> str:
+    """A client's text as Apache writes it: no quote in it ends the field, no control character the line."""
+    if text is None:
+        return "-"
+    if text.isprintable() and '"' not in text and "\\" not in text:
+        return text
+    escaped = text.replace("\\", r"\\").replace('"', r"\"")
+    return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in escaped)
+
+
+def clf_time(seconds: float) -> str:
+    """Local time in Common Log Format, ``10/Oct/2000:13:55:36 -0700``.
+
+    Month names are English whatever the locale: programs read them.
+    """
+    minute, second = divmod(int(seconds), 60)
+    return _clf_minute(minute) % second
+
+
+@lru_cache(maxsize=4)
+def _clf_minute(minute: int) -> str:
+    local = time.localtime(minute * 60)
+    day = f"{local.tm_mday:02}/{MONTHS[local.tm_mon - 1]}/{local.tm_year}"
+    return f"{day}:{local.tm_hour:02}:{local.tm_min:02}:%02d {time.strftime('%z', local)}"
+
+
+MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
