@@ -43,22 +43,26 @@ setup(
     package_data={"recipe": ["py.typed", "templates/*"]},
     zip_safe=False,
     python_requires=">=3.10",
+    # What the recipe needs inside buildout, which resolves it on every run: none of these requires much itself
     install_requires=[
         "AuthEncoding[bcrypt]",
         "Jinja2",
-        "Paste",
-        "PasteDeploy",
-        "python-dotenv",
         "waitress >= 3",
         "zc.buildout >= 4",
         "zc.recipe.egg",
         "ZConfig",
-        "zdaemon",
-        "ZEO",
-        "ZODB",
-        "Zope >= 5.13",
     ],
     extras_require={
+        # What an instance runs with; the recipe adds it to each part's eggs
+        "instance": [
+            "Paste",
+            "PasteDeploy",
+            "python-dotenv",
+            "zdaemon",
+            "ZEO",
+            "ZODB",
+            "Zope >= 5.13",
+        ],
         "json": ["python-json-logger >= 3.1"],
         "profile": ["repoze.profile"],
         "relstorage": ["RelStorage"],

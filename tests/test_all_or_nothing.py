@@ -122,7 +122,7 @@ def differing(one: dict[str, str], other: dict[str, str]) -> list[str]:
     return sorted(key for key in one.keys() | other.keys() if one.get(key) != other.get(key))
 
 
-@pytest.mark.parametrize(("count", "new"), [(5, False), (15, True), (20, True)])
+@pytest.mark.parametrize(("count", "new"), [(5, False), (17, True), (20, True)])
 def test_ctrl_c_leaves_a_whole_instance(again: Buildout, tmp_path: Path, count: int, new: bool) -> None:
     before = snapshot(again)
     again.instance(NEW)

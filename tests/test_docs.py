@@ -58,6 +58,7 @@ BLOCKS = {
     "readme",
     "switch-before",
     "switch-develop",
+    "switch-extra",
     "switch-find-links",
     "switch-pin",
     "zserver-convert",
@@ -412,6 +413,16 @@ def test_switch(buildout: Buildout, port: int) -> None:
     assert "zope2instance-9.1.0" in buildout.read("bin/instance")
     with serving(buildout, url=url + "/kept"):
         assert fetch(url + "/kept/manage_main", user="admin:admin").status == 200
+
+
+def test_switch_of_other_parts(buildout: Buildout) -> None:
+    text = blocks()["switch-extra"]
+    code = "import Zope2, zdaemon, ZEO, dotenv, paste.deploy"
+    for eggs in ("[instance]", "\n    Zope", ""):
+        buildout.write("[buildout]\nparts = zopepy\n" + text.replace("[instance]", eggs))
+        buildout.run()
+        found = buildout.call("bin/zopepy", "-c", "import Zope2" if "Zope" in eggs else code, check=bool(eggs))
+        assert ("ModuleNotFoundError" in found.stdout) == (not eggs)
 
 
 def test_switch_by_wheel(tmp_path: Path, port: int) -> None:

@@ -11,6 +11,7 @@ BUILDOUT_SIDE = (
     "zc.buildout",
     "zc.recipe",
     "recipe.buildout",
+    "recipe.face",
     "recipe.render",
     "recipe.options",
     "recipe.instance",
@@ -55,4 +56,4 @@ def test_the_facade_keeps_the_old_names() -> None:
         "from plone.recipe.zope2instance.ctl import main as control;"
         "assert Recipe is same and callable(main) and callable(control)"
     )
-    assert "recipe.buildout" in found
+    assert "recipe.face" in found

@@ -9,7 +9,7 @@ __all__ = ["Recipe"]
 
 def __getattr__(name: str) -> object:
     if name == "Recipe":
-        from recipe.buildout import Recipe
+        from recipe.face import Recipe
 
         return Recipe
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

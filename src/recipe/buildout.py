@@ -1,75 +1,50 @@
-"""buildout's face: reads the part, lets the rest work, reports what was made."""
+"""The thread on which the steps hang: reads the part, lets the rest work, reports what was made."""
 
 import logging
 import os
 import sys
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from typing import Any
-from weakref import WeakValueDictionary
 
 from zc.buildout import UserError
 
-from recipe import checks, files, journal, judge, manifest, render, storage, users
+from recipe import checks, files, fingerprint, journal, judge, manifest, render, storage, users
 from recipe.control.facts import FILE as FACTS
 from recipe.eggs import Eggs, WorkingSet, initialization
+from recipe.face import Recipe, parts
 from recipe.instance import RECIPE, Instance, describe
 from recipe.options import Problems, Settings
-from recipe.options.declare import Context, options_of
+from recipe.options.declare import Context
 from recipe.options.kinds import TRUE
-from recipe.options.server import Server
 from recipe.render import File
 from recipe.wsgi import privileges
 from recipe.wsgi.errors import StartError
 from recipe.zserver import interpreter
 
-DEFAULT_PIPELINE = (options_of(Server)["pipeline"].default or "").split()
 
+class Part:
+    """A part that is made, or made anew."""
 
-class Recipe:
-    """A part of a buildout, as zc.buildout calls it.
+    def __init__(self, recipe: Recipe) -> None:
+        self.buildout = recipe.buildout
+        self.name = recipe.name
+        self.options = recipe.options
+        self.log = recipe.log
+        self.made_conf = recipe.made_conf
+        self.relative_paths = recipe.relative_paths.lower() in TRUE
 
-    Options are read in `install` and `update`, not before: other parts append
-    to them in between.
-    """
-
-    def __init__(self, buildout: Any, name: str, options: MutableMapping[str, str]) -> None:
-        self.buildout = buildout
-        self.name = name
-        self.options = options
-        self.log = logging.getLogger(name)
-        main = buildout["buildout"]
-        options["location"] = os.path.join(main["parts-directory"], name)
-        options["bin-directory"] = main["bin-directory"]
-        # Other parts read these even where the user leaves them out
-        options.setdefault("pipeline", "\n".join(DEFAULT_PIPELINE))
-        options.setdefault("initialization", "")
-        #: The path of the zope.conf that is made, where the user names none
-        made = f"{options['location']}/etc/zope.conf"
-        # A recipe that calls this one may make it twice, on the same options
-        self.made_conf = made if options.get("zope-conf", "").strip() in ("", made) else ""
-        if self.made_conf:
-            options["zope-conf"] = self.made_conf
-        _parts[options["location"]] = self
-        # Read here, or buildout takes it for an option that nobody uses
-        self.relative_paths = main.get("relative-paths", "false").lower() in TRUE
-
-    def install(self) -> list[str]:
-        """Make the instance, or leave the one that is there; raises UserError.
-
-        Returns no paths: buildout would remove them before it calls this for a part that has
-        changed, and after an error. `uninstall` removes them.
-        """
+    def make(self) -> str:
+        """Make the instance, or leave the one that is there; returns the path of its zope.conf. Raises UserError."""
+        given = dict(self.options)
         instance = self._instance()
         made = self._files(instance)
         try:
-            self._write(instance, made)
+            self._write(instance, made, given)
         except OSError as error:
             raise UserError(
                 f"[{self.name}] cannot write {error.filename or instance.location}: {error.strerror}"
             ) from error
-        self.options["zope-conf"] = instance.zope_conf
-        return []
+        return instance.zope_conf
 
     def _given(self) -> dict[str, str]:
         """The options of the part, without the path of a zope.conf that is to be made."""
@@ -77,8 +52,6 @@ class Recipe:
         if given.get("zope-conf") == self.made_conf:
             del given["zope-conf"]
         return given
-
-    update = install
 
     def _instance(self) -> Instance:
         """The instance that the part describes. Raises UserError with all that is wrong."""
@@ -128,7 +101,7 @@ class Recipe:
         self._check_given_files(instance)
         return made
 
-    def _write(self, instance: Instance, made: list[File]) -> None:
+    def _write(self, instance: Instance, made: list[File], given: Mapping[str, str]) -> None:
         """Let the files be judged, and write them, with the scripts of the eggs; raises OSError."""
         etc = instance.etc
         log = f"{etc}/{journal.FILE}"
@@ -140,18 +113,44 @@ class Recipe:
         obsolete = before - paths - kept - _claimed(instance.location)
         made.append(manifest.file(etc, paths | kept))
         # An instance without it has never been complete, and has no user yet
-        if not os.path.exists(f"{etc}/{FACTS}"):
-            made += self._inituser(instance)
+        first = [] if os.path.exists(f"{etc}/{FACTS}") else list(self._inituser(instance))
         files.make_directories(instance.directories, instance.private_directories)
+        last = self._fingerprint(instance, made, given)
         if any(map(files.is_changed, made)):
             ask = interpreter.judge_files if instance.is_zserver else judge.ask
             ask(instance, self.inner, made, self.options, self.problems)
         self._raise_errors()
         self._tell_warnings()
+        made += [*first, *last]
         scripts = {file.path for file in made if file.mode & 0o111}
         for path in files.write(made, obsolete, log, _owner(instance)):
             if path in scripts:
                 self.log.info("Generated script %r.", path)
+
+    def _fingerprint(self, instance: Instance, made: Sequence[File], given: Mapping[str, str]) -> list[File]:
+        """By what the next run tells that nothing has changed; none under ZServer, whose Python is not ours to know.
+
+        The warnings in it are those that do not come from looking at the files.
+        """
+        if instance.is_zserver:
+            return []
+        seen = {
+            "eggs": list(self.working_set.locations),
+            "metadata": list(self.working_set.metadata),
+            "read": list(self.templates),
+            "named": list(self._named_files(instance).values()),
+            "directories": [*instance.directories, *instance.private_directories],
+        }
+        text = fingerprint.record(
+            self.buildout,
+            given,
+            seen,
+            [(file.path, file.text.encode(), files.mode(file)) for file in made],
+            unpinned=self.working_set.unpinned,
+            warnings=self.problems.warnings,
+            **{"zope-conf": instance.zope_conf},
+        )
+        return [File(f"{instance.etc}/{fingerprint.NAME}", text, render.PRIVATE)]
 
     def _kept(self, instance: Instance, before: set[str]) -> set[str]:
         """The slugs of former runs that ``*`` keeps."""
@@ -177,10 +176,14 @@ class Recipe:
         return python, python
 
     def _check_given_files(self, instance: Instance) -> None:
-        given = {"wsgi": instance.settings.server.wsgi, "zope-conf": instance.settings.layout.zope_conf}
-        for option, path in given.items():
-            if isinstance(path, str) and not os.path.exists(path):
+        for option, path in self._named_files(instance).items():
+            if not os.path.exists(path):
                 self.problems.warn(option, f"{path} is not there yet; the server needs it")
+
+    def _named_files(self, instance: Instance) -> dict[str, str]:
+        """The files of the user's own that the server reads, by their options."""
+        given = {"wsgi": instance.settings.server.wsgi, "zope-conf": instance.settings.layout.zope_conf}
+        return {option: path for option, path in given.items() if isinstance(path, str)}
 
     def _raise_errors(self) -> None:
         if self.problems.errors:
@@ -212,9 +215,10 @@ def uninstall(name: str, options: Mapping[str, str]) -> None:
     its successor takes its place. Data are elsewhere, and stay in any case.
     """
     location = options["location"]
-    if location in _parts:
+    if location in parts:
         return
-    own = {f"{location}/inituser", f"{location}/etc/{manifest.NAME}", f"{location}/etc/{journal.FILE}"}
+    records = {f"{location}/etc/{name}" for name in (manifest.NAME, fingerprint.NAME, journal.FILE)}
+    own = {f"{location}/inituser", *records}
     made = manifest.read(f"{location}/etc") | own
     try:
         for path in made - _claimed(location):
@@ -231,13 +235,9 @@ def uninstall(name: str, options: Mapping[str, str]) -> None:
         )
 
 
-#: The parts of the buildout that runs in this process, by their location.
-_parts: WeakValueDictionary[str, Recipe] = WeakValueDictionary()
-
-
 def _claimed(location: str) -> set[str]:
     """The files that other parts of the buildout have made: two may make the same script in bin."""
-    return set().union(*(manifest.read(f"{other}/etc") for other in list(_parts) if other != location))
+    return set().union(*(manifest.read(f"{other}/etc") for other in list(parts) if other != location))
 
 
 def _owner(instance: Instance) -> files.Owner | None:

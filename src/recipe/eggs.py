@@ -13,17 +13,30 @@ from typing import Any
 from zc.buildout import UserError
 from zc.recipe.egg import Scripts
 
+from recipe import fingerprint
 from recipe.instance import RECIPE, Instance
 from recipe.options import Problems
 from recipe.render import DIRECTORY_VARIABLE, File, header
 
+INSTANCE = "instance"  # the extra of our distribution with what an instance runs with
+
 
 @dataclass(frozen=True)
 class WorkingSet:
-    """The distributions of a part: their names, and what they put on sys.path, in order."""
+    """The distributions of a part.
+
+    projects   their names
+    paths      what they put on sys.path, in order
+    locations  where each is
+    metadata   the directories with their metadata
+    unpinned   the names of those that the buildout pins to no version
+    """
 
     projects: frozenset[str]
     paths: tuple[str, ...]
+    locations: tuple[str, ...]
+    metadata: tuple[str, ...]
+    unpinned: tuple[str, ...]
 
 
 class Eggs:
@@ -35,15 +48,17 @@ class Eggs:
         self.options = dict(part)
         # Without it zc.recipe.egg takes the part's name for an egg
         self.options.setdefault("eggs", "")
+        self.own = RECIPE
 
     def working_set(self, extras: tuple[str, ...] = ()) -> WorkingSet:
         """The eggs of the part and the recipe's own distribution, with what they require.
 
+        `extras` are those of our distribution that the part needs beside the one of every instance.
         Raises zc.buildout.UserError where one cannot be had.
         """
-        requirement = RECIPE + (f"[{','.join(extras)}]" if extras else "")
+        self.own = f"{RECIPE}[{','.join((INSTANCE, *extras))}]"
         try:
-            _, found = self._scripts({"relative-paths": "false"}).working_set([requirement])
+            _, found = self._scripts({"relative-paths": "false"}).working_set([self.own])
         except ValueError as error:  # of the packaging library: no requirement
             raise UserError(f"[{self.name}] eggs: {error}") from None
         paths: list[str] = []
@@ -52,6 +67,9 @@ class Eggs:
         return WorkingSet(
             frozenset(dist.project_name for dist in found),
             tuple(dict.fromkeys(paths)),
+            tuple(dist.location for dist in found),
+            tuple(dist.egg_info for dist in found if dist.egg_info),
+            tuple(fingerprint.unpinned(found)),
         )
 
     def scripts(self, instance: Instance) -> list[File]:
@@ -69,7 +87,8 @@ class Eggs:
             overrides["initialization"] = f"os.environ[{DIRECTORY_VARIABLE!r}] = base\n" + overrides["initialization"]
         if not settings.dependent_scripts:
             # wsgi.ini names our distribution, so runwsgi needs it; it has no scripts of its own
-            overrides["eggs"] = f"{self.options['eggs']}\n{RECIPE}"
+            # The same text as in `working_set`: zc.recipe.egg remembers what it has found for it
+            overrides["eggs"] = f"{self.options['eggs']}\n{self.own}"
         return list(_staged(self._scripts(overrides), instance))
 
     def _scripts(self, overrides: Mapping[str, str]) -> Scripts:

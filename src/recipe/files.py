@@ -41,13 +41,13 @@ def is_changed(file: File) -> bool:
     """Whether a file is not on the disk as it should be."""
     path = Path(file.path)
     try:
-        return path.read_bytes() != file.text.encode() or path.stat().st_mode & 0o777 != _mode(file)
+        return path.read_bytes() != file.text.encode() or path.stat().st_mode & 0o777 != mode(file)
     except OSError:
         return True
 
 
-def _mode(file: File) -> int:
-    """The file's mode, as far as the user's umask allows."""
+def mode(file: File) -> int:
+    """The mode that a file gets: its own, as far as the user's umask allows."""
     umask = os.umask(0)
     os.umask(umask)
     return file.mode & ~umask
@@ -81,7 +81,7 @@ def _stage(file: File, owner: Owner | None) -> str:
             stream.flush()
             if given := _owner(file, owner):
                 os.fchown(descriptor, *given)
-            os.fchmod(descriptor, _mode(file))
+            os.fchmod(descriptor, mode(file))
             os.fsync(descriptor)
     except BaseException as error:
         os.unlink(temporary)

@@ -6,6 +6,7 @@ from typing import Any
 from recipe.address import Address
 from recipe.options import kinds
 from recipe.options.declare import Applies, Kind, option
+from recipe.pipeline import PIPELINE
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ class Server:
         kinds.PIPELINE,
         "The PasteDeploy pipeline, in order. ``zope`` is appended where it is missing; ``sentry`` and ``profile`` are "
         "put before it when switched on; ``translogger`` goes when the access log is disabled.",
-        "translogger egg:Zope#httpexceptions zope",
+        " ".join(PIPELINE),
         applies=Applies.WSGI,
     )
     ini_template: str | None = option(

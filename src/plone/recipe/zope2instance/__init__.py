@@ -8,7 +8,7 @@ __all__ = ["Recipe", "main"]
 
 def __getattr__(name: str) -> object:
     if name == "Recipe":
-        from recipe.buildout import Recipe
+        from recipe.face import Recipe
 
         return Recipe
     if name == "main":

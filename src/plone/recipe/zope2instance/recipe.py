@@ -1,5 +1,5 @@
 """``plone.recipe.zope2instance.recipe.Recipe``, as ever."""
 
-from recipe.buildout import Recipe
+from recipe.face import Recipe
 
 __all__ = ["Recipe"]
