@@ -19,7 +19,7 @@ EXAMPLE := examples/basic
 STAMP := $(VENV)/installed
 APT_GET := $(shell command -v apt-get)
 
-.PHONY: help run test lint types docs options format test-plone clean debian-packages python
+.PHONY: help run test lint types docs options format test-plone bench clean debian-packages python
 .DEFAULT_GOAL := help
 
 help:
@@ -31,6 +31,7 @@ help:
 	@echo 'make options     write docs/options.rst from the declarations'
 	@echo 'make docs        Sphinx, warnings are errors: docs/_build/html/index.html'
 	@echo 'make test-plone  build Plone and see whether it serves (slow)'
+	@echo 'make bench       measure, beside 9.1.0, for docs/performance (an hour; ARGS=--quick to try)'
 	@echo 'make clean       remove all that was made here (also the data of the examples)'
 
 python:
@@ -105,6 +106,11 @@ docs: $(STAMP)
 
 test-plone: $(STAMP)
 	@$(VENV)/bin/pytest -s tests/with_plone $(ARGS)
+
+# On a machine that does nothing else. wrk asks the servers.
+bench: DEBIAN_PACKAGES += wrk
+bench: $(STAMP) debian-packages
+	@$(VENV)/bin/python -m benchmarks $(ARGS)
 
 clean:
 	rm -rf $(VENV) .cache .tox .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist \

@@ -1,98 +1,86 @@
 """What the access log costs: Zope's front page with ours, with Paste's translogger, and without any.
 
-    .venv/bin/python benchmarks/accesslog.py [ROUNDS [SECONDS]]
-
-Three instances run side by side, and ``wrk`` (Debian's package) asks each in turn for some seconds; so what else the
-machine does hits all three alike. A ratio is that of the requests per second in the same round. Besides, the filters'
-own time is measured, around an application that does nothing: that does not depend on the machine's load so much.
+Besides, the filters' own time is measured, around an application that does nothing.
 """
 
 from __future__ import annotations
 
 import io
 import logging
-import os
-import re
-import statistics
-import subprocess
-import sys
 import tempfile
 import time
-from contextlib import ExitStack
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any
 from wsgiref.util import setup_testing_defaults
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+from benchmarks import frontpage
+from benchmarks.measure import OURS, Bench, Comparison, Contenders, Subject, Values
+from benchmarks.processes import booted, require_wrk
+from benchmarks.sites import build, part
+from support import Buildout, free_port
 
-from support import Buildout, free_port, serving
+PASTE, NONE = "Paste's", "no log"
+SECTION = "use = egg:plone.recipe.zope2instance#translogger"
+PASTE_SECTION = "use = egg:Paste#translogger\nsetup_console_handler = False"
 
-OURS, PASTE, NONE = "ours", "paste", "none"
-CONNECTIONS = 4
 
-
-def build(directory: Path, ports: dict[str, int]) -> Buildout:
-    """Build the three instances; in the second, Paste's filter takes the place of ours, as in 9.1.0."""
-    buildout = Buildout(directory)
-    parts = "".join(
-        f"[{name}]\nrecipe = plone.recipe.zope2instance\nuser = admin:admin\neggs = Zope\nscripts =\n"
-        f"http-address = 127.0.0.1:{port}\nvar = var-{name}\n" + ("access-log = disable\n" if name == NONE else "")
-        for name, port in ports.items()
-    )
-    buildout.write(f"[buildout]\nparts = {' '.join(ports)}\n{parts}")
-    buildout.run()
-    ini = buildout.part(PASTE) / "etc/wsgi.ini"
-    theirs = "use = egg:Paste#translogger\nsetup_console_handler = False"
-    text = ini.read_text(encoding="utf-8")
-    ini.write_text(text.replace("use = egg:plone.recipe.zope2instance#translogger", theirs), encoding="utf-8")
+def build_with(bench: Bench, name: str, port: int) -> Buildout:
+    """Build an instance; with Paste's filter in the place of ours, as in 9.1.0, or without access log."""
+    options = "access-log = disable\n" if name == NONE else ""
+    buildout = build(bench.directory / name.replace(" ", "-"), OURS, part(port, options))
+    if name == PASTE:
+        ini = buildout.part() / "etc/wsgi.ini"
+        text = ini.read_text(encoding="utf-8")
+        assert SECTION in text
+        ini.write_text(text.replace(SECTION, PASTE_SECTION), encoding="utf-8")
     return buildout
 
 
-@dataclass(frozen=True)
-class Round:
-    """Requests per second, and what each took of the server's CPU time, in microseconds."""
-
-    rate: float
-    cpu: float
-
-
-def ask(port: int, pid: int, seconds: int) -> Round:
-    """Ask with wrk for some seconds."""
-    command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", f"http://127.0.0.1:{port}/"]
-    before = cpu_time(pid)
-    output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    used = cpu_time(pid) - before
-    assert "Non-2xx" not in output, output
-    found = re.search(r"(\d+) requests in .*Requests/sec:\s+([\d.]+)", output, re.DOTALL)
-    assert found, output
-    return Round(float(found[2]), used / int(found[1]) * 1e6)
+@contextmanager
+def contenders(bench: Bench) -> Iterator[Contenders]:
+    """Three servers side by side."""
+    require_wrk()
+    with ExitStack() as stack, filters(1_000 if bench.quick else 30_000) as own_times:
+        found = {}
+        for name in (OURS, PASTE, NONE):
+            port = free_port()
+            buildout = build_with(bench, name, port)
+            stack.enter_context(booted(buildout, port, "console"))
+            found[name] = _together(frontpage.turn(buildout, port, bench.seconds, (4,)), own_times.get(name))
+        yield found
 
 
-def cpu_time(pid: int) -> float:
-    """Seconds of CPU that a process has had so far, user and system (proc(5))."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+def _together(turn: Callable[[], Values], own_time: Callable[[], float] | None) -> Callable[[], Values]:
+    return lambda: {**turn(), **({"own": own_time()} if own_time else {})}
 
 
-def rounds(servers: dict[str, tuple[int, int]], count: int, seconds: int) -> dict[str, list[Round]]:
-    """Ask each server, by its port and process id, in each round; who is first changes."""
-    found: dict[str, list[Round]] = {name: [] for name in servers}
-    names = list(servers)
-    for number in range(count):
-        for name in names[number % 3 :] + names[: number % 3]:
-            found[name].append(ask(*servers[name], seconds))
-    return found
+@contextmanager
+def filters(calls: int) -> Iterator[dict[str, Callable[[], float]]]:
+    """Both filters in this process, each with a log file as in wsgi.ini; what they return is `own_time`."""
+    from paste.translogger import TransLogger
+
+    from recipe.wsgi.accesslog import filter_factory
+
+    logger = logging.getLogger("wsgi")
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+    with tempfile.NamedTemporaryFile() as file:
+        handler = logging.FileHandler(file.name)
+        handler.setFormatter(logging.Formatter("%(message)s"))
+        logger.addHandler(handler)
+        try:
+            yield {
+                OURS: lambda: own_time(filter_factory({}), calls),
+                PASTE: lambda: own_time(lambda app: TransLogger(app, setup_console_handler=False), calls),
+            }
+        finally:
+            logger.removeHandler(handler)
+            handler.close()
 
 
-def spread(values: list[float]) -> str:
-    """Median and quartiles."""
-    low, middle, high = statistics.quantiles(values, n=4)
-    return f"{middle:.3f} ({low:.3f} to {high:.3f})"
-
-
-def own_time(make_filter: Any, calls: int = 100_000) -> float:
-    """Microseconds of CPU that a filter takes for a request, the line in the file included."""
+def own_time(make_filter: Any, calls: int) -> float:
+    """Return the microseconds of CPU that a filter takes for a request, the line in the file included."""
 
     def app(environ: dict[str, Any], start_response: Any) -> list[bytes]:
         start_response("200 OK", [("Content-Length", "5")])
@@ -107,56 +95,18 @@ def own_time(make_filter: Any, calls: int = 100_000) -> float:
         return time.process_time() - start
 
     filtered = make_filter(app)
-    seconds(filtered)
-    return min(seconds(filtered) - seconds(app) for _ in range(3)) / calls * 1e6
+    return (seconds(filtered) - seconds(app)) / calls * 1e6
 
 
-def filters_alone() -> dict[str, float]:
-    """The own time of both filters, in microseconds, with a FileHandler as in wsgi.ini."""
-    from paste.translogger import TransLogger
-
-    from recipe.wsgi.accesslog import filter_factory
-
-    logger = logging.getLogger("wsgi")
-    logger.setLevel(logging.INFO)
-    logger.propagate = False
-    with tempfile.NamedTemporaryFile() as file:
-        handler = logging.FileHandler(file.name)
-        handler.setFormatter(logging.Formatter("%(message)s"))
-        logger.addHandler(handler)
-        try:
-            return {
-                OURS: own_time(filter_factory({})),
-                PASTE: own_time(lambda app: TransLogger(app, setup_console_handler=False)),
-            }
-        finally:
-            logger.removeHandler(handler)
-            handler.close()
-
-
-def main() -> None:
-    """Measure, and print."""
-    count, seconds = (int(text) for text in (sys.argv[1:] + ["15", "2"][len(sys.argv) - 1 :]))
-    ports = {name: free_port() for name in (OURS, PASTE, NONE)}
-    with tempfile.TemporaryDirectory() as directory, ExitStack() as stack:
-        buildout = build(Path(directory), ports)
-        servers = {}
-        for name, port in ports.items():
-            url = f"http://127.0.0.1:{port}/"
-            servers[name] = (port, stack.enter_context(serving(buildout, name, url=url, clean_exit=False)).pid)
-        rounds(servers, 1, 1)  # warm
-        found = rounds(servers, count, seconds)
-    print(f"{count} rounds of {seconds} s, {CONNECTIONS} connections, {os.cpu_count()} cores; medians (and quartiles)")
-    for key, unit in (("rate", "requests/s"), ("cpu", "µs of CPU a request")):
-        values = {name: [getattr(one, key) for one in found[name]] for name in found}
-        for name in values:
-            print(f"{name:6} {statistics.median(values[name]):8.1f} {unit}")
-        for name in (OURS, PASTE):
-            print(f"{name}/{NONE}  {spread([a / b for a, b in zip(values[name], values[NONE], strict=True)])}")
-    page = statistics.median(one.cpu for one in found[NONE])
-    for name, microseconds in filters_alone().items():
-        print(f"{name:6} {microseconds:5.1f} µs of its own a request, {microseconds / page:.1%} of {page:.0f} µs")
-
-
-if __name__ == "__main__":
-    main()
+SUBJECT = Subject(
+    "accesslog",
+    "The access log",
+    (
+        Comparison("requests a second", "rate 4", "/s", more_is_better=True, contender=OURS, baseline=NONE),
+        Comparison("requests a second", "rate 4", "/s", more_is_better=True, contender=PASTE, baseline=NONE),
+        Comparison("time of CPU a request", "cpu 4", "µs", contender=OURS, baseline=NONE),
+        Comparison("time of CPU a request", "cpu 4", "µs", contender=PASTE, baseline=NONE),
+        Comparison("the filter alone, time of CPU a request", "own", "µs", contender=OURS, baseline=PASTE),
+    ),
+    contenders,
+)

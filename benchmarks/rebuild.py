@@ -1,0 +1,49 @@
+"""What a part costs a run of buildout in which nothing has changed: beyond a buildout without parts."""
+
+from __future__ import annotations
+
+import resource
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from benchmarks.measure import OURS, THEIRS, Bench, Comparison, Contenders, Subject, Values
+from benchmarks.sites import build, part, write
+from support import Buildout
+
+
+def turn(buildout: Buildout, empty: Buildout) -> Callable[[], Values]:
+    """Return a turn that runs both buildouts; what the part costs is the difference."""
+
+    def take() -> Values:
+        without, alone = run(empty), run(buildout)
+        return {f"{key} of the part": alone[key] - without[key] for key in alone} | {"empty": without["clock"]}
+
+    return take
+
+
+def run(buildout: Buildout) -> dict[str, float]:
+    """Run a buildout; return the seconds on the clock, and those of CPU, user and system, with what it started."""
+    before, begin = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+    buildout.run()
+    clock, after = time.perf_counter() - begin, resource.getrusage(resource.RUSAGE_CHILDREN)
+    return {"clock": clock, "cpu": after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime}
+
+
+@contextmanager
+def contenders(bench: Bench) -> Iterator[Contenders]:
+    """The same part by each recipe, and a buildout without parts."""
+    empty = write(bench.directory / "empty", OURS, "")
+    yield {name: turn(build(bench.directory / name, name, part(8080)), empty) for name in (OURS, THEIRS)}
+
+
+SUBJECT = Subject(
+    "rebuild",
+    "bin/buildout where nothing has changed",
+    (
+        Comparison("a part, beyond an empty buildout", "clock of the part", "s", aim=0.3),
+        Comparison("the same, time of CPU", "cpu of the part", "s"),
+    ),
+    contenders,
+    rounds=20,
+)

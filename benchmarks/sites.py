@@ -1,0 +1,94 @@
+"""Buildouts to measure: the same part, eggs and versions, once with this checkout's recipe and once with 9.1.0.
+
+Both recipes are installed eggs. This checkout's is made anew, and lies in an eggs directory of its own, which
+otherwise has links to the eggs of the tests.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import tempfile
+from functools import cache
+from pathlib import Path
+
+from benchmarks.measure import OURS, THEIRS
+from support import CACHE, CHECKOUT, EGGS, KEY, TESTS, Buildout, toolchain
+
+NAME = "plone.recipe.zope2instance"
+PLONE_VERSIONS = TESTS / "with_plone/versions.cfg"
+
+
+def build(directory: Path, contender: str, parts: str, *, extends: Path | None = None) -> Buildout:
+    """Write and run a buildout whose sections are these parts.
+
+    `contender` says whose recipe it uses; `extends` is a file with further versions.
+    """
+    buildout = write(directory, contender, parts, extends=extends)
+    buildout.run(timeout=1800)
+    return buildout
+
+
+def write(directory: Path, contender: str, parts: str, *, extends: Path | None = None) -> Buildout:
+    """Write such a buildout."""
+    wheels, eggs = distributions()
+    buildout = Buildout(directory)
+    versions = {OURS: _version(), THEIRS: THEIRS}
+    names = " ".join(re.findall(r"^\[([^]\n]+)\]$", parts, re.MULTILINE))
+    buildout.write(
+        "[buildout]\n"
+        + (f"extends = {extends}\n" if extends else "")
+        + f"parts = {names}\n"
+        + f"develop-eggs-directory = {buildout.directory}/develop-eggs\n"
+        + f"eggs-directory = {eggs}\nfind-links = {wheels}\n"
+        + f"[versions]\n{NAME} = {versions[contender]}\n"
+        + parts
+    )
+    return buildout
+
+
+def part(port: int, options: str = "", name: str = "instance", eggs: str = "Zope") -> str:
+    """Return a part. The temporary storage is off, since 9.1.0 has it, and plain Zope does not start with it."""
+    return (
+        f"[{name}]\nrecipe = {NAME}\nuser = admin:admin\nhttp-address = 127.0.0.1:{port}\n"
+        f"eggs = {eggs}\nscripts =\nzodb-temporary-storage = off\n{options}\n"
+    )
+
+
+@cache
+def distributions() -> tuple[Path, Path]:
+    """Make a wheel of this checkout, and an eggs directory without an older egg of it; return both directories."""
+    tools = toolchain()
+    wheels, eggs = CACHE / f"bench-{KEY}/wheels", CACHE / f"bench-{KEY}/eggs"
+    shutil.rmtree(wheels, ignore_errors=True)
+    with tempfile.TemporaryDirectory() as directory:
+        # A copy, since setuptools packs whatever an earlier build has left in the checkout.
+        source = Path(directory) / "source"
+        source.mkdir()
+        for path in CHECKOUT.glob("*.*"):
+            if path.is_file():
+                shutil.copy(path, source)
+        shutil.copytree(CHECKOUT / "src", source / "src", ignore=shutil.ignore_patterns("*.egg-info", "__pycache__"))
+        pip = [str(tools.bin / "python"), "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
+        subprocess.run([*pip, "--wheel-dir", str(wheels), str(source)], check=True)
+    _link_eggs(eggs)
+    return wheels, eggs
+
+
+def _link_eggs(directory: Path) -> None:
+    """Link the eggs of the tests; zc.buildout 5 and newer keep theirs in a directory below."""
+    for source in (EGGS, EGGS / "v5"):
+        target = directory / source.relative_to(EGGS)
+        target.mkdir(parents=True, exist_ok=True)
+        for egg in source.glob("*.egg"):
+            if not (target / egg.name).exists():
+                (target / egg.name).symlink_to(egg)
+        for egg in target.glob(f"{NAME}-{_version()}-*.egg"):
+            egg.unlink() if egg.is_symlink() else shutil.rmtree(egg)
+
+
+def _version() -> str:
+    found = re.search(r'version="([^"]+)"', (CHECKOUT / "setup.py").read_text(encoding="utf-8"))
+    assert found
+    return found[1]
