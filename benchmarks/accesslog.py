@@ -47,7 +47,7 @@ def contenders(bench: Bench) -> Iterator[Contenders]:
             port = free_port()
             buildout = build_with(bench, name, port)
             stack.enter_context(booted(buildout, port, "console"))
-            found[name] = _together(frontpage.turn(buildout, port, bench.seconds, (4,)), own_times.get(name))
+            found[name] = _together(frontpage.turn(buildout.directory, port, bench.seconds, (4,)), own_times.get(name))
         yield found
 
 

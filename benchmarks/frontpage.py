@@ -4,31 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 from benchmarks.measure import OURS, THEIRS, Bench, Comparison, Contenders, Subject, Values
 from benchmarks.processes import ask, booted, cpu_time, memory, require_wrk
 from benchmarks.sites import build, part
-from support import Buildout, free_port
+from support import free_port
 
 #: As many as there are threads; and more, so that requests wait.
 CONNECTIONS = (4, 20)
 
 
-def turn(
-    buildout: Buildout, port: int, seconds: int, connections: tuple[int, ...] = CONNECTIONS
-) -> Callable[[], Values]:
-    """Return a turn that asks a server for some seconds, over each number of connections."""
+def turn(directory: Path, port: int, seconds: int, connections: tuple[int, ...] = CONNECTIONS) -> Callable[[], Values]:
+    """Return a turn that asks a server for some seconds, over each number of connections.
+
+    `directory` is one that its command line names.
+    """
 
     def take() -> Values:
         values: dict[str, float] = {}
         for count in connections:
-            before = cpu_time(buildout.directory)
+            before = cpu_time(directory)
             load = ask(port, count, seconds)
-            used = cpu_time(buildout.directory) - before
+            used = cpu_time(directory) - before
             values |= {
                 f"rate {count}": load.rate, f"p99 {count}": load.p99, f"cpu {count}": used / load.requests * 1e6
             }  # fmt: skip
-        return values | {"memory": memory(buildout.directory)}
+        return values | {"memory": memory(directory)}
 
     return take
 
@@ -43,7 +45,7 @@ def contenders(bench: Bench) -> Iterator[Contenders]:
             port = free_port()
             buildout = build(bench.directory / name, name, part(port))
             stack.enter_context(booted(buildout, port, "console"))
-            found[name] = turn(buildout, port, bench.seconds)
+            found[name] = turn(buildout.directory, port, bench.seconds)
         yield found
 
 

@@ -48,11 +48,16 @@ def write(directory: Path, contender: str, parts: str, *, extends: Path | None =
     return buildout
 
 
-def part(port: int, options: str = "", name: str = "instance", eggs: str = "Zope") -> str:
-    """Return a part. The temporary storage is off, since 9.1.0 has it, and plain Zope does not start with it."""
+def part(port: int | None, options: str = "", name: str = "instance", eggs: str = "Zope") -> str:
+    """Return a part; without a port, one that does not serve.
+
+    The temporary storage is off, since 9.1.0 has it, and plain Zope does not start with it.
+    """
+    lines = "".join(f"\n    {egg}" for egg in eggs.split())
+    address = "" if port is None else f"127.0.0.1:{port}"
     return (
-        f"[{name}]\nrecipe = {NAME}\nuser = admin:admin\nhttp-address = 127.0.0.1:{port}\n"
-        f"eggs = {eggs}\nscripts =\nzodb-temporary-storage = off\n{options}\n"
+        f"[{name}]\nrecipe = {NAME}\nuser = admin:admin\nhttp-address = {address}\n"
+        f"eggs ={lines}\nscripts =\nzodb-temporary-storage = off\n{options}\n"
     )
 
 
