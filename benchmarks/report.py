@@ -125,7 +125,10 @@ def rst(subjects: Sequence[Subject], results: Results) -> str:
     """Return the tables for the documentation, and under which conditions they came about."""
     lines = [".. Made by python -m benchmarks. Not to be edited.", ""]
     for subject in subjects:
-        lines += [*_table(subject.title, (30, 22, 22, 14, 12), [HEAD, *map(cells, rows(subject, results))]), ""]
+        if subject.name in results:
+            lines += [*_table(subject.title, (30, 22, 22, 14, 12), [HEAD, *map(cells, rows(subject, results))]), ""]
+        else:
+            lines += [f"{subject.title}: not measured yet.", ""]
     measured = [(subject, results[subject.name]) for subject in subjects if subject.name in results]
     if measured:
         head = ("Subject", "When", "Rounds", "Load average at the start")

@@ -96,6 +96,7 @@ def test_what_was_not_measured_is_said(found: Samples) -> None:
     assert line.count("not measured yet") == 2
     assert line.endswith("at most 0.5")
     assert "reached" not in line
+    assert "not measured yet" in report.rst([subject(BOOT)], measured)
 
 
 def test_the_table_of_the_page_says_the_conditions() -> None:
