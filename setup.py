@@ -59,6 +59,7 @@ setup(
         "Zope >= 5.13",
     ],
     extras_require={
+        "gunicorn": ["gunicorn >= 25"],
         "json": ["python-json-logger >= 3.1"],
         "profile": ["repoze.profile"],
         "relstorage": ["RelStorage"],
@@ -67,8 +68,15 @@ setup(
     entry_points={
         "zc.buildout": ["default = plone.recipe.zope2instance.recipe:Recipe"],
         "zc.buildout.uninstall": ["default = recipe.buildout:uninstall"],
-        "paste.server_factory": ["main = recipe.wsgi.server:server_factory"],
-        "paste.server_runner": ["main = recipe.wsgi.server:serve"],
+        # One for each server of recipe.wsgi.servers.table
+        "paste.server_factory": [
+            "main = recipe.wsgi.server:server_factory",
+            "gunicorn = recipe.wsgi.servers.gunicorn:server_factory",
+        ],
+        "paste.server_runner": [
+            "main = recipe.wsgi.server:serve",
+            "gunicorn = recipe.wsgi.servers.gunicorn:serve",
+        ],
         "paste.filter_factory": [
             "sentry = recipe.wsgi.sentry:filter_factory",
             "translogger = recipe.wsgi.accesslog:filter_factory",

@@ -21,6 +21,7 @@ from recipe.options.server import Server
 from recipe.render import File
 from recipe.wsgi import privileges
 from recipe.wsgi.errors import StartError
+from recipe.wsgi.servers.table import SERVERS
 from recipe.zserver import interpreter
 
 DEFAULT_PIPELINE = (options_of(Server)["pipeline"].default or "").split()
@@ -258,4 +259,7 @@ def _extras(settings: Settings) -> dict[str, str]:
         "json": ("log-format", settings.event_log.format == "json"),
         "relstorage": ("rel-storage", bool(settings.storage.rel_storage)),
     }
+    server = SERVERS.get(settings.server.name)
+    if server and settings.server.wsgi is True and settings.server.addresses:
+        needed |= {server.extra: ("wsgi-server", bool(server.extra))}
     return {extra: option for extra, (option, on) in needed.items() if on}
