@@ -54,6 +54,7 @@ def ask(instance: Instance, python: Python, files: Sequence[File], part: Mapping
         "zope.conf": _text(texts.get("zope.conf")),
         "wsgi.ini": _text(texts.get("wsgi.ini")),
         "storages": [(asdict(section), options) for section, options in checked(instance.storages.tree)],
+        "server": (instance.server.name, instance.server.module, dict(instance.settings.server.own_options)),
         "imports": [*instance.settings.zope.imports, *instance.storages.imports],
     }
     for finding in inspection.place(instance.etc):
@@ -129,6 +130,7 @@ def answer(question: Mapping[str, Any]) -> list[tuple[Any, ...]]:
     if question["wsgi.ini"]:
         found += inspection.pipeline(*question["wsgi.ini"])
         found += inspection.handlers(*question["wsgi.ini"])
+        found += inspection.server(*question["server"])
     return [astuple(finding) for finding in found]
 
 

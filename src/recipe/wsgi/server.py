@@ -23,6 +23,10 @@ from recipe.wsgi.servers import WSGIApp
 from recipe.wsgi.settings import Settings, adjustments, bind_all, common
 from recipe.wsgi.sockets import Listener, url
 
+#: Connections at a time. waitress's own 100 are soon taken by clients that are slow, and all others wait then;
+#: with select() it may have no descriptor from 1024 up, and the application opens files, too.
+CONNECTION_LIMIT = "500"
+
 #: Seconds an idle connection is kept when the server stops: what a client is just sending on it
 #: is answered, and it learns then that the connection ends.
 LINGER = 0.5
@@ -47,7 +51,7 @@ def read(global_conf: Mapping[str, str], settings: Mapping[str, str]) -> Setting
     rest, addresses, timeout = common(global_conf, settings)
     if rest.pop("workers", "1") != "1":
         raise StartError("[server:main] workers: waitress serves in one process")
-    return Settings(addresses, adjustments(rest), timeout)
+    return Settings(addresses, adjustments({"connection_limit": CONNECTION_LIMIT} | rest), timeout)
 
 
 def serve(app: WSGIApp, global_conf: Mapping[str, str], **settings: str) -> None:

@@ -25,6 +25,7 @@ from gunicorn.config import Config
 from gunicorn.instrument.statsd import Statsd
 from gunicorn.workers.base import Worker
 
+from recipe.spelling import hint
 from recipe.wsgi import databases, logreopen, signals, worker
 from recipe.wsgi.errors import StartError
 from recipe.wsgi.servers import Forking, WSGIApp
@@ -63,17 +64,12 @@ def wrong(settings: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     config = Config()
     for name, text in settings.items():
         if name not in config.settings:
-            yield name, "gunicorn has no such setting"
+            yield name, f"gunicorn has no such setting{hint(name, config.settings)}"
             continue
         try:
             config.set(name, text)
         except Exception as error:  # whatever a validator of gunicorn's raises
             yield name, f"gunicorn refuses {text!r}: {error}"
-
-
-def names() -> list[str]:
-    """The settings that gunicorn has."""
-    return sorted(Config().settings)
 
 
 class Server(Forking):
