@@ -39,14 +39,14 @@ class Channel:
         #: what the first worker said that failed, if that was before any other served
         self.failure = ""
         self.owner = os.getpid()
+        self._served = False
         self._kept = ExitStack()
         self._directory = tempfile.mkdtemp(prefix="zope-workers-")
         path = os.path.join(self._directory, "channel")
         os.mkfifo(path, 0o600)
         # O_RDWR, so that the end of one writer is not the end of the pipe
         self._pipe = os.fdopen(os.open(path, os.O_RDWR), "r+b", buffering=0)
-        self._order = Order(os.path.abspath(ini), defaults, path)
-        self._order.give()
+        Order(os.path.abspath(ini), defaults, path).give()
         self._thread = threading.Thread(target=self._listen, name="workers", daemon=True)
         self._thread.start()
 
@@ -56,15 +56,14 @@ class Channel:
                 news = json.loads(line)
                 if "end" in news:
                     return
-                if not self._order.served and not self.failure:
+                if not (self._served or self.failure):
                     self._first(news)
 
     def _first(self, news: dict[str, str]) -> None:
         if "failed" in news:
             self.failure = news["failed"]
             return
-        self._order = self._order._replace(served=True)
-        self._order.give()
+        self._served = True
         self._kept.enter_context(pidfile.kept(news["ready"]))
         self._on_ready()
 

@@ -4,12 +4,14 @@ The master says in the environment what is to be loaded, and hears through a pip
 what came of it. So it is all the same whether a worker was forked or is a program of its own.
 """
 
+import fcntl
 import json
 import os
 import sys
 import time
 import traceback
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple
 
 from recipe.wsgi import databases, guard, pastefile
@@ -38,8 +40,11 @@ class Order(NamedTuple):
     defaults: dict[str, str]
     #: the path of the master's pipe
     channel: str
-    #: whether workers have served already: then one that fails is no reason to give up
-    served: bool = False
+
+    @property
+    def mark(self) -> str:
+        """The path of a file that is there once a worker has served: one that fails is no reason to give up then."""
+        return f"{self.channel}-served"
 
     def give(self) -> None:
         """Leave it in the environment, for the workers to come."""
@@ -65,10 +70,8 @@ def load() -> WSGIApp:
     """
     given = order()
     try:
-        ini = pastefile.PasteFile(given.ini, given.defaults)
-        # Also where the master has done so: a handler may have a thread, which no fork takes along
-        ini.configure_logging()
-        return guard.around(ini.load(), ini.server_settings())
+        with _first_alone(given):
+            return _load(given)
     except StartError as error:
         log_end(str(error))
         print(error, file=sys.stderr)
@@ -77,14 +80,34 @@ def load() -> WSGIApp:
         log_end("The server ended by an error", exc_info=True)
         traceback.print_exc()
         _tell(failed=traceback.format_exc())
-    if given.served:
+    if os.path.exists(given.mark):
         time.sleep(PAUSE)
         sys.exit(1)
     sys.exit(FAILED)
 
 
+@contextmanager
+def _first_alone(given: Order) -> Iterator[None]:
+    """Let one worker go first: it makes what is missing in an empty database, where two would get into conflict."""
+    with open(f"{given.channel}-first", "wb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not os.path.exists(given.mark):
+            yield
+            return
+    yield
+
+
+def _load(given: Order) -> WSGIApp:
+    ini = pastefile.PasteFile(given.ini, given.defaults)
+    # Also where the master has done so: a handler may have a thread, which no fork takes along
+    ini.configure_logging()
+    return guard.around(ini.load(), ini.server_settings())
+
+
 def ready() -> None:
     """Tell the master that clients are let in."""
+    with suppress(OSError), open(order().mark, "wb"):
+        pass
     _tell(ready=databases.configured("pid_filename") or "")
 
 
