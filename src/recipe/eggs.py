@@ -6,7 +6,7 @@ import re
 import shutil
 import sys
 from collections.abc import Iterator, Mapping, MutableMapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +17,20 @@ from recipe.instance import RECIPE, Instance
 from recipe.options import Problems
 from recipe.render import DIRECTORY_VARIABLE, File, header
 
+#: The group of entry points by which other distributions bring WSGI servers (see recipe.wsgi.servers.table).
+SERVERS = f"{RECIPE}.wsgi_server"
+
 
 @dataclass(frozen=True)
 class WorkingSet:
-    """The distributions of a part: their names, and what they put on sys.path, in order."""
+    """The distributions of a part: their names, and what they put on sys.path, in order.
+
+    `servers` are the WSGI servers that they bring, by name: ``module:attribute`` of a description.
+    """
 
     projects: frozenset[str]
     paths: tuple[str, ...]
+    servers: Mapping[str, str] = field(default_factory=dict)
 
 
 class Eggs:
@@ -47,11 +54,15 @@ class Eggs:
         except ValueError as error:  # of the packaging library: no requirement
             raise UserError(f"[{self.name}] eggs: {error}") from None
         paths: list[str] = []
+        servers: dict[str, str] = {}
         for dist in found:
             paths += _locations(dist)
+            for name, point in dist.get_entry_map(SERVERS).items():
+                servers[name] = f"{point.module_name}:{'.'.join(point.attrs)}"
         return WorkingSet(
             frozenset(dist.project_name for dist in found),
             tuple(dict.fromkeys(paths)),
+            servers,
         )
 
     def scripts(self, instance: Instance) -> list[File]:

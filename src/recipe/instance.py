@@ -17,7 +17,7 @@ from recipe.environment import variables
 from recipe.options import Problems, Settings, kinds
 from recipe.options.declare import Context
 from recipe.options.logs import AccessLog, EventLog
-from recipe.wsgi.servers.table import WAITRESS, Description
+from recipe.wsgi.servers.table import SERVERS, WAITRESS, Description
 from recipe.zconfig import Section, check_syntax
 from recipe.zserver import settings as zserver
 
@@ -160,12 +160,13 @@ def describe(
     projects: Collection[str] | None,
     relative_paths: bool,
     problems: Problems,
+    servers: Mapping[str, Description] = SERVERS,
 ) -> Instance:
     """The instance that a part describes; what is wrong with the part goes to `problems`.
 
     `settings` are what has been read from the part. `projects` are the names of the
     distributions in its working set, None where they are not known yet; `relative_paths`
-    is what holds where the part does not say.
+    is what holds where the part does not say; `servers` are those that ``wsgi-server`` can name.
     """
     _check(settings, problems)
     _warn_of_odd_words(part, problems)
@@ -174,7 +175,7 @@ def describe(
     if settings.server.wsgi is False:
         settings, waitress, server = zserver.settled(settings, part, problems), {}, WAITRESS
     else:
-        server = wsgi_server.check(settings, part, problems)
+        server = wsgi_server.check(settings, part, servers, projects is not None, problems)
         waitress = waitress_settings.settings(part, server, problems)
     event_log = _handler("event-log", settings.event_log, problems)
     access_log = _handler("access-log", settings.access_log, problems)

@@ -94,8 +94,9 @@ def _run(options: argparse.Namespace, report: "Report") -> None:
 
 
 def _by_workers(server: Any, ini: Any, report: "Report") -> None:
-    from recipe.wsgi import master
+    from recipe.wsgi import logreopen, master
 
+    logreopen.leave_rotation_to_others()
     print(f"Starting server in PID {os.getpid()}.", flush=True)
     # The pipe of who waits may be gone when a worker is replaced
     report.open()
