@@ -147,7 +147,7 @@ class Recipe:
         etc = instance.etc
         log = f"{etc}/{journal.FILE}"
         journal.finish(log)
-        made += self.eggs.scripts(instance)
+        made += self.eggs.scripts(instance, () if instance.is_zserver else _extras(instance.settings))
         paths = {file.path for file in made}
         before = manifest.read(etc)
         kept = self._kept(instance, before)

@@ -5,7 +5,7 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -48,9 +48,8 @@ class Eggs:
 
         Raises zc.buildout.UserError where one cannot be had.
         """
-        requirement = RECIPE + (f"[{','.join(extras)}]" if extras else "")
         try:
-            _, found = self._scripts({"relative-paths": "false"}).working_set([requirement])
+            _, found = self._scripts({"relative-paths": "false"}).working_set([_requirement(extras)])
         except ValueError as error:  # of the packaging library: no requirement
             raise UserError(f"[{self.name}] eggs: {error}") from None
         paths: list[str] = []
@@ -65,8 +64,8 @@ class Eggs:
             servers,
         )
 
-    def scripts(self, instance: Instance) -> list[File]:
-        """The scripts of the eggs, as files to write."""
+    def scripts(self, instance: Instance, extras: Iterable[str] = ()) -> list[File]:
+        """The scripts of the eggs, as files to write; `extras` as for `working_set`."""
         settings = instance.settings.scripts
         if settings.scripts == "":
             return []
@@ -80,11 +79,17 @@ class Eggs:
             overrides["initialization"] = f"os.environ[{DIRECTORY_VARIABLE!r}] = base\n" + overrides["initialization"]
         if not settings.dependent_scripts:
             # wsgi.ini names our distribution, so runwsgi needs it; it has no scripts of its own
-            overrides["eggs"] = f"{self.options['eggs']}\n{RECIPE}"
+            overrides["eggs"] = f"{self.options['eggs']}\n{_requirement(extras)}"
         return list(_staged(self._scripts(overrides), instance))
 
     def _scripts(self, overrides: Mapping[str, str]) -> Scripts:
         return Scripts(self.buildout, self.name, {**self.options, **overrides})
+
+
+def _requirement(extras: Iterable[str]) -> str:
+    """Our distribution with these extras."""
+    wanted = ",".join(extras)
+    return f"{RECIPE}[{wanted}]" if wanted else RECIPE
 
 
 def _staged(scripts: Scripts, instance: Instance) -> Iterator[File]:

@@ -47,6 +47,8 @@ class Settings(NamedTuple):
     header_size: int | None = None
     #: the server's own, as text
     own: Mapping[str, str] = {}
+    #: the PasteDeploy file
+    file: str = ""
 
 
 def read(global_conf: Mapping[str, str], settings: Mapping[str, str]) -> Settings:
@@ -59,7 +61,7 @@ def read(global_conf: Mapping[str, str], settings: Mapping[str, str]) -> Setting
     shared = {key: rest.pop(key) for key in SHARED if key in rest}
     adjusted = adjustments(shared)
     header_size = adjusted.max_request_header_size if "max_request_header_size" in shared else None
-    return Settings(addresses, adjusted, timeout, workers, header_size, rest)
+    return Settings(addresses, adjusted, timeout, workers, header_size, rest, global_conf.get("__file__", ""))
 
 
 def common(

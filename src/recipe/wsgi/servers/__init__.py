@@ -14,9 +14,12 @@ A module of a server has, for the use of PasteDeploy and of `recipe.wsgi.serve`:
 It imports the server. Nobody imports the module before it is needed.
 """
 
+import os
+import sys
 from collections.abc import Callable, Iterable
 
-from recipe.wsgi.errors import StartError
+from recipe.wsgi import databases
+from recipe.wsgi.settings import Settings, bind_all
 from recipe.wsgi.sockets import Listener
 
 WSGIApp = Callable[..., Iterable[bytes]]
@@ -50,13 +53,20 @@ class Forking(Server):
     are let in; `recipe.wsgi.worker.application` does both.
     """
 
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(bind_all(settings))
+        self.settings = settings
+
     def run(self) -> None:
         """Serve until a signal ends it, in this process and its workers; return when the last of these is gone."""
         raise NotImplementedError
 
     def __call__(self, app: WSGIApp) -> None:
-        """Say that an application which is loaded already cannot be forked: its database is open."""
-        raise StartError(
-            "[server:main]: each worker of this server loads the application itself; start it by bin/NAME,"
-            " or by python -m recipe.wsgi.serve with the path of this file"
-        )
+        """Serve, though somebody else (``runwsgi``) has loaded the application already.
+
+        Its database is open, and cannot be shared by a fork: so this process starts anew.
+        """
+        databases.close_all()
+        self.close()
+        os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
+        os.execv(sys.executable, [sys.executable, "-m", "recipe.wsgi.serve", self.settings.file])

@@ -29,7 +29,7 @@ from recipe.spelling import hint
 from recipe.wsgi import databases, logreopen, signals, worker
 from recipe.wsgi.errors import StartError
 from recipe.wsgi.servers import Forking, WSGIApp
-from recipe.wsgi.settings import Settings, bind_all
+from recipe.wsgi.settings import Settings
 from recipe.wsgi.settings import read as read_settings
 from recipe.wsgi.sockets import url
 
@@ -74,10 +74,6 @@ def wrong(settings: Mapping[str, str]) -> Iterator[tuple[str, str]]:
 
 class Server(Forking):
     """gunicorn with its bound sockets."""
-
-    def __init__(self, settings: Settings) -> None:
-        super().__init__(bind_all(settings))
-        self.settings = settings
 
     def run(self) -> None:
         """Serve until a signal ends it; in a worker, raise SystemExit then."""
