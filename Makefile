@@ -80,7 +80,7 @@ $(STAMP): requirements-test.txt setup.py pyproject.toml tests/constraints.py tes
 	@test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
 	@$(VENV)/bin/python tests/constraints.py $(VENV)/constraints.txt
 	@$(VENV)/bin/python -m pip install -qq --disable-pip-version-check \
-		-c $(VENV)/constraints.txt -r requirements-test.txt -e '.[instance,json,profile,sentry]'
+		-c $(VENV)/constraints.txt -r requirements-test.txt -e '.[gunicorn,instance,json,profile,sentry]'
 	@touch $@
 
 test: $(STAMP) debian-packages

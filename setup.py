@@ -53,6 +53,7 @@ setup(
         "ZConfig",
     ],
     extras_require={
+        "gunicorn": ["gunicorn >= 25"],
         # What an instance runs with; the recipe adds it to each part's eggs
         "instance": [
             "Paste",
@@ -71,8 +72,15 @@ setup(
     entry_points={
         "zc.buildout": ["default = plone.recipe.zope2instance.recipe:Recipe"],
         "zc.buildout.uninstall": ["default = recipe.buildout:uninstall"],
-        "paste.server_factory": ["main = recipe.wsgi.server:server_factory"],
-        "paste.server_runner": ["main = recipe.wsgi.server:serve"],
+        # One for each server of recipe.wsgi.servers.table
+        "paste.server_factory": [
+            "main = recipe.wsgi.server:server_factory",
+            "gunicorn = recipe.wsgi.servers.gunicorn:server_factory",
+        ],
+        "paste.server_runner": [
+            "main = recipe.wsgi.server:serve",
+            "gunicorn = recipe.wsgi.servers.gunicorn:serve",
+        ],
         "paste.filter_factory": [
             "sentry = recipe.wsgi.sentry:filter_factory",
             "translogger = recipe.wsgi.accesslog:filter_factory",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import configparser
+from collections.abc import Mapping
 from io import StringIO
 
 from zc.buildout.configparser import parse
@@ -11,6 +12,7 @@ from recipe import render
 from recipe.instance import Instance, describe
 from recipe.options import Problems, read
 from recipe.options.declare import Context
+from recipe.wsgi.servers.table import SERVERS, Description
 
 BD = "/bd"
 
@@ -22,14 +24,18 @@ def part(text: str) -> dict[str, str]:
 
 
 def description(
-    text: str | dict[str, str], projects: tuple[str, ...] = (), directory: str = BD, name: str = "instance"
+    text: str | dict[str, str],
+    projects: tuple[str, ...] = (),
+    directory: str = BD,
+    name: str = "instance",
+    servers: Mapping[str, Description] = SERVERS,
 ) -> tuple[Instance, Problems]:
     """The instance of a part of that name in `directory`, and what is wrong with it."""
     problems = Problems(name)
     context = Context(name, directory, f"{directory}/parts/{name}", f"{directory}/bin")
     options = part(text) if isinstance(text, str) else text
     settings = read(options, context, problems)
-    return describe(settings, options, context, projects, False, problems), problems
+    return describe(settings, options, context, projects, False, problems, servers), problems
 
 
 def zope_conf(text: str | dict[str, str], **more: str) -> str:

@@ -324,6 +324,14 @@ def test_values_arrive_by_pastedeploy(option: str, data: st.DataObject) -> None:
     assert local_conf({**SENTRY, option: value}, kind, name)[key] == in_wsgi_ini(value)
 
 
+@given(text=LINE)
+@EXAMPLES
+def test_settings_of_a_servers_own_arrive_by_pastedeploy(text: str) -> None:
+    part = {"wsgi-server": "gunicorn", "wsgi-server-options": f"timeout = 60\nproc_name = {text}"}
+    found = local_conf(part, SERVER, "main")
+    assert (found["timeout"], found["proc_name"]) == ("60", in_wsgi_ini(text))
+
+
 @given(path=PATH, other=PATH, url=WORD)
 @EXAMPLES
 def test_values_of_the_profiler_arrive(path: str, other: str, url: str) -> None:
@@ -582,7 +590,7 @@ HELD_ABOVE = {
     "zope-conf-additional", "storage-wrapper", "zodb-temporary-storage", "profile_log_filename",
     "profile_cachegrind_filename", "profile_path", "pipeline", "event-log", "event-log-args", "event-log-kwargs",
     "access-log", "access-log-args", "access-log-kwargs", "extra-paths", "initialization", "wsgi", "zcml-additional",
-    "site-zcml", "locales", "resources", "user",
+    "site-zcml", "locales", "resources", "user", "wsgi-server-options",
 }  # fmt: skip
 
 #: Kinds that take some words only, or numbers.
@@ -602,6 +610,7 @@ NAMES = {
     "effective-user": "a user's name",
     "default-zpublisher-encoding": "a codec's name",
     "zope-conf-imports": "packages' names",
+    "wsgi-server": "a name of a table",
     "wsgi-ini-template": "a file that is read",
     "wsgi-logging-ini-template": "a file that is read",
     "import-directory": "Zope does not read it: it is made",

@@ -19,6 +19,7 @@ from recipe.options.kinds import TRUE
 from recipe.render import File
 from recipe.wsgi import privileges
 from recipe.wsgi.errors import StartError
+from recipe.wsgi.servers.table import SERVERS, Description
 from recipe.zserver import interpreter
 
 
@@ -70,7 +71,8 @@ class Part:
             self.eggs = Eggs(self.buildout, self.name, self.options)
             self.working_set = self._working_set(_extras(settings))
             projects = self.working_set.projects
-        instance = describe(settings, given, context, projects, self.relative_paths, self.problems)
+        servers = self._servers(settings.server.name)
+        instance = describe(settings, given, context, projects, self.relative_paths, self.problems, servers)
         self._raise_errors()
         return instance
 
@@ -83,6 +85,18 @@ class Part:
             for extra, option in extras.items():
                 self._check_extra(extra, option)
             raise
+
+    def _servers(self, wanted: str) -> Mapping[str, Description]:
+        """The WSGI servers that can be named: ours, and the one that is wanted, where an egg brings it."""
+        others = self.working_set.servers
+        if wanted in SERVERS or wanted not in others:
+            return SERVERS
+        try:
+            directory = self.buildout["buildout"]["directory"]
+            found = judge.server_of(others[wanted], sys.executable, self.working_set.paths, directory)
+        except ValueError as error:
+            raise UserError(f"[{self.name}] wsgi-server: {wanted} does not say what it can do: {error}") from None
+        return {**SERVERS, wanted: found}
 
     def _check_extra(self, extra: str, option: str) -> None:
         try:
@@ -258,4 +272,7 @@ def _extras(settings: Settings) -> dict[str, str]:
         "json": ("log-format", settings.event_log.format == "json"),
         "relstorage": ("rel-storage", bool(settings.storage.rel_storage)),
     }
+    server = SERVERS.get(settings.server.name)
+    if server and settings.server.wsgi is True and settings.server.addresses:
+        needed |= {server.extra: ("wsgi-server", bool(server.extra))}
     return {extra: option for extra, (option, on) in needed.items() if on}

@@ -19,6 +19,8 @@ from recipe.options import Problems
 from recipe.render import DIRECTORY_VARIABLE, File, header
 
 INSTANCE = "instance"  # the extra of our distribution with what an instance runs with
+#: The group of entry points by which other distributions bring WSGI servers (see recipe.wsgi.servers.table).
+SERVERS = f"{RECIPE}.wsgi_server"
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,7 @@ class WorkingSet:
     paths      what they put on sys.path, in order
     locations  where each is
     metadata   the directories with their metadata
+    servers    the WSGI servers that they bring, by name: ``module:attribute`` of a description
     unpinned   the names of those that the buildout pins to no version
     """
 
@@ -36,6 +39,7 @@ class WorkingSet:
     paths: tuple[str, ...]
     locations: tuple[str, ...]
     metadata: tuple[str, ...]
+    servers: Mapping[str, str]
     unpinned: tuple[str, ...]
 
 
@@ -62,13 +66,17 @@ class Eggs:
         except ValueError as error:  # of the packaging library: no requirement
             raise UserError(f"[{self.name}] eggs: {error}") from None
         paths: list[str] = []
+        servers: dict[str, str] = {}
         for dist in found:
             paths += _locations(dist)
+            for name, point in dist.get_entry_map(SERVERS).items():
+                servers[name] = f"{point.module_name}:{'.'.join(point.attrs)}"
         return WorkingSet(
             frozenset(dist.project_name for dist in found),
             tuple(dict.fromkeys(paths)),
             tuple(dist.location for dist in found),
             tuple(dist.egg_info for dist in found if dist.egg_info),
+            servers,
             tuple(fingerprint.unpinned(found)),
         )
 

@@ -162,6 +162,17 @@ def _lookup(
 EXTRAS = {"recipe.wsgi.sentry": ("sentry_sdk", "sentry")}  # modules with a factory: what it imports, of which extra
 
 
+def server(name: str, module: str, own: Mapping[str, str]) -> Iterator[Finding]:
+    """Let a server say which settings of its own it does not take; `module`: see recipe.wsgi.servers."""
+    try:
+        wrong = getattr(importlib.import_module(module), "wrong", None)
+    except Exception as error:  # whatever a package raises when it is imported
+        yield Finding("", 0, f"{name} cannot be imported: {error}", option="wsgi-server")
+        return
+    for key, mistake in wrong(own) if wrong else ():
+        yield Finding("", 0, f"{key}: {mistake}", option="wsgi-server-options")
+
+
 def handlers(text: str, path: str) -> Iterator[Finding]:
     """Look up the class of each logging handler in a wsgi.ini, and bind its arguments, as logging.config will.
 

@@ -11,12 +11,13 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from recipe import storage, waitress_settings
+from recipe import storage, waitress_settings, wsgi_server
 from recipe.address import Address
 from recipe.environment import variables
 from recipe.options import Problems, Settings, kinds
 from recipe.options.declare import Context
 from recipe.options.logs import AccessLog, EventLog
+from recipe.wsgi.servers.table import SERVERS, WAITRESS, Description
 from recipe.zconfig import Section, check_syntax
 from recipe.zserver import settings as zserver
 
@@ -67,7 +68,8 @@ class Instance:
     storages       those of the main database
     temporary      the temporary database, as ZConfig text
     event_log, access_log   their handlers
-    waitress       further settings of waitress, by its names
+    server         the WSGI server, and what it can do
+    waitress       further settings of waitress, by its names; those that other servers share, with another server
     directories, private_directories    to be created; the latter for their owner alone
     """
 
@@ -84,6 +86,7 @@ class Instance:
     temporary: str | None
     event_log: Handler
     access_log: Handler
+    server: Description = WAITRESS
     waitress: Mapping[str, str] = field(default_factory=dict)
     directories: tuple[str, ...] = ()
     private_directories: tuple[str, ...] = ()
@@ -157,21 +160,23 @@ def describe(
     projects: Collection[str] | None,
     relative_paths: bool,
     problems: Problems,
+    servers: Mapping[str, Description] = SERVERS,
 ) -> Instance:
     """The instance that a part describes; what is wrong with the part goes to `problems`.
 
     `settings` are what has been read from the part. `projects` are the names of the
     distributions in its working set, None where they are not known yet; `relative_paths`
-    is what holds where the part does not say.
+    is what holds where the part does not say; `servers` are those that ``wsgi-server`` can name.
     """
     _check(settings, problems)
     _warn_of_odd_words(part, problems)
     if projects is not None:
         _check_profile(settings, part, projects, problems)
     if settings.server.wsgi is False:
-        settings, waitress = zserver.settled(settings, part, problems), {}
+        settings, waitress, server = zserver.settled(settings, part, problems), {}, WAITRESS
     else:
-        waitress = waitress_settings.settings(part, problems)
+        server = wsgi_server.check(settings, part, servers, projects is not None, problems)
+        waitress = waitress_settings.settings(part, server, problems)
     event_log = _handler("event-log", settings.event_log, problems)
     access_log = _handler("access-log", settings.access_log, problems)
     relative = settings.scripts.relative_paths
@@ -189,6 +194,7 @@ def describe(
         temporary=_temporary(settings, projects, problems),
         event_log=event_log,
         access_log=access_log,
+        server=server,
         waitress=waitress,
     )
     return replace(instance, directories=_directories(instance), private_directories=_private_directories(instance))
@@ -251,6 +257,9 @@ def _warn_of_idle(settings: Settings, problems: Problems) -> None:
         idle["wsgi"] = {
             "wsgi-ini-template": server.ini_template,
             "wsgi-logging-ini-template": server.logging_template,
+            "wsgi-server": server.name != "waitress",
+            "wsgi-server-options": server.own_options,
+            "workers": server.workers > 1,
         }
     if zcml.site is not None:
         idle["site-zcml"] = {

@@ -7,6 +7,7 @@ when it starts.
 """
 
 import configparser
+import importlib
 import json
 import os
 import re
@@ -21,6 +22,7 @@ from recipe.instance import Instance
 from recipe.options import Problems
 from recipe.render import DIRECTORY_VARIABLE, File, Python
 from recipe.storage import PACKAGES, checked
+from recipe.wsgi.servers.table import Description
 
 SECONDS = 120
 MARK = "\x1e"  # before the answer: what is imported may print, too
@@ -54,12 +56,13 @@ def ask(instance: Instance, python: Python, files: Sequence[File], part: Mapping
         "zope.conf": _text(texts.get("zope.conf")),
         "wsgi.ini": _text(texts.get("wsgi.ini")),
         "storages": [(asdict(section), options) for section, options in checked(instance.storages.tree)],
+        "server": (instance.server.name, instance.server.module, dict(instance.settings.server.own_options)),
         "imports": [*instance.settings.zope.imports, *instance.storages.imports],
     }
     for finding in inspection.place(instance.etc):
         problems.warn("location", f"the server will not start: {finding.message}")
     try:
-        findings = _run(python.executable, question, instance.directory)
+        findings = [Finding(*each) for each in _run(python.executable, question, instance.directory)]
     except (OSError, ValueError, subprocess.SubprocessError) as error:
         problems.warn("eggs", f"the configuration could not be checked with the part's Zope: {error}")
         return
@@ -101,7 +104,19 @@ def _text(file: File | None) -> tuple[str, str] | None:
     return (file.text, file.path) if file else None
 
 
-def _run(executable: str, question: Mapping[str, Any], directory: str) -> list[Finding]:
+def server_of(entry_point: str, executable: str, paths: Sequence[str], directory: str) -> Description:
+    """Return what another distribution says of its server; `entry_point` is ``module:attribute``.
+
+    Raises ValueError where it says nothing that can be understood.
+    """
+    question = {"path": paths, "server of": entry_point}
+    try:
+        return Description(**_run(executable, question, directory))
+    except (OSError, TypeError, subprocess.SubprocessError) as error:
+        raise ValueError(str(error)) from None
+
+
+def _run(executable: str, question: Mapping[str, Any], directory: str) -> Any:
     done = subprocess.run(
         [executable, "-c", PROGRAM],
         input=json.dumps(question),
@@ -115,11 +130,14 @@ def _run(executable: str, question: Mapping[str, Any], directory: str) -> list[F
     _, mark, text = done.stdout.rpartition(MARK)
     if not mark:
         raise ValueError((done.stderr.strip().splitlines() or ["no answer"])[-1])
-    return [Finding(*each) for each in json.loads(text)]
+    return json.loads(text)
 
 
-def answer(question: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+def answer(question: Mapping[str, Any]) -> Any:
     """The other side: runs with the instance's path."""
+    if "server of" in question:
+        module, _, attribute = question["server of"].partition(":")
+        return asdict(getattr(importlib.import_module(module), attribute))
     found: list[Finding] = []
     if question["zope.conf"]:
         for section, options in question["storages"]:
@@ -129,6 +147,7 @@ def answer(question: Mapping[str, Any]) -> list[tuple[Any, ...]]:
     if question["wsgi.ini"]:
         found += inspection.pipeline(*question["wsgi.ini"])
         found += inspection.handlers(*question["wsgi.ini"])
+        found += inspection.server(*question["server"])
     return [astuple(finding) for finding in found]
 
 

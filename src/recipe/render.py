@@ -217,6 +217,8 @@ def facts(instance: Instance) -> str:
     }
     if instance.is_zserver:
         known["zserver_python"] = path(settings.zserver.python or "")
+    if settings.server.wsgi is True and not settings.server.ini_template and instance.server.workers:
+        known["workers"] = settings.server.workers
     if settings.process.graceful_timeout is not None:
         known["graceful_timeout"] = settings.process.graceful_timeout
     return json.dumps(known, indent=2, ensure_ascii=False) + "\n"

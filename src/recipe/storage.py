@@ -5,6 +5,7 @@ memory. Around it, each only where asked for: zlib, blobs, before, demo, and the
 user's own wrapper.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -53,6 +54,33 @@ def check(options: Storage, problems: Problems) -> None:
         if getattr(options, name) is not None:
             option = Storage.__dataclass_fields__[name].metadata["option"].name
             problems.warn(option, "is ignored by ZEO 5 and later")
+
+
+#: Sections of ZConfig for storages that one process only can open, or that are memory of its own.
+_OF_ONE_PROCESS = re.compile(r"<\s*(filestorage|demostorage|mappingstorage|temporarystorage)\b", re.IGNORECASE)
+
+TO_SHARE = "Several processes need ZEO (zeo-client) or RelStorage (rel-storage)."
+
+
+def check_workers(options: Storage, additional: str, problems: Problems) -> None:
+    """Note where several processes cannot have the database open; `additional` is further text for zope.conf."""
+    if not (options.zeo_client or options.rel_storage):
+        kind = (
+            "a FileStorage can be opened by one process only" if options.file else "each would have a memory of its own"
+        )
+        problems.error("workers", f"not with this database: {kind}. {TO_SHARE}")
+    elif options.demo:
+        kind = (
+            "a FileStorage can be opened by one process only"
+            if options.demo_file
+            else "each would have its own changes"
+        )
+        problems.error("workers", f"not with demo-storage: {kind}")
+    if options.zeo_cache_name:
+        problems.error("workers", "not with zeo-client-client: the cache file can be opened by one process only")
+    for option, text in (("storage-wrapper", options.wrapper or ""), ("zope-conf-additional", additional)):
+        if found := _OF_ONE_PROCESS.search(text):
+            problems.error("workers", f"not with the {found[0]}> in {option}, which belongs to one process. {TO_SHARE}")
 
 
 def read_only(options: Storage) -> bool:

@@ -8,6 +8,8 @@ from waitress.adjustments import Adjustments, asbool, aslist, asset
 from recipe.options import Problems
 from recipe.options.kinds import BOOLEAN, FALSE, LINE
 from recipe.options.problems import shown
+from recipe.wsgi.servers.table import WAITRESS, Description
+from recipe.wsgi.settings import SHARED
 
 PREFIX = "waitress-"
 
@@ -26,17 +28,21 @@ COVERED = {
 }
 
 
-def settings(part: Mapping[str, str], problems: Problems) -> dict[str, str]:
+def settings(part: Mapping[str, str], server: Description, problems: Problems) -> dict[str, str]:
     """The settings of waitress in a part, by waitress's names; checked by waitress's own rules.
 
-    An empty one counts as left out.
+    An empty one counts as left out. Another `server` goes by some of them, and by no others.
     """
     given = {key: text.strip() for key, text in part.items() if key.startswith(PREFIX) and text.strip()}
     found = {}
     for key, text in given.items():
         name = key.removeprefix(PREFIX).replace("-", "_")
-        if _check(key, name, text, problems):
+        if not _check(key, name, text, problems):
+            continue
+        if server is WAITRESS or name in SHARED:
             found[name] = text
+        else:
+            problems.warn(key, f"does nothing with wsgi-server = {server.name}")
     if found:
         _check_together(found, problems)
     return found

@@ -56,7 +56,6 @@ def problems(context: Context) -> Iterator[str]:
 def _wsgi_ini(path: str) -> Iterator[str]:
     from paste.deploy.loadwsgi import SERVER
 
-    from recipe.wsgi import server
     from recipe.wsgi.pastefile import PasteFile
 
     try:
@@ -67,8 +66,9 @@ def _wsgi_ini(path: str) -> Iterator[str]:
     try:
         ini.require_server()
         context = ini.context(SERVER)
-        if context.object in (server.server_factory, server.serve):
-            server.read(context.global_conf, context.local_conf)
+        module = context.object.__module__
+        if module.startswith("recipe.wsgi."):  # one of ours, which says itself what is wrong with its settings
+            sys.modules[module].read(context.global_conf, context.local_conf)
     except StartError as error:
         yield _in(path, error)
     except ImportError as error:

@@ -34,6 +34,9 @@ def status(context: Context, args: list[str]) -> int:
         print("daemon manager not running")
     elif found.pid:
         print(f"program running; pid={found.pid}")
+        # With one process these are the only digits, which programs look for
+        if context.facts.workers > 1:
+            print("workers:", *_workers(found.pid))
     else:
         print("daemon manager running; daemon process not running")
     return 0 if found and found.pid else NOT_RUNNING
@@ -50,7 +53,15 @@ def _print_json(context: Context, found: State | None) -> None:
         values["since"] = round(found.since, 3)
         values["failures"] = found.failures
     values["listen"] = list(context.facts.listen)
+    if context.facts.workers:
+        values["workers"] = _workers(found.pid) if found and found.pid else []
     print(json.dumps(values))
+
+
+def _workers(pid: int) -> list[int]:
+    from recipe.control.workers import workers
+
+    return workers(pid)
 
 
 def start(context: Context, args: list[str]) -> int:

@@ -41,6 +41,8 @@ class Facts(Record):
     listen: tuple[str, ...] = ()
     #: seconds
     graceful_timeout: float = 30
+    #: worker processes of the server; 0: it has none, and serves itself
+    workers: int = 0
     #: the Python 2.7 of ZServer; empty: the server is a WSGI server
     zserver_python: str = ""
 

@@ -373,6 +373,19 @@ def pairs(text: str) -> tuple[tuple[str, str], ...]:
     return tuple((key, value.strip()) for key, value in found)
 
 
+def assignments(text: str) -> tuple[tuple[str, str], ...]:
+    """Lines ``key = value``, each key once."""
+    found: dict[str, str] = {}
+    for number, line in enumerate(lines(text), start=1):
+        match = re.fullmatch(r"([A-Za-z_][\w.-]*)\s*=\s*(.*)", line)
+        if not match:
+            raise ValueError(f"has a line that is no key = value (line {number})")
+        if match[1] in found:
+            raise ValueError(f"has {match[1]} twice (line {number})")
+        found[match[1]] = match[2]
+    return tuple(found.items())
+
+
 def pairs_with_paths(*keys: str) -> Callable[[str, Context], tuple[tuple[str, str], ...]]:
     """Lines ``key value``; the values of `keys` are paths, relative to the buildout directory."""
 
@@ -453,6 +466,7 @@ WORD = simple("word", "one word", word)
 WORDS = simple("words", "words separated by white space", words)
 PIPELINE = simple("pipeline", WORDS.allowed, pipeline)
 ENTRY_POINTS = simple("entry points", "name=module:function, several separated by white space", entry_points)
+ASSIGNMENTS = simple("lines", "lines of the form key = value", assignments)
 REL_STORAGE: Kind[tuple[tuple[str, str], ...]] = Kind(
     "lines",
     "lines of a key and a value",

@@ -16,9 +16,32 @@ class Server:
     wsgi: bool | str = option(
         "wsgi",
         kinds.PATH_OR_BOOLEAN,
-        "on: waitress. off: ZServer, in the Python 2.7 that ``zserver-python`` names. A path: that PasteDeploy file is "
-        "used, and none is generated.",
+        "on: the server that ``wsgi-server`` names. off: ZServer, in the Python 2.7 that ``zserver-python`` names. "
+        "A path: that PasteDeploy file is used, and none is generated.",
         "on",
+    )
+    name: str = option(
+        "wsgi-server",
+        kinds.WORD,
+        "The WSGI server, by its name: see :doc:`which-server`. Brings the server, by an extra of this distribution.",
+        "waitress",
+        applies=Applies.WSGI,
+    )
+    workers: int = option(
+        "workers",
+        kinds.COUNT,
+        "Processes that serve, each with ``threads`` threads and a database connection of its own. More than one needs "
+        "a server that has workers, and ZEO or RelStorage.",
+        "1",
+        applies=Applies.WSGI,
+    )
+    own_options: tuple[tuple[str, str], ...] = option(
+        "wsgi-server-options",
+        kinds.ASSIGNMENTS,
+        "Lines ``key = value``: settings of the server's own, by its names. Those that an option is for are refused.",
+        "",
+        applies=Applies.WSGI,
+        instead="zope-conf-additional",
     )
     addresses: tuple[Address, ...] = option(
         "http-address",
@@ -61,7 +84,7 @@ class Server:
     max_header_size: int | None = option(
         "http-header-max-length",
         kinds.SIZE,
-        "The largest request header; waitress's ``max_request_header_size``.",
+        "The largest head of a request.",
         zserver_default="8192",
     )
     pipeline: tuple[str, ...] = option(

@@ -1,6 +1,7 @@
 """What ends the server for a reason that is the user's."""
 
 import errno
+import logging
 import sys
 from urllib.parse import unquote
 
@@ -64,3 +65,13 @@ def _class(module: str, name: str) -> type | tuple[()]:
     """Return an exception's class where its module has been imported at all."""
     found: type | tuple[()] = getattr(sys.modules.get(module), name, ())
     return found
+
+
+def log_end(text: str, exc_info: bool = False) -> None:
+    """Write to the event log what stderr gets anyway, and so not to the console."""
+    record = logging.getLogger("Zope").makeRecord(
+        "Zope", logging.CRITICAL, __file__, 0, text, (), sys.exc_info() if exc_info else None
+    )
+    for handler in logging.getLogger().handlers:
+        if getattr(handler, "stream", None) not in (sys.stderr, sys.stdout):
+            handler.handle(record)

@@ -4,7 +4,8 @@ import logging
 import logging.handlers
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from io import TextIOWrapper
 
 
@@ -32,6 +33,25 @@ def file_handlers() -> Iterator[logging.FileHandler]:
             if isinstance(handler, logging.FileHandler) and id(handler) not in seen:
                 seen.add(id(handler))
                 yield handler
+
+
+def leave_rotation_to_others() -> None:
+    """Let the handlers that rotate their file follow it instead: another process rotates it, and two would lose one."""
+    for handler in file_handlers():
+        if isinstance(handler, logging.handlers.BaseRotatingHandler):
+            handler.shouldRollover = _follow(handler)  # type: ignore[attr-defined]
+
+
+def _follow(handler: logging.FileHandler) -> Callable[[logging.LogRecord], bool]:
+    def moved(_record: logging.LogRecord) -> bool:
+        with suppress(OSError):  # it is between two names
+            if handler.stream and not os.path.samestat(
+                os.fstat(handler.stream.fileno()), os.stat(handler.baseFilename)
+            ):
+                _reopen(handler)
+        return False
+
+    return moved
 
 
 def _reopen(handler: logging.FileHandler) -> None:

@@ -15,7 +15,10 @@ from typing import Any
 
 from paste.deploy.loadwsgi import APP, SERVER, ConfigLoader
 
-from recipe.wsgi.errors import StartError, describe
+from recipe.wsgi import collector, settings
+from recipe.wsgi.errors import StartError, describe, explain
+from recipe.wsgi.servers import WSGIApp
+from recipe.wsgi.settings import Settings
 
 #: Where an error is raised that speaks of the file, and not of the code that the file names.
 READERS = ("paste.deploy", "configparser", "importlib.metadata")
@@ -81,6 +84,22 @@ class PasteFile:
                 if parser.has_option(section, "zope_conf"):
                     found.append(parser.get(section, "zope_conf"))
         return list(dict.fromkeys(found))
+
+    def load(self) -> WSGIApp:
+        """Load the application; what only the user can mend becomes a StartError."""
+        try:
+            with collector.paused():
+                app: WSGIApp = self.app()
+        except Exception as error:
+            if why := explain(error):
+                raise StartError(why) from None
+            raise
+        return app
+
+    def server_settings(self) -> Settings:
+        """Return what ``[server:main]`` says, for a server that is not waitress."""
+        context = self.context(SERVER)
+        return settings.read(context.global_conf, context.local_conf)
 
     def context(self, kind: Any) -> Any:
         """Return what PasteDeploy makes the object from; here are the mistakes in the file."""

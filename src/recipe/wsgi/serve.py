@@ -10,13 +10,12 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from glob import escape, glob
 from typing import Any
 
-from recipe.wsgi import collector, databases, privileges, signals, zeo
-from recipe.wsgi.errors import StartError, explain
+from recipe.wsgi import databases, pidfile, privileges, signals, zeo
+from recipe.wsgi.errors import StartError, log_end
 
 logger = logging.getLogger("Zope")
 
@@ -42,12 +41,12 @@ def main(args: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 0
     except StartError as error:
-        _log(str(error))
+        log_end(str(error))
         report.failed(str(error))
         print(error, file=sys.stderr)
         return 1
     except Exception:
-        _log("The server ended by an error", exc_info=True)
+        log_end("The server ended by an error", exc_info=True)
         report.failed(traceback.format_exc())
         raise
     return 0
@@ -68,7 +67,7 @@ def _options(args: list[str] | None) -> argparse.Namespace:
 def _run(options: argparse.Namespace, report: "Report") -> None:
     # Late, so that the signal handlers are there first; Zope comes even later, with the app.
     from recipe.wsgi.pastefile import PasteFile
-    from recipe.wsgi.server import Server
+    from recipe.wsgi.servers import Forking, Server
 
     if options.umask is not None:
         os.umask(options.umask)
@@ -81,10 +80,12 @@ def _run(options: argparse.Namespace, report: "Report") -> None:
         # After that, so that the log files are the user's, and root writes to no link of theirs.
         ini.configure_logging()
         _wait_for_databases(ini, report)
-        with collector.paused():
-            app = _load(ini)
+        if isinstance(server, Forking):
+            _by_workers(server, ini, report)
+            return
+        app = ini.load()
         print(f"Starting server in PID {process}.", flush=True)
-        with _pid_file():
+        with pidfile.kept(databases.configured("pid_filename") or ""):
             if isinstance(server, Server):
                 server.on_ready = report.ready
                 server(app)
@@ -98,6 +99,21 @@ def _run(options: argparse.Namespace, report: "Report") -> None:
             if isinstance(server, Server):
                 server.close()
             databases.close_all()
+
+
+def _by_workers(server: Any, ini: Any, report: "Report") -> None:
+    from recipe.wsgi import logreopen, master
+
+    logreopen.leave_rotation_to_others()
+    print(f"Starting server in PID {os.getpid()}.", flush=True)
+    # The pipe of who waits may be gone when a worker is replaced
+    report.open()
+    try:
+        master.run(server, ini.path, ini.defaults, report.ready)
+    except master.WorkerError as error:
+        report.failed(str(error))
+        # The worker has logged and printed it
+        sys.exit(1)
 
 
 def _defaults(options: argparse.Namespace) -> dict[str, str]:
@@ -136,53 +152,6 @@ def _wait_for_databases(ini: Any, report: "Report") -> None:
             told = missing.seconds
         if missing.seconds > PATIENCE:
             report.waiting(missing.text)
-
-
-def _load(ini: Any) -> Any:
-    """Load the application; what only the user can mend becomes a StartError."""
-    try:
-        return ini.app()
-    except Exception as error:
-        if why := explain(error):
-            raise StartError(why) from None
-        raise
-
-
-@contextmanager
-def _pid_file() -> Iterator[None]:
-    """Keep the process id in the file that zope.conf names, while the block runs."""
-    path = databases.configured("pid_filename")
-    pid = str(os.getpid())
-    if path:
-        try:
-            with open(path, "w", encoding="ascii") as file:
-                file.write(f"{pid}\n")
-        except OSError as error:
-            logger.warning("cannot write the pid file: %s", error)
-    try:
-        yield
-    finally:
-        if path and _read(path) == pid == str(os.getpid()):
-            with suppress(OSError):
-                os.unlink(path)
-
-
-def _read(path: str) -> str:
-    try:
-        with open(path, encoding="ascii", errors="replace") as file:
-            return file.read().strip()
-    except OSError:
-        return ""
-
-
-def _log(text: str, exc_info: bool = False) -> None:
-    """Write to the event log what stderr gets anyway, and so not to the console."""
-    record = logger.makeRecord(
-        logger.name, logging.CRITICAL, __file__, 0, text, (), sys.exc_info() if exc_info else None
-    )
-    for handler in logging.getLogger().handlers:
-        if getattr(handler, "stream", None) not in (sys.stderr, sys.stdout):
-            handler.handle(record)
 
 
 class Report:

@@ -1,24 +1,14 @@
 """The server that wsgi.ini names: waitress, on any addresses, with a graceful end.
 
-Settings in ``[server:main]``:
-
-``listen``
-    addresses (see `recipe.address`), white space between; bound at once, so that a taken port
-    is told before Zope starts up, and open to clients once the application is there.
-``fast-listen``
-    the same, but open at once: clients wait until the application is there.
-``graceful_timeout``
-    seconds that requests under way get to finish when the server is told to stop; 30.
-
-All others are waitress's (https://docs.pylonsproject.org/projects/waitress/en/stable/arguments.html).
+Settings in ``[server:main]``: ``listen``, ``fast-listen`` and ``graceful_timeout`` (see
+`recipe.wsgi.settings`). All others are waitress's
+(https://docs.pylonsproject.org/projects/waitress/en/stable/arguments.html).
 """
 
 import logging
-import math
-import socket
 import time
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from typing import Any
 
 from waitress import wasyncore
 from waitress.adjustments import Adjustments
@@ -26,30 +16,23 @@ from waitress.channel import HTTPChannel
 from waitress.server import BaseWSGIServer, TcpWSGIServer, UnixWSGIServer
 from waitress.task import ThreadedTaskDispatcher, WSGITask
 
-from recipe import address
 from recipe.wsgi import signals
 from recipe.wsgi.errors import StartError
 from recipe.wsgi.queuelog import QueueLog
-from recipe.wsgi.sockets import FAMILIES, Listener, bind
+from recipe.wsgi.servers import Server as Base
+from recipe.wsgi.servers import WSGIApp
+from recipe.wsgi.settings import Settings, adjustments, bind_all, common
+from recipe.wsgi.sockets import Listener, url
 
-GRACEFUL_TIMEOUT = 30.0
+#: Connections at a time. waitress's own 100 are soon taken by clients that are slow, and all others wait then;
+#: with select() it may have no descriptor from 1024 up, and the application opens files, too.
+CONNECTION_LIMIT = "500"
 
 #: Seconds an idle connection is kept when the server stops: what a client is just sending on it
 #: is answered, and it learns then that the connection ends.
 LINGER = 0.5
 
-WSGIApp = Callable[..., Iterable[bytes]]
-
 logger = logging.getLogger("waitress")
-
-
-class Settings(NamedTuple):
-    """What ``[server:main]`` says."""
-
-    #: addresses, and whether each is open at once
-    addresses: list[tuple[address.Address, bool]]
-    adjustments: Adjustments
-    graceful_timeout: float
 
 
 def server_factory(global_conf: Mapping[str, str], **settings: str) -> "Server":
@@ -58,21 +41,7 @@ def server_factory(global_conf: Mapping[str, str], **settings: str) -> "Server":
     Raises StartError where a setting is wrong or an address cannot be had.
     """
     known = read(global_conf, settings)
-    listeners: list[Listener] = []
-    try:
-        for one, early in known.addresses:
-            listeners += bind(
-                one,
-                early=early,
-                backlog=known.adjustments.backlog,
-                permissions=known.adjustments.unix_socket_perms,
-                families=_families(known.adjustments),
-            )
-    except StartError:
-        for listener in listeners:
-            listener.close()
-        raise
-    return Server(listeners, known.adjustments, known.graceful_timeout)
+    return Server(bind_all(known), known.adjustments, known.graceful_timeout)
 
 
 def read(global_conf: Mapping[str, str], settings: Mapping[str, str]) -> Settings:
@@ -80,65 +49,15 @@ def read(global_conf: Mapping[str, str], settings: Mapping[str, str]) -> Setting
 
     Raises StartError where one is wrong, or no address is among them.
     """
-    # 9.1.0 wrote `use` and `paste.server_factory` both; the second one comes as a setting then.
-    rest = {k: v for k, v in settings.items() if not k.startswith("paste.")}
-    timeout = rest.pop("graceful_timeout", None)
-    timeout = global_conf.get("graceful_timeout") or timeout  # the command line wins
-    late = _addresses(rest.pop("listen", "")) + _waitress_address(rest)
-    early = _addresses(rest.pop("fast-listen", "")) + _addresses(rest.pop("fast_listen", ""))
-    if not (late or early):
-        raise StartError("[server:main] has no address: give it listen or fast-listen")
-    addresses = [(one, False) for one in late] + [(one, True) for one in early]
-    return Settings(addresses, _adjustments(rest), _seconds(timeout))
+    rest, addresses, timeout = common(global_conf, settings)
+    if rest.pop("workers", "1") != "1":
+        raise StartError("[server:main] workers: waitress serves in one process")
+    return Settings(addresses, adjustments({"connection_limit": CONNECTION_LIMIT} | rest), timeout)
 
 
 def serve(app: WSGIApp, global_conf: Mapping[str, str], **settings: str) -> None:
     """PasteDeploy's ``paste.server_runner``: serve `app` until a signal ends it."""
     server_factory(global_conf, **settings)(app)
-
-
-def _addresses(text: str) -> list[address.Address]:
-    # waitress takes commas, too
-    try:
-        return [address.parse(word) for word in text.replace(",", " ").split()]
-    except ValueError as error:
-        raise StartError(f"[server:main] listen: {error}") from None
-
-
-def _waitress_address(settings: dict[str, str]) -> list[address.Address]:
-    """Take waitress's own settings for an address out of `settings`."""
-    if path := settings.pop("unix_socket", ""):
-        return _addresses(f"unix:{path}")
-    host, port = settings.pop("host", ""), settings.pop("port", "")
-    if not (host or port):
-        return []
-    if ":" in host and not host.startswith("["):
-        host = f"[{host}]"
-    return _addresses(f"{host or '0.0.0.0'}:{port or '8080'}")
-
-
-def _families(adjustments: Adjustments) -> list[int]:
-    return [family for family, on in zip(FAMILIES, (adjustments.ipv4, adjustments.ipv6), strict=True) if on]
-
-
-def _adjustments(settings: Mapping[str, str]) -> Adjustments:
-    try:
-        # With an address of either family: its default is none where `ipv4` is off
-        return Adjustments(**({"listen": "*:0"} | dict(settings)))
-    except (ValueError, TypeError) as error:
-        raise StartError(f"[server:main]: {error}") from None
-
-
-def _seconds(text: str | None) -> float:
-    if not text:
-        return GRACEFUL_TIMEOUT
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = -1.0
-    if not 0 <= seconds < math.inf:
-        raise StartError(f"[server:main] graceful_timeout: {text!r} is no number of seconds")
-    return seconds
 
 
 class Task(WSGITask):  # type: ignore[misc]
@@ -217,15 +136,13 @@ class _UnixServer(_Draining, UnixWSGIServer):  # type: ignore[misc]
         return "unix", "80"
 
 
-class Server:
+class Server(Base):
     """Serves one application on bound sockets; called with the application, it serves it."""
 
     def __init__(self, listeners: list[Listener], adjustments: Adjustments, graceful_timeout: float) -> None:
-        self.listeners = listeners
+        super().__init__(listeners)
         self.adjustments = adjustments
         self.graceful_timeout = graceful_timeout
-        #: called once clients are served
-        self.on_ready: Callable[[], None] = lambda: None
         self._map: dict[int, Any] = {}
         self._servers: list[BaseWSGIServer] = []
         self._stops = 0  # how often we were told to stop
@@ -276,7 +193,7 @@ class Server:
         for listener, server in zip(self.listeners, self._servers, strict=True):
             listener.listen(self.adjustments.backlog)
             server.accepting = True
-            logger.info("Serving on %s", _url(listener.socket))
+            logger.info("Serving on %s", url(listener.socket))
         self.on_ready()
         while not self._stops:
             self._turn(self.adjustments.asyncore_loop_timeout)
@@ -319,15 +236,6 @@ class Server:
 
     def close(self) -> None:
         """Close all sockets, those of clients too. May be called again."""
-        for listener in self.listeners:
-            listener.close()
+        super().close()
         for channel in self._channels():
             channel.handle_close()
-
-
-def _url(sock: socket.socket) -> str:
-    name = sock.getsockname()
-    if sock.family == socket.AF_UNIX:
-        return f"unix:{name}"
-    host = f"[{name[0]}]" if ":" in name[0] else name[0]
-    return f"http://{host}:{name[1]}"

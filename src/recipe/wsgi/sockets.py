@@ -209,3 +209,12 @@ def _refused(address: Address, error: OSError) -> StartError:
         case _:
             why = describe(error)
     return StartError(f"cannot listen on {address}: {why}")
+
+
+def url(sock: socket.socket) -> str:
+    """Return where a socket is bound, for the log."""
+    name = sock.getsockname()
+    if sock.family == socket.AF_UNIX:
+        return f"unix:{name}"
+    host = f"[{name[0]}]" if ":" in name[0] else name[0]
+    return f"http://{host}:{name[1]}"

@@ -6,12 +6,15 @@ conflict, and writing an entry twice is the same as writing it once.
 
 from __future__ import annotations
 
+import os
+import shutil
 from typing import Any
 
 from BTrees.OOBTree import OOBTree
 from Products.Five.browser import BrowserView
 from zExceptions import NotFound
 from ZODB.blob import Blob
+from ZPublisher.Iterators import filestream_iterator
 
 
 class Ledger(BrowserView):
@@ -29,6 +32,23 @@ class Ledger(BrowserView):
             entries[writer] = OOBTree()
         entries[writer][number] = Blob(value.encode()) if blob else value
         return "written"
+
+    def upload(self) -> str:
+        """Make a blob of the request's body, as it comes."""
+        blob = self.context._p_jar.root()["upload"] = Blob()
+        with blob.open("w") as file:
+            shutil.copyfileobj(self.request.BODYFILE, file)
+            return str(file.tell())
+
+    def download(self) -> Any:
+        """Return that blob, as it lies on the disk."""
+        path = self.context._p_jar.root()["upload"].committed()
+        self.request.response.setHeader("Content-Length", str(os.path.getsize(path)))
+        return filestream_iterator(path, "rb")
+
+    def process(self) -> str:
+        """Return the id of the process that serves."""
+        return str(os.getpid())
 
     def read(self, key: str) -> str:
         """Return an entry; 404 where there is none."""

@@ -1,0 +1,37 @@
+"""The processes that serve for the server, where it has such."""
+
+import os
+
+
+def workers(server: int) -> list[int]:
+    """Return the process ids of the workers of the process `server`, in ascending order."""
+    try:
+        processes = [int(name) for name in os.listdir("/proc") if name.isdigit()]
+    except OSError:
+        processes = []
+    if processes:
+        return sorted(pid for pid in processes if _parent(pid) == server)
+    return _by_ps(server)
+
+
+def _parent(pid: int) -> int:
+    """Return the parent of a process; 0 where it is gone, or only waits to be taken note of."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
+            # proc(5): the name, in parentheses, may hold anything
+            state, parent, *_ = file.read().rpartition(")")[2].split()
+    except (OSError, ValueError):
+        return 0
+    return 0 if state in "ZX" else int(parent)
+
+
+def _by_ps(server: int) -> list[int]:
+    """The same where there is no /proc."""
+    import subprocess
+
+    try:
+        done = subprocess.run(["ps", "-A", "-o", "pid=,ppid=,stat="], capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return []
+    rows = [line.split() for line in done.stdout.splitlines()]
+    return sorted(int(row[0]) for row in rows if row[1] == str(server) and not row[2].startswith("Z"))

@@ -1,0 +1,320 @@
+"""gunicorn: a process that forks workers, each of which has threads.
+
+gunicorn's arbiter and worker are its own, but for what all our servers have in common: which
+signal does what, how it ends, where the log goes, and who says that clients are served.
+"""
+
+import logging
+import math
+import os
+import select
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future
+from queue import SimpleQueue
+from typing import Any
+
+from gunicorn import glogging
+from gunicorn.app.base import BaseApplication
+from gunicorn.arbiter import Arbiter
+from gunicorn.config import Config
+from gunicorn.instrument.statsd import Statsd
+from gunicorn.workers.base import Worker
+
+from recipe.spelling import hint
+from recipe.wsgi import databases, logreopen, signals, worker
+from recipe.wsgi.errors import StartError
+from recipe.wsgi.servers import Forking, WSGIApp
+from recipe.wsgi.settings import Settings
+from recipe.wsgi.settings import read as read_settings
+from recipe.wsgi.sockets import url
+
+#: The longest request line that gunicorn can be made to take; its default is half of that.
+LONGEST_LINE = 8190
+
+#: Seconds that a worker gets over the graceful timeout, to close its databases.
+CLOSING = 5.0
+
+
+def server_factory(global_conf: Mapping[str, str], **settings: str) -> "Server":
+    """PasteDeploy's ``paste.server_factory``. Raises StartError."""
+    known = read(global_conf, settings)
+    return Server(known)
+
+
+def serve(app: WSGIApp, global_conf: Mapping[str, str], **settings: str) -> None:
+    """PasteDeploy's ``paste.server_runner``. Raises StartError."""
+    server_factory(global_conf, **settings)(app)
+
+
+def read(global_conf: Mapping[str, str], settings: Mapping[str, str]) -> Settings:
+    """Read the settings, and do nothing yet. Raises StartError where one is wrong."""
+    known = read_settings(global_conf, settings)
+    for name, mistake in wrong(known.own):
+        raise StartError(f"[server:main] {name}: {mistake}")
+    return known
+
+
+def wrong(settings: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Yield the name and the mistake of each setting that gunicorn does not take."""
+    config = Config()
+    for name, text in settings.items():
+        if name not in config.settings:
+            yield name, f"gunicorn has no such setting{hint(name, config.settings)}"
+            continue
+        try:
+            config.set(name, text)
+        except Exception as error:  # whatever a validator of gunicorn's raises
+            yield name, f"gunicorn refuses {text!r}: {error}"
+
+
+class Server(Forking):
+    """gunicorn with its bound sockets."""
+
+    def run(self) -> None:
+        """Serve until a signal ends it; in a worker, raise SystemExit then."""
+        process = os.getpid()
+        for listener in self.listeners:
+            listener.socket = Bound(fileno=listener.socket.detach())
+            if not listener.is_unix:
+                # What is accepted inherits it: a small answer does not wait for more
+                listener.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        try:
+            Master(Application(self)).run()
+        except SystemExit as end:
+            # The arbiter's only way to end
+            if os.getpid() != process or end.code not in (0, worker.FAILED):
+                raise
+
+
+class Bound(socket.socket):
+    """A bound socket, by its name in gunicorn's log."""
+
+    def __str__(self) -> str:
+        return url(self)
+
+
+class Application(BaseApplication):  # type: ignore[misc]
+    """What gunicorn asks for its configuration and, in each worker, for the application."""
+
+    def __init__(self, server: Server) -> None:
+        self.server = server
+        super().__init__()
+
+    def do_load_config(self) -> None:
+        """Set what is ours first: the server's own settings win."""
+        settings = self.server.settings
+        self.cfg = Config()
+        # Its default, sync, has no threads, and no timeout for an idle client
+        own = {"worker_class": "gthread", "control_socket_disable": True, "backlog": settings.adjustments.backlog}
+        # Otherwise anybody on this machine could set the scheme: trusted_proxy says who may
+        own |= {"forwarded_allow_ips": "", "limit_request_line": LONGEST_LINE}
+        if settings.header_size is not None:
+            own |= {
+                "limit_request_line": min(settings.header_size, LONGEST_LINE),
+                "limit_request_field_size": settings.header_size,
+            }
+        own |= {
+            "threads": settings.adjustments.threads,
+            "workers": settings.workers,
+            "logger_class": _logger("statsd_host" in settings.own),
+        }
+        own |= {"graceful_timeout": math.ceil(settings.graceful_timeout)}
+        for name, value in (own | dict(settings.own)).items():
+            self.cfg.set(name, value)
+        try:
+            self.cfg.validate()
+            found = self.cfg.worker_class
+        except Exception as error:  # an egg that a class of workers needs, a contradiction
+            raise StartError(f"[server:main]: gunicorn: {error}") from None
+        self.cfg.set("worker_class", type("Worker", (Ours, found), {}))
+
+    def load(self) -> WSGIApp:
+        """Load the application, in a worker."""
+        return worker.load()
+
+
+class Master(Arbiter):  # type: ignore[misc]
+    """The process that forks the workers."""
+
+    def __init__(self, app: Application) -> None:
+        #: bound already; what listens late does so in the workers
+        self.LISTENERS = [listener.socket for listener in app.server.listeners]
+        self._stops = 0  # how often it was told to stop
+        super().__init__(app)
+
+    def init_signals(self) -> None:
+        """As gunicorn, but what was ignored stays so."""
+        ignored = [number for number in signals.STOP if signal.getsignal(number) == signal.SIG_IGN]
+        super().init_signals()
+        for number in ignored:
+            if number != signal.SIGTERM:
+                signal.signal(number, signal.SIG_IGN)
+
+    def signal(self, sig: int, frame: Any) -> None:
+        """Note a signal; the second one to stop ends all at once."""
+        self._stops += sig in signals.STOP
+        super().signal(sig, frame)
+
+    def spawn_worker(self) -> Any:
+        """As gunicorn, but a signal that comes right now waits for the worker's handlers."""
+        held = (*signals.STOP, *signals.REOPEN, signal.SIGQUIT)
+        signal.pthread_sigmask(signal.SIG_BLOCK, held)
+        try:
+            return super().spawn_worker()
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, held)
+
+    def handle_hup(self) -> None:
+        """End gracefully, on HUP and INT as on TERM."""
+        self.handle_term()
+
+    handle_int = handle_hup
+
+    def handle_usr1(self) -> None:
+        """Let the workers reopen the logs, on USR2 too; `recipe.wsgi.signals` has done so here."""
+        self.kill_workers(signal.SIGUSR1)
+
+    handle_usr2 = handle_usr1
+
+    def stop(self, graceful: bool = True) -> None:
+        """End the workers, and return when they have ended; those that do not are killed."""
+        listeners = self.app.server.listeners
+        for listener in listeners:
+            listener.let_nobody_in()
+        self.kill_workers(signal.SIGTERM)
+        for listener in listeners:
+            listener.close()
+        self.LISTENERS = []
+        limit = time.monotonic() + self.cfg.graceful_timeout + CLOSING
+        while self.WORKERS and time.monotonic() < limit:
+            if graceful and self._stops < 2:
+                time.sleep(0.1)
+            else:
+                self.kill_workers(signal.SIGQUIT)
+                graceful, limit = True, time.monotonic() + CLOSING
+                self._stops = 0
+            self.reap_workers()
+        self.kill_workers(signal.SIGKILL)
+        self.reap_workers()
+
+
+class Ours(Worker):  # type: ignore[misc]
+    """What is ours in a worker, before a class of gunicorn's workers."""
+
+    _stopping = False
+
+    def init_process(self) -> None:
+        """As gunicorn, and close the databases at the end."""
+        try:
+            super().init_process()
+        finally:
+            databases.close_all()
+
+    def init_signals(self) -> None:
+        """As gunicorn, but a signal for all of a terminal is the master's."""
+        super().init_signals()
+        for number in (signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)
+        signal.signal(signal.SIGUSR2, self.handle_usr1)
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+    def handle_usr1(self, _sig: int, _frame: Any) -> None:
+        """Reopen the logs, in a thread: here it could interrupt a log handler in the midst of a line."""
+        threading.Thread(target=logreopen.reopen).start()
+
+    def handle_exit(self, sig: int, frame: Any) -> None:
+        """End gracefully; at once before it serves."""
+        self._stopping = True
+        super().handle_exit(sig, frame)
+        if not self.booted:
+            sys.exit(0)
+
+    def handle_quit(self, _sig: int, _frame: Any) -> None:
+        """End at once."""
+        self.alive = False
+        self._tell_busy()
+        sys.exit(0)
+
+    def load_wsgi(self) -> None:
+        """As gunicorn, but however long that takes; then let clients in."""
+        loaded = threading.Event()
+        threading.Thread(target=self._notify_until, args=(loaded,), daemon=True).start()
+        try:
+            super().load_wsgi()
+        finally:
+            loaded.set()
+        for listener in self.app.server.listeners:
+            listener.listen(self.cfg.backlog)
+            logging.getLogger("gunicorn.error").info("Serving on %s", url(listener.socket))
+        worker.ready()
+
+    def _notify_until(self, loaded: threading.Event) -> None:
+        while not loaded.wait(1):
+            self.notify()
+
+    def get_thread_pool(self) -> "Threads":
+        """Return the threads of a worker with threads."""
+        return Threads(self.cfg.threads)
+
+    def set_accept_enabled(self, enabled: bool) -> None:
+        """As gunicorn's threaded worker; and accept whom the system has let in before it was told to stop."""
+        super().set_accept_enabled(enabled)
+        if self._stopping:
+            for sock in self.sockets:
+                while select.select([sock], [], [], 0)[0]:
+                    self.accept(sock)
+                sock.close()
+
+    def run(self) -> None:
+        """As gunicorn, and tell of requests that got no answer."""
+        super().run()
+        self._tell_busy()
+
+    def _tell_busy(self) -> None:
+        if busy := getattr(self, "nr_conns", 0):
+            self.log.warning("Stopped with %d request(s) under way", busy)
+
+
+class Threads:
+    """A pool of threads that the end of the process does not wait for, as that of `concurrent.futures` makes it."""
+
+    def __init__(self, count: int) -> None:
+        self._jobs: SimpleQueue[tuple[Future[Any], Callable[..., Any], Any] | None] = SimpleQueue()
+        self._count = count
+        for number in range(count):
+            threading.Thread(target=self._work, name=f"gunicorn-{number}", daemon=True).start()
+
+    def submit(self, call: Callable[..., Any], *args: Any) -> "Future[Any]":
+        """Let a thread call `call`."""
+        future: Future[Any] = Future()
+        self._jobs.put((future, call, args))
+        return future
+
+    def shutdown(self, wait: bool = False) -> None:
+        """Let each thread end after its job."""
+        for _ in range(self._count):
+            self._jobs.put(None)
+
+    def _work(self) -> None:
+        while job := self._jobs.get():
+            future, call, args = job
+            try:
+                future.set_result(call(*args))
+            except BaseException as error:
+                future.set_exception(error)
+
+
+def _logger(statsd: bool) -> type:
+    """A class whose log goes where the root logger's goes; of gunicorn's access log nothing is left."""
+    return type("Logger", (Statsd if statsd else glogging.Logger,), {"setup": _set_up})
+
+
+def _set_up(logger: Any, cfg: Config) -> None:
+    logger.cfg = cfg
+    logger.error_log.propagate = True
+    logger._access_log_enabled = False

@@ -1,0 +1,109 @@
+"""What each server can do: no more than data, for the recipe and for the documentation."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Description:
+    """A server that the option ``wsgi-server`` can name.
+
+    name          its name there
+    factory       that of its entry points (``paste.server_factory``); empty: it is the name
+    module        of ours that runs it, see `recipe.wsgi.servers`
+    distribution  the one with the entry points
+    extra         of `distribution`, which brings the server; empty where it is there anyway
+    homepage      the list of its settings
+    threads       whether it has several threads
+    workers       whether it has several processes
+    unix          whether it listens on unix sockets
+    several       whether it listens on more than one address
+    late          whether it can wait with listening until the application is there (``http-fast-listen = off``)
+    header_limit  whether the head of a request can be limited
+    own_options   whether it has settings of its own, for ``wsgi-server-options``
+    slow_clients  whether clients that send or take their bytes slowly leave the threads to others
+    covered       settings of its own that are not for ``wsgi-server-options``: the option that is for them, or nothing
+    remark        what else is worth knowing, one sentence
+    """
+
+    name: str
+    module: str
+    factory: str = ""
+    distribution: str = "plone.recipe.zope2instance"
+    extra: str = ""
+    homepage: str = ""
+    threads: bool = True
+    workers: bool = False
+    unix: bool = True
+    several: bool = True
+    late: bool = True
+    header_limit: bool = True
+    own_options: bool = True
+    slow_clients: bool = False
+    covered: Mapping[str, str] = field(default_factory=dict)
+    remark: str = ""
+
+    @property
+    def entry_point(self) -> str:
+        """Its name in wsgi.ini, after that of the distribution."""
+        return self.factory or self.name
+
+
+#: What each of these options asks of a server, by the field that says whether it can.
+NEEDS = {
+    "threads": "threads",
+    "workers": "workers",
+    "http-header-max-length": "header_limit",
+    "http-fast-listen": "late",
+    "wsgi-server-options": "own_options",
+}
+
+WAITRESS = Description(
+    name="waitress",
+    module="recipe.wsgi.server",
+    factory="main",
+    own_options=False,
+    slow_clients=True,
+    homepage="https://docs.pylonsproject.org/projects/waitress/en/stable/arguments.html",
+    remark="Needs nothing in front of it. Its own settings are options: ``waitress-NAME``.",
+)
+
+GUNICORN = Description(
+    name="gunicorn",
+    module="recipe.wsgi.servers.gunicorn",
+    extra="gunicorn",
+    workers=True,
+    homepage="https://docs.gunicorn.org/en/stable/settings.html",
+    covered={
+        "bind": "http-address",
+        "workers": "workers",
+        "threads": "threads",
+        "graceful_timeout": "graceful-timeout",
+        "limit_request_line": "http-header-max-length",
+        "limit_request_field_size": "http-header-max-length",
+        "user": "effective-user",
+        "group": "effective-user",
+        "initgroups": "effective-user",
+        "umask": "zopectl-umask",
+        "pidfile": "pid-file",
+        "accesslog": "access-log",
+        "errorlog": "event-log",
+        "loglevel": "event-log-level",
+        **dict.fromkeys(("logconfig", "logconfig_dict", "logconfig_json"), "wsgi-logging-ini-template"),
+        "raw_env": "environment-vars",
+        "pythonpath": "extra-paths",
+        "forwarded_allow_ips": "waitress-trusted-proxy",
+        **dict.fromkeys(
+            (
+                "config", "wsgi_app", "paste", "raw_paste_global_conf", "default_proc_name", "chdir", "daemon",
+                "preload_app", "reuse_port", "reload", "logger_class", "capture_output", "check_config",
+                "print_config",
+            ),
+            "",
+        ),
+    },
+    remark="A process forks the workers and replaces those that die, also where ``workers`` is 1. "
+    "Wants a proxy in front of it that buffers, such as nginx.",
+)  # fmt: skip
+
+SERVERS = {each.name: each for each in (WAITRESS, GUNICORN)}

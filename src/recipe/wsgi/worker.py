@@ -1,0 +1,121 @@
+"""What a worker does: a process that serves for another one, which started it, the master.
+
+The master says in the environment what is to be loaded, and hears through a pipe with a name
+what came of it. So it is all the same whether a worker was forked or is a program of its own.
+"""
+
+import fcntl
+import json
+import os
+import sys
+import time
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, NamedTuple
+
+from recipe.wsgi import databases, guard, pastefile
+from recipe.wsgi.errors import StartError, log_end
+from recipe.wsgi.servers import WSGIApp
+
+#: The variable with the `Order`, as JSON.
+VARIABLE = "RECIPE_WSGI_WORKER"
+
+#: Bytes that a pipe takes as a whole (PIPE_BUF); a line of many workers is not torn then.
+MOST_BYTES = 4000
+
+#: The exit status of a worker that cannot load the application; gunicorn gives up at this one.
+FAILED = 3
+
+#: Seconds before a worker that cannot load the application ends, where others serve: the next one tries again.
+PAUSE = 1.0
+
+
+class Order(NamedTuple):
+    """What a worker must know."""
+
+    #: the PasteDeploy file
+    ini: str
+    #: PasteDeploy's global configuration, beside the file's own
+    defaults: dict[str, str]
+    #: the path of the master's pipe
+    channel: str
+
+    @property
+    def mark(self) -> str:
+        """The path of a file that is there once a worker has served: one that fails is no reason to give up then."""
+        return f"{self.channel}-served"
+
+    def give(self) -> None:
+        """Leave it in the environment, for the workers to come."""
+        os.environ[VARIABLE] = json.dumps(self._asdict())
+
+
+def order() -> Order:
+    """Return what the master says."""
+    return Order(**json.loads(os.environ[VARIABLE]))
+
+
+def application() -> WSGIApp:
+    """Load the application and tell the master; the factory for a server that asks for one by its name."""
+    app = load()
+    ready()
+    return app
+
+
+def load() -> WSGIApp:
+    """Set up the logs, and load the application with what the server leaves to us around it.
+
+    Where that fails, it is logged, the master hears of it, and the process ends.
+    """
+    given = order()
+    try:
+        with _first_alone(given):
+            return _load(given)
+    except StartError as error:
+        log_end(str(error))
+        print(error, file=sys.stderr)
+        _tell(failed=str(error))
+    except Exception:
+        log_end("The server ended by an error", exc_info=True)
+        traceback.print_exc()
+        _tell(failed=traceback.format_exc())
+    if os.path.exists(given.mark):
+        time.sleep(PAUSE)
+        sys.exit(1)
+    sys.exit(FAILED)
+
+
+@contextmanager
+def _first_alone(given: Order) -> Iterator[None]:
+    """Let one worker go first: it makes what is missing in an empty database, where two would get into conflict."""
+    with open(f"{given.channel}-first", "wb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not os.path.exists(given.mark):
+            yield
+            return
+    yield
+
+
+def _load(given: Order) -> WSGIApp:
+    ini = pastefile.PasteFile(given.ini, given.defaults)
+    # Also where the master has done so: a handler may have a thread, which no fork takes along
+    ini.configure_logging()
+    return guard.around(ini.load(), ini.server_settings())
+
+
+def ready() -> None:
+    """Tell the master that clients are let in."""
+    with suppress(OSError), open(order().mark, "wb"):
+        pass
+    _tell(ready=databases.configured("pid_filename") or "")
+
+
+def _tell(**news: Any) -> None:
+    line = json.dumps({name: text[: MOST_BYTES // 2] for name, text in news.items()})
+    with suppress(OSError):  # there is no master any more
+        pipe = os.open(order().channel, os.O_WRONLY | os.O_NONBLOCK)
+        try:
+            os.write(pipe, line.encode()[:MOST_BYTES] + b"\n")
+        finally:
+            os.close(pipe)

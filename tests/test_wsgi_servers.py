@@ -1,0 +1,323 @@
+"""What every server that ``wsgi-server`` can name has to do, with each of them.
+
+A server more is one more in the table of `recipe.wsgi.servers.table`, and nothing here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import signal
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from handmade import Client, Process, asking, get, refused, wait_for
+from recipe.wsgi.servers.table import SERVERS
+from support import free_port
+from wsgi_servers import Served, answers_within, end, kill, slow_clients
+
+STOPS = [signal.SIGTERM, signal.SIGHUP, signal.SIGINT]
+FORKING = [each.name for each in SERVERS.values() if each.workers]
+
+
+@pytest.fixture(scope="module", params=list(SERVERS))
+def running(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A server with small limits, behind a proxy at 127.0.0.1."""
+    served = Served(tmp_path_factory.mktemp(request.param), request.param, free_port())
+    served.configure(
+        "max_request_body_size = 100000\ntrusted_proxy = 127.0.0.1\ntrusted_proxy_headers = x-forwarded-for\n"
+        "clear_untrusted_proxy_headers = true"
+        + ("\nmax_request_header_size = 4000" if served.server.header_limit else "")
+    )
+    served.serve()
+    yield served
+    end(served.processes[0])
+    served.close()
+
+
+@pytest.fixture(params=list(SERVERS))
+def served(request: pytest.FixtureRequest, tmp_path: Path, port: int) -> Iterator[Served]:
+    """A server that is not configured yet."""
+    served = Served(tmp_path, request.param, port)
+    yield served
+    served.close()
+
+
+# --- requests --------------------------------------------------------------------------------
+
+
+def test_a_connection_takes_several_requests(running: Served) -> None:
+    with Client(running.address) as client:
+        assert client.get().startswith("pid ")
+        assert client.get("/tell")
+
+
+def test_a_body_arrives(running: Served) -> None:
+    text = "x" * 99_999
+    with Client(running.address) as client:
+        client.send(f"POST /body HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(text)}\r\n\r\n{text}")
+        assert client.answer()[1] == f"{len(text)} {hashlib.sha256(text.encode()).hexdigest()}"
+
+
+def test_a_body_in_chunks_arrives(running: Served) -> None:
+    chunks = "".join(f"{len(each):x}\r\n{each}\r\n" for each in ("one", "two" * 2000, "three")) + "0\r\n\r\n"
+    text = "one" + "two" * 2000 + "three"
+    with Client(running.address) as client:
+        client.send(f"POST /body HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n{chunks}")
+        assert client.answer()[1] == f"{len(text)} {hashlib.sha256(text.encode()).hexdigest()}"
+
+
+def test_a_body_that_is_too_large_is_refused(running: Served) -> None:
+    head = "POST /body HTTP/1.1\r\nHost: localhost\r\nContent-Length: 200000\r\n\r\n"
+    assert " 413 " in running.status(head, b"x" * 200_000)
+    assert get(running.address).startswith("pid ")
+
+
+def test_chunks_that_are_too_large_are_refused(running: Served) -> None:
+    chunks = (b"10000\r\n" + b"x" * 65536 + b"\r\n") * 3 + b"0\r\n\r\n"
+    head = "POST /body HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+    assert " 413 " in running.status(head, chunks)
+    assert get(running.address).startswith("pid ")
+
+
+def test_a_head_that_is_too_large_is_refused(running: Served) -> None:
+    status = running.status(f"GET / HTTP/1.1\r\nHost: localhost\r\nX-Long: {'x' * 5000}\r\n\r\n")
+    assert running.server.header_limit == any(each in status for each in (" 431 ", " 400 ")), status
+    assert get(running.address).startswith("pid ")
+
+
+def test_the_proxy_tells_the_client(running: Served) -> None:
+    told = running.tell("X-Forwarded-For: 192.0.2.7", "X-Forwarded-Proto: https")
+    assert told["REMOTE_ADDR"] == "192.0.2.7"
+    # Not among the headers that the proxy is trusted with
+    assert told["wsgi.url_scheme"] == "http"
+    assert "HTTP_X_FORWARDED_PROTO" not in told
+
+
+def test_what_a_client_tells_its_proxy_is_not_believed(running: Served) -> None:
+    """The proxy appends the address it sees to what it was told."""
+    assert running.tell("X-Forwarded-For: 127.0.0.1, 192.0.2.7")["REMOTE_ADDR"] == "192.0.2.7"
+
+
+def test_nobody_else_is_believed(served: Served) -> None:
+    served.configure("clear_untrusted_proxy_headers = true\ntrusted_proxy = 192.0.2.1")
+    process = served.serve()
+    told = served.tell("X-Forwarded-For: 192.0.2.7", "X-Forwarded-Proto: https", "Forwarded: for=192.0.2.8")
+    assert told["REMOTE_ADDR"] == "127.0.0.1"
+    assert told["wsgi.url_scheme"] == "http"
+    assert not [name for name in told if "FORWARDED" in name]
+    end(process)
+
+
+def test_fifty_megabytes_arrive(served: Served) -> None:
+    served.configure("threads = 2" if served.server.threads else "")
+    process = served.serve()
+    get(served.address)
+    with Client(served.address) as client:
+        client.ask("/blocks/800")
+        while client.file.readline().strip():
+            pass
+        assert len(client.file.read(800 * 65536)) == 800 * 65536
+    end(process)
+
+
+# --- addresses -------------------------------------------------------------------------------
+
+
+def test_it_listens_on_all_kinds_of_addresses(served: Served) -> None:
+    other = free_port()
+    with tempfile.TemporaryDirectory() as directory:
+        places: list[tuple[str, int] | str] = [served.address]
+        words = [f"127.0.0.1:{served.port}"]
+        if served.server.several:
+            words.append(f"[::1]:{other}")
+            places.append(("::1", other))
+        if served.server.unix:
+            words = [*words, f"unix:{directory}/sock"] if served.server.several else [f"unix:{directory}/sock"]
+            places = [*places, f"{directory}/sock"] if served.server.several else [f"{directory}/sock"]
+        served.configure(addresses=f"fast-listen = {' '.join(words)}")
+        process = served.serve()
+        for place in places:
+            assert get(place).startswith("pid ")
+        if served.server.unix:
+            assert served.tell(address=f"{directory}/sock")["REMOTE_ADDR"] == "localhost"
+        end(process)
+        assert os.listdir(directory) == []
+
+
+@pytest.mark.parametrize("early", [True, False])
+def test_early_clients_wait_or_are_refused(served: Served, early: bool) -> None:
+    if not early and not served.server.late:
+        pytest.skip(f"{served.name} cannot, which the recipe says")
+    served.configure(addresses=f"{'fast-listen' if early else 'listen'} = 127.0.0.1:{served.port}")
+    process = served.start(SLOW_START="4")
+    process.expect("Starting server" if not early and served.server.workers else "", 30)
+    if early:
+        wait_for(lambda: not refused(served.port))
+        assert "Serving on" not in process.output
+        assert get(served.address).startswith("pid ")
+    else:
+        # Bound, so that it is told at once where it is taken
+        assert refused(served.port)
+        process.expect("Serving on")
+        assert get(served.address).startswith("pid ")
+    end(process)
+
+
+def test_an_address_that_is_taken_is_told(served: Served) -> None:
+    served.configure()
+    end_of = served.serve()
+    second = served.start()
+    assert second.ended(30) == 1
+    assert f"cannot listen on 127.0.0.1:{served.port}: the address is in use" in second.output
+    assert "Traceback" not in second.output
+    end(end_of)
+
+
+# --- the end ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("number", STOPS)
+def test_a_request_under_way_is_answered(served: Served, number: signal.Signals) -> None:
+    served.configure("graceful_timeout = 20")
+    process = served.serve()
+    with Client(served.address) as client:
+        client.ask("/sleep/1.5")
+        time.sleep(0.3)
+        process.send(number)
+        assert client.answer()[1].startswith("pid ")
+    assert process.ended() == 0
+    assert "Traceback" not in process.output
+
+
+def test_no_request_is_lost_when_it_stops(served: Served) -> None:
+    """Clients ask all the time, on connections that last and on new ones, and each gets its full answer."""
+    served.configure("graceful_timeout = 20")
+    for lasting in (True, False):
+        with asking(served.port, "/sleep/0.03", clients=6, lasting=lasting) as (answered, lost):
+            for _ in range(2):
+                process = served.serve()
+                before = len(answered)
+                wait_for(lambda before=before: len(answered) > before + 20)  # type: ignore[misc]
+                process.send(signal.SIGTERM)
+                assert process.ended(60) == 0
+        assert lost == []
+
+
+def test_the_timeout_ends_it(served: Served) -> None:
+    served.configure()
+    process = served.serve("--graceful-timeout", "1")
+    with Client(served.address) as client:
+        client.ask("/sleep/30")
+        time.sleep(0.5)
+        start = time.monotonic()
+        process.send(signal.SIGTERM)
+        assert process.ended() == 0
+    assert 0.5 < time.monotonic() - start < 15
+    assert "Stopped with 1 request(s) under way" in served.log.read_text()
+
+
+def test_a_second_signal_ends_it_at_once(served: Served) -> None:
+    served.configure("graceful_timeout = 60")
+    process = served.serve()
+    with Client(served.address) as client:
+        client.ask("/sleep/60")
+        time.sleep(0.5)
+        process.send(signal.SIGTERM)
+        time.sleep(0.5)
+        process.send(signal.SIGTERM)
+        assert process.ended(15) == 0
+    assert "Stopped with 1 request(s) under way" in served.log.read_text()
+
+
+def test_it_ends_while_it_starts(served: Served) -> None:
+    served.configure()
+    process = served.start(SLOW_START="60")
+    wait_for(lambda: not refused(served.port))
+    time.sleep(0.5)
+    process.send(signal.SIGTERM)
+    assert process.ended(15) == 0
+    assert "Traceback" not in process.output
+
+
+def test_an_application_that_cannot_be_loaded_ends_it(served: Served) -> None:
+    served.configure("workers = 2" if served.server.workers else "")
+    (served.directory / "broken").write_text("so it is")
+    process = served.start()
+    assert process.ended(30) == 1
+    assert "RuntimeError: so it is" in process.output
+    assert "RuntimeError: so it is" in served.log.read_text()
+
+
+def test_logs_are_reopened(served: Served) -> None:
+    served.configure()
+    process = served.serve()
+    for number, old in ((signal.SIGUSR1, "log.1"), (signal.SIGUSR2, "log.2")):
+        get(served.address, f"/log/before-{old}")
+        served.log.rename(served.directory / old)
+        process.send(number)
+        # A line that comes in between goes to the old file, and none is lost
+        wait_for(served.log.exists)
+        wait_for(lambda old=old: get(served.address, f"/log/after-{old}") and f"after-{old}" in served.log.read_text())  # type: ignore[misc]
+        assert f"before-{old}" in (served.directory / old).read_text()
+    assert get(served.address).startswith("pid ")
+    end(process)
+
+
+# --- slow clients ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["GET / HTTP/1.1\r\nHost: loc", "POST /body HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\nhalf"],
+    ids=["head", "body"],
+)
+def test_four_hundred_slow_clients(served: Served, text: str) -> None:
+    """They leave the threads to others, or the table says that they do not."""
+    served.configure()
+    process = served.serve()
+    with slow_clients(served.address, 400, text):
+        assert answers_within(served.address, 30 if served.server.slow_clients else 3) == served.server.slow_clients
+    wait_for(lambda: answers_within(served.address, 5))
+    end(process)
+
+
+# --- several processes -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("served", FORKING, indirect=True)
+def test_a_worker_that_dies_is_replaced_and_nobody_notices(served: Served) -> None:
+    served.configure("workers = 2\ngraceful_timeout = 20")
+    process = served.serve()
+    first, second = sorted(served.pids(2))
+    assert process.pid not in (first, second)
+    with asking(served.port, "/pid", clients=4, lasting=False) as (answered, lost):
+        wait_for(lambda: len(answered) > 50)
+        kill(first)
+        seen = len(answered)
+        wait_for(lambda: any(one not in (f"pid {first}", f"pid {second}") for one in answered[seen:]))
+    # At most those that the dead worker had taken
+    assert len(lost) <= 4
+    assert "Traceback" not in served.log.read_text()
+    with asking(served.port, "/sleep/0.02", clients=4, lasting=False) as (answered, lost):
+        wait_for(lambda: len(answered) > 20)
+        end(process)
+    assert lost == []
+
+
+@pytest.mark.parametrize("served", FORKING, indirect=True)
+def test_a_worker_that_cannot_be_replaced_is_tried_again(served: Served) -> None:
+    served.configure("workers = 2")
+    process: Process = served.serve()
+    first, second = sorted(served.pids(2))
+    (served.directory / "broken").write_text("for a while")
+    kill(first)
+    wait_for(lambda: "for a while" in served.log.read_text())
+    assert get(served.address) == f"pid {second}"
+    (served.directory / "broken").unlink()
+    wait_for(lambda: len(served.pids(2) - {first}) == 2)
+    end(process)
