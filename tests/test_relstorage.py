@@ -134,6 +134,23 @@ def test_zlib_around_relstorage(built: tuple[Buildout, dict[str, int]], postgres
 
 
 @pytest.mark.parametrize("kind", ["postgresql", "mysql"])
+def test_a_database_that_is_not_there_is_an_error(
+    built: tuple[Buildout, dict[str, int]], kind: str, request: pytest.FixtureRequest
+) -> None:
+    server: DatabaseServer = request.getfixturevalue({"mysql": "mariadb"}.get(kind, kind))
+    server.stop()
+    try:
+        done = built[0].call(f"bin/{kind}-1", "console", check=False)
+    finally:
+        server.start()
+    assert done.returncode == 1
+    assert "Traceback" not in done.stdout
+    last = done.stdout.splitlines()[-1]
+    assert last.startswith("cannot open the database: ")
+    assert "127.0.0.1" in last
+
+
+@pytest.mark.parametrize("kind", ["postgresql", "mysql"])
 def test_the_database_is_restarted_under_load(
     built: tuple[Buildout, dict[str, int]], kind: str, request: pytest.FixtureRequest
 ) -> None:

@@ -106,13 +106,11 @@ def _parser(path: str) -> RawConfigParser:
 
 def _zope_confs(path: str) -> list[str]:
     """Return the zope.conf files that applications in a wsgi.ini name."""
-    parser = _parser(path)
-    here = str(Path(path).parent)
-    return [
-        parser.get(section, "zope_conf").replace("%(here)s", here).replace("%%", "%")
-        for section in parser.sections()
-        if parser.has_option(section, "zope_conf")
-    ]
+    from recipe.wsgi.pastefile import PasteFile
+
+    with suppress(StartError):
+        return PasteFile(path, {}).zope_confs()
+    return []
 
 
 def _logging(path: str) -> Iterator[str]:

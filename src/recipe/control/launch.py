@@ -113,7 +113,8 @@ def _give_away(context: Context, path: str) -> None:
 def _wait(context: Context, place: str, pipe: int) -> int:
     """Wait for the server's report; return its process id.
 
-    Raises CommandError where it says that it failed, or is gone without a word.
+    What the server waits for itself is printed. Raises CommandError where it says that it failed, or
+    is gone without a word.
     """
     first = 0
     while not select.select([pipe], [], [], 0.2)[0]:
@@ -128,6 +129,8 @@ def _wait(context: Context, place: str, pipe: int) -> int:
     word, _, text = os.read(pipe, 65536).decode("utf-8", "replace").partition(" ")
     if word == "failed":
         raise CommandError(text)
+    if word == "waiting":
+        print(text)
     found = manager.state(place)
     if word == "loaded" and context.facts.listen:
         _wait_for_port(context, place)

@@ -13,6 +13,9 @@ from typing import Any
 from recipe.control.context import Context
 from recipe.control.errors import CommandError
 
+#: Seconds that a command waits for a database that is not there: what ZEO's own client takes.
+PATIENCE = 30
+
 
 @contextmanager
 def opened(context: Context) -> Iterator[Any]:
@@ -22,12 +25,15 @@ def opened(context: Context) -> Iterator[Any]:
     CommandError where the configuration is wrong or the database cannot be opened.
     """
     from recipe.wsgi import databases
-    from recipe.wsgi.errors import explain
+    from recipe.wsgi.errors import StartError, explain
 
     _set_warnings(context.facts.python_flags)
     try:
         try:
+            _wait_for_databases(context)
             app = _open(context.zope_conf)
+        except StartError as error:
+            raise CommandError(str(error)) from None
         except Exception as error:
             if why := explain(error):
                 raise CommandError(why) from None
@@ -37,6 +43,19 @@ def opened(context: Context) -> Iterator[Any]:
         if transaction := sys.modules.get("transaction"):
             transaction.abort()
         databases.close_all()
+
+
+def _wait_for_databases(context: Context) -> None:
+    """Wait for the ZEO servers of the instance, not for ever: nothing starts a command again, or stops it."""
+    from recipe.wsgi import zeo
+
+    told = False
+    for missing in zeo.absent([context.zope_conf]):
+        if missing.seconds > PATIENCE:
+            raise CommandError(f"gave up after {PATIENCE} seconds of {missing.text}")
+        if not told:
+            print(f"{context.program}: {missing.text}", file=sys.stderr)
+        told = True
 
 
 def _open(zope_conf: str) -> Any:

@@ -33,9 +33,22 @@ def explain(error: Exception) -> str | None:
         return f"Zope refuses its configuration: {place_of(error)}"
     if isinstance(error, _class("zc.lockfile", "LockError")):
         return f"{error}: another process has the database open"
+    if isinstance(error, _class("ZEO.Exceptions", "ClientDisconnected")):
+        return f"no ZEO server takes this client ({error}); the event log has what they said"
+    if _is_unreachable_database(error):
+        return f"cannot open the database: {error.args[-1] if error.args else error!r}"
     if isinstance(error, OSError) and error.errno in MACHINE and error.filename:
         return f"cannot open {error.filename}: {describe(error)}"
     return None
+
+
+def _is_unreachable_database(error: Exception) -> bool:
+    """Whether a driver could not connect or log in, for the database of Zope's own.
+
+    Each has an OperationalError (PEP 249). Of another database it is some package's, which the traceback tells.
+    """
+    opened = getattr(sys.modules.get("Zope2"), "DB", None)
+    return opened is None and any(one.__name__ == "OperationalError" for one in type(error).__mro__)
 
 
 def place_of(error: Exception) -> str:

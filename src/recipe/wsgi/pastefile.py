@@ -8,6 +8,7 @@ import configparser
 import logging.config
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError
 from types import TracebackType
 from typing import Any
@@ -70,6 +71,16 @@ class PasteFile:
     def app(self) -> Any:
         """Return the application, or the pipeline that leads to it."""
         return self.context(APP).create()
+
+    def zope_confs(self) -> list[str]:
+        """Return the zope.conf files that applications in the file name."""
+        parser = self._loader.parser
+        found = []
+        for section in parser.sections():
+            with suppress(configparser.Error):
+                if parser.has_option(section, "zope_conf"):
+                    found.append(parser.get(section, "zope_conf"))
+        return list(dict.fromkeys(found))
 
     def context(self, kind: Any) -> Any:
         """Return what PasteDeploy makes the object from; here are the mistakes in the file."""

@@ -15,10 +15,14 @@ from contextlib import contextmanager, suppress
 from glob import escape, glob
 from typing import Any
 
-from recipe.wsgi import databases, privileges, signals
+from recipe.wsgi import databases, privileges, signals, zeo
 from recipe.wsgi.errors import StartError, explain
 
 logger = logging.getLogger("Zope")
+
+#: Seconds between two lines in the event log about a database that is not there; seconds after which
+#: whoever waits for the server need not wait for the database any longer.
+TELLING, PATIENCE = 60.0, 10.0
 
 
 def main(args: list[str] | None = None) -> int:
@@ -76,6 +80,7 @@ def _run(options: argparse.Namespace, report: "Report") -> None:
             _drop(options, server, report)
         # After that, so that the log files are the user's, and root writes to no link of theirs.
         ini.configure_logging()
+        _wait_for_databases(ini, report)
         app = _load(ini)
         print(f"Starting server in PID {process}.", flush=True)
         with _pid_file():
@@ -119,6 +124,17 @@ def _drop(options: argparse.Namespace, server: Any, report: "Report") -> None:
             if not os.lstat(path).st_mode & 0o044:
                 os.chown(path, entry.pw_uid, entry.pw_gid, follow_symlinks=False)
     privileges.become(entry)
+
+
+def _wait_for_databases(ini: Any, report: "Report") -> None:
+    """Wait until each ZEO server is there that the application's Zope needs, as long as it takes."""
+    told = -TELLING
+    for missing in zeo.absent(ini.zope_confs()):
+        if missing.seconds - told >= TELLING:
+            logger.warning(missing.text)
+            told = missing.seconds
+        if missing.seconds > PATIENCE:
+            report.waiting(missing.text)
 
 
 def _load(ini: Any) -> Any:
@@ -190,6 +206,10 @@ class Report:
     def loaded(self) -> None:
         """Say that a server not our own begins, which will not tell when clients are served."""
         self._send("loaded")
+
+    def waiting(self, text: str) -> None:
+        """Say what clients wait for, and that this may take long."""
+        self._send(f"waiting {text}")
 
     def failed(self, text: str) -> None:
         """Say why they are not."""
