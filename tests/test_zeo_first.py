@@ -196,6 +196,7 @@ instancehome $INSTANCEHOME
 <zodb_db second>
   mount-point /second
   <clientstorage>
+    read-only-fallback on
     server [::1]:8101
   </clientstorage>
 </zodb_db>
@@ -204,10 +205,10 @@ instancehome $INSTANCEHOME
   <mappingstorage/>
 </zodb_db>
 """)
-    found = list(zeo.clients(zeo.databases(str(conf))))
+    found = list(zeo.clients(str(conf)))
     assert found == [
         zeo.Client((("zeo.example.com", 8100), "/run/zeo.sock"), "main"),
-        zeo.Client((("::1", 8101),), "1"),
+        zeo.Client((("::1", 8101),), "1", may_fall_back=True),
     ]
     assert [zeo.name(address) for address in (*found[0].addresses, *found[1].addresses)] == [
         "zeo.example.com:8100",

@@ -8,6 +8,7 @@ import socket
 import struct
 import time
 from collections.abc import Iterable, Iterator
+from importlib.metadata import version
 from typing import Any, NamedTuple
 
 from recipe.wsgi.errors import StartError, describe
@@ -31,6 +32,7 @@ class Client(NamedTuple):
     addresses: tuple[str | tuple[str, int], ...]
     storage: str
     encrypted: bool = False
+    may_fall_back: bool = False
 
 
 class Absent(NamedTuple):
@@ -47,26 +49,34 @@ class WrongServerError(Exception):
 def absent(zope_confs: Iterable[str]) -> Iterator[Absent]:
     """Wait for the ZEO server of each client in these files; yield what is missing, again and again.
 
-    Ends as soon as all are there. Raises StartError where one is there that will not do.
+    Ends as soon as all are there, and their clients can be made. Raises StartError where one is there
+    that will not do.
     """
-    for path in zope_confs:
-        for client in clients(databases(path)):
-            start = time.monotonic()
-            while why := missing(client):
-                yield Absent(f"waiting for the ZEO server at {why}", time.monotonic() - start)
-                time.sleep(PAUSE)
+    for client in [one for path in zope_confs for one in clients(path)]:
+        _prepare(client)
+        start = time.monotonic()
+        while why := missing(client):
+            yield Absent(f"waiting for the ZEO server at {why}", time.monotonic() - start)
+            time.sleep(PAUSE)
 
 
-def clients(configured: list[Any]) -> Iterator[Client]:
-    """Yield the ZEO clients among the storages of these databases, whatever is around them."""
-    for section in _sections(configured):
+def _prepare(client: Client) -> None:
+    if client.may_fall_back and version("ZEO").startswith("6."):
+        from recipe.wsgi import zeofallback
+
+        zeofallback.use()
+
+
+def clients(zope_conf: str) -> Iterator[Client]:
+    """Yield the ZEO clients among the storages of a zope.conf, whatever is around them."""
+    for section in _sections(_databases(zope_conf)):
         if section.getSectionType() in SECTIONS:
             addresses = tuple(server.address for server in section.server)
-            yield Client(addresses, section.storage, bool(getattr(section, "ssl", None)))
+            encrypted = bool(getattr(section, "ssl", None))
+            yield Client(addresses, section.storage, encrypted, section.read_only_fallback)
 
 
-def databases(zope_conf: str) -> list[Any]:
-    """Return what a zope.conf says of databases; nothing where it cannot be read."""
+def _databases(zope_conf: str) -> list[Any]:
     from Zope2.Startup.options import ZopeWSGIOptions
 
     try:
