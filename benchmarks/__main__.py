@@ -9,7 +9,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks import accesslog, boot, frontpage, plot, rebuild, report, status
+from benchmarks import accesslog, boot, frontpage, plot, rebuild, report, servers, status
 from benchmarks.measure import Bench, Subject, Tell, run
 from support import CACHE, CHECKOUT
 
@@ -22,6 +22,9 @@ SUBJECTS = (
     accesslog.SUBJECT,
     boot.LINKS,
     boot.COLLECTOR,
+    servers.BY_HAND,
+    servers.BESIDE_WAITRESS,
+    servers.WORKERS,
 )
 
 #: Where results are kept: the documentation has them. Quick ones are no results, and stay here.
