@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import tempfile
 import time
 from pathlib import Path
 
-from benchmarks import accesslog, boot, frontpage, plot, rebuild, report, status
+from benchmarks import accesslog, boot, frontpage, plot, rebuild, report, servers, status
 from benchmarks.measure import Bench, Subject, Tell, run
 from support import CACHE, CHECKOUT
 
-SUBJECTS = (boot.PLONE, boot.ZOPE, status.SUBJECT, rebuild.SUBJECT, frontpage.SUBJECT, accesslog.SUBJECT)
+SUBJECTS = (
+    boot.PLONE,
+    boot.ZOPE,
+    status.SUBJECT,
+    rebuild.SUBJECT,
+    frontpage.SUBJECT,
+    accesslog.SUBJECT,
+    boot.LINKS,
+    boot.COLLECTOR,
+    servers.BY_HAND,
+    servers.BESIDE_WAITRESS,
+    servers.WORKERS,
+)
 
 #: Where results are kept: the documentation has them. Quick ones are no results, and stay here.
 DIRECTORY = CHECKOUT / "docs/performance"
@@ -23,6 +36,8 @@ QUICK_ROUNDS = 3
 def main(args: list[str] | None = None) -> int:
     """Measure what the arguments name, and write table, JSON and picture."""
     options = _options(args)
+    # As Ctrl-C does: the servers are stopped on the way out
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     directory = options.directory or (QUICK_DIRECTORY if options.quick else DIRECTORY)
     wanted = [subject for subject in SUBJECTS if not options.subjects or subject.name in options.subjects]
     results = report.load(directory)

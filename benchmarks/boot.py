@@ -5,24 +5,39 @@ What is made once is there already: the database, compiled Python and the cache 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
+from benchmarks import frontpage
 from benchmarks.measure import OURS, THEIRS, Bench, Comparison, Contenders, Subject, Values
-from benchmarks.processes import booted, memory
+from benchmarks.processes import ask, booted, memory, require_wrk
 from benchmarks.sites import PLONE_VERSIONS, build, part
 from support import Buildout, free_port
 
+LINKED, UNLINKED = "linked", "not linked"
+WAITING, AS_EVER = "waiting", "as ever"
 
-def turn(buildout: Buildout, port: int, *commands: str) -> Callable[[], Values]:
-    """Return a turn that starts an instance by each of the commands, and stops it after its first answer."""
+#: Lines at the start of the server that leave the collector on.
+NOT_WAITING = "initialization =\n    import gc\n    gc.disable = gc.freeze = gc.collect = lambda *args: 0\n"
+
+
+def turn(
+    buildout: Buildout, port: int, *commands: str, script: str = "instance", load: int = 0
+) -> Callable[[], Values]:
+    """Return a turn that starts an instance by each of the commands, and stops it after its first answer.
+
+    With `load`, it is asked for so many seconds before that; one second more does not count.
+    """
 
     def take() -> Values:
-        values = {}
+        values: dict[str, float] = {}
         for command in commands:
-            with booted(buildout, port, command) as (seconds, _):
+            with booted(buildout, port, command, script) as (seconds, _):
                 values[f"boot {command}"] = seconds
                 values[f"memory {command}"] = memory(buildout.directory)
+                if load:
+                    ask(port, 4, 1)
+                    values |= frontpage.turn(buildout.directory, port, load, (4,))()
         return values
 
     return take
@@ -50,6 +65,30 @@ def plone(bench: Bench) -> Iterator[Contenders]:
     }
 
 
+@contextmanager
+def links(bench: Bench) -> Iterator[Contenders]:
+    """Plone, with the eggs linked into one directory and with each of them on the path."""
+    yield _variants(bench, {LINKED: "link-eggs = on", UNLINKED: "link-eggs = off"})
+
+
+@contextmanager
+def collector(bench: Bench) -> Iterator[Contenders]:
+    """Plone, with the garbage collector waiting for the end of the start, and without."""
+    require_wrk()
+    yield _variants(bench, {WAITING: "", AS_EVER: NOT_WAITING}, load=bench.seconds)
+
+
+def _variants(bench: Bench, options: Mapping[str, str], load: int = 0) -> Contenders:
+    """Build a Plone of ours for each of these options, in one buildout."""
+    ports = {name: free_port() for name in options}
+    scripts = {name: f"instance{number}" for number, name in enumerate(options)}
+    texts = (
+        part(ports[name], f"var = var-{script}\n{options[name]}", script, "Plone") for name, script in scripts.items()
+    )
+    buildout = build(bench.directory, OURS, "".join(texts), extends=PLONE_VERSIONS)
+    return {name: turn(buildout, ports[name], "console", script=script, load=load) for name, script in scripts.items()}
+
+
 ZOPE = Subject(
     "boot-zope",
     "Start of plain Zope",
@@ -70,4 +109,30 @@ PLONE = Subject(
         Comparison("memory after it", "memory console", "MB"),
     ),
     plone,
+)
+
+LINKS = Subject(
+    "links",
+    "Start of Plone, with and without link-eggs",
+    (
+        Comparison("first answer after console", "boot console", "s", contender=LINKED, baseline=UNLINKED),
+        Comparison("memory after it", "memory console", "MB", contender=LINKED, baseline=UNLINKED),
+    ),
+    links,
+)
+
+COLLECTOR = Subject(
+    "collector",
+    "Start of Plone, with the garbage collector waiting for its end",
+    tuple(
+        Comparison(title, quantity, unit, more_is_better=more, contender=WAITING, baseline=AS_EVER)
+        for title, quantity, unit, more in (
+            ("first answer after console", "boot console", "s", False),
+            ("memory after it", "memory console", "MB", False),
+            ("requests a second, 4 connections", "rate 4", "/s", True),
+            ("99th percentile of latency, 4 connections", "p99 4", "ms", False),
+            ("memory under load", "memory", "MB", False),
+        )
+    ),
+    collector,
 )
