@@ -28,7 +28,7 @@ help:
 	@echo 'make lint        ruff: style, and whether the code is formatted'
 	@echo 'make format      ruff: format the code'
 	@echo 'make types       mypy'
-	@echo 'make options     write docs/options.rst from the declarations'
+	@echo 'make options     write docs/options.rst and which-server-table.txt'
 	@echo 'make docs        Sphinx, warnings are errors: docs/_build/html/index.html'
 	@echo 'make test-plone  build Plone and see whether it serves (slow)'
 	@echo 'make bench       measure, beside 9.1.0, for docs/performance (an hour; ARGS=--quick to try)'
@@ -99,6 +99,7 @@ types: $(STAMP)
 
 options: $(STAMP)
 	@$(VENV)/bin/python -m recipe.options.reference > docs/options.rst
+	@$(VENV)/bin/python -m recipe.options.servers > docs/which-server-table.txt
 
 docs: $(STAMP)
 	@$(VENV)/bin/sphinx-build -W --keep-going -q -b html docs docs/_build/html

@@ -26,6 +26,7 @@ import pytest
 
 from python27 import USER, give_away, python27, site
 from receivers import posts, read_form
+from recipe.options import servers
 from recipe.options.reference import reference
 from recipe.zserver.settings import COMMANDS
 from storages import Site
@@ -41,7 +42,8 @@ FILES = {
     "how-to": {
         "env.example", "external-server.cfg", "gunicorn.cfg", "gunicorn.ini.in", "haproxy.cfg", "mount.py",
         "nginx.conf", "profile.cfg", "queued.cfg", "queued.py", "relative-paths.cfg", "reverse-proxy.cfg",
-        "second-database.cfg", "secrets.cfg", "sentry-by-environment.cfg", "varnish.vcl", "zserver.cfg",
+        "second-database.cfg", "secrets.cfg", "sentry-by-environment.cfg", "varnish.vcl", "wsgi-server.cfg",
+        "zserver.cfg",
     },
     "tutorial": {
         "access-log-level.cfg", "access-log.cfg", "buildout.cfg", "container.cfg", "debug-exceptions.cfg",
@@ -89,6 +91,11 @@ def read_ini(buildout: Buildout) -> configparser.RawConfigParser:
 def test_reference_is_not_stale() -> None:
     """To renew it: ``python -m recipe.options.reference > docs/options.rst``."""
     assert (DOCS / "options.rst").read_text(encoding="utf-8") == reference()
+
+
+def test_the_table_of_servers_is_up_to_date() -> None:
+    """To renew it: ``python -m recipe.options.servers > docs/which-server-table.txt``."""
+    assert (DOCS / "which-server-table.txt").read_text(encoding="utf-8") == servers.table()
 
 
 def test_every_example_has_a_test() -> None:
@@ -472,6 +479,12 @@ def test_external_server(how_to: Buildout, port: int) -> None:
     assert response.headers["Server"] == "gunicorn"
     program = blocks()["make-app"].replace("/path/to", str(how_to.directory)) + "print(callable(application))\n"
     assert how_to.call("parts/instance/bin/interpreter", "-c", program).stdout.splitlines()[-1] == "True"
+
+
+def test_which_server(how_to: Buildout, port: int) -> None:
+    build(how_to, "wsgi-server.cfg")
+    with serving(how_to, url=f"http://localhost:{port}/") as server:
+        assert server.response.headers["Server"] == "gunicorn"
 
 
 def test_template(how_to: Buildout, port: int) -> None:

@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+from recipe.wsgi.servers.table import SERVERS
+
 BUILDOUT_SIDE = (
     "zc.buildout",
     "zc.recipe",
@@ -33,7 +35,22 @@ def test_the_control_script_starts_light(statement: str) -> None:
     assert not [name for name in HEAVY if name in found]
 
 
-@pytest.mark.parametrize("module", ["serve", "server", "sentry", "signals", "logreopen", "pastefile"])
+@pytest.mark.parametrize(
+    "module",
+    [
+        "serve",
+        "server",
+        "sentry",
+        "signals",
+        "logreopen",
+        "pastefile",
+        "settings",
+        "guard",
+        "worker",
+        "master",
+        *(each.module.removeprefix("recipe.wsgi.") for each in SERVERS.values()),
+    ],
+)
 def test_the_server_knows_no_buildout(module: str) -> None:
     found = imported(f"import recipe.wsgi.{module}")
     assert not [name for name in BUILDOUT_SIDE if name in found]

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+import pwd
+import re
+import shutil
 import signal
 import tempfile
 import time
@@ -15,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from handmade import Client, Process, asking, get, refused, wait_for
+from handmade import Client, Process, accessible, asking, get, refused, rerun_where_all_can_read, wait_for
 from recipe.wsgi.servers.table import SERVERS
 from support import free_port
 from wsgi_servers import Served, answers_within, end, kill, slow_clients
@@ -178,6 +181,38 @@ def test_an_address_that_is_taken_is_told(served: Served) -> None:
     end(end_of)
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_root_becomes_another_user(request: pytest.FixtureRequest) -> None:
+    if not accessible():
+        rerun_where_all_can_read(request.node.nodeid)
+        return
+    for name in SERVERS:
+        becomes_another_user(name, free_port())
+
+
+def becomes_another_user(name: str, port: int) -> None:
+    nobody = pwd.getpwnam("nobody")
+    directory = Path(tempfile.mkdtemp())
+    served = Served(directory, name, port)
+    try:
+        os.chown(directory, nobody.pw_uid, nobody.pw_gid)
+        socket = f" unix:{directory}/sock" if served.server.unix and served.server.several else ""
+        served.configure(addresses=f"listen = 127.0.0.1:{port}{socket}" if served.server.late else "")
+        process = served.serve("--user", "nobody")
+        for pid in {process.pid, int(get(served.address).split()[1])}:
+            status = Path(f"/proc/{pid}/status").read_text()
+            assert re.search(rf"^Uid:(\s{nobody.pw_uid}){{4}}$", status, re.MULTILINE)
+            assert re.search(rf"^Gid:(\s{nobody.pw_gid}){{4}}$", status, re.MULTILINE)
+        assert served.log.stat().st_uid == nobody.pw_uid
+        if socket:
+            assert get(f"{directory}/sock").startswith("pid ")
+        end(process)
+        assert not (directory / "sock").exists()
+    finally:
+        served.close()
+        shutil.rmtree(directory)
+
+
 # --- the end ---------------------------------------------------------------------------------
 
 
@@ -219,6 +254,23 @@ def test_the_timeout_ends_it(served: Served) -> None:
         assert process.ended() == 0
     assert 0.5 < time.monotonic() - start < 15
     assert "Stopped with 1 request(s) under way" in served.log.read_text()
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_what_the_application_has_registered_for_the_end_is_done(served: Served, times: int) -> None:
+    """As the SDK of Sentry does, which sends then what it still has; and repoze.profile."""
+    served.configure()
+    process = served.serve()
+    with Client(served.address) as client:
+        client.ask("/sleep/30" if times == 2 else "/pid")
+        time.sleep(0.3)
+        pid = process.pid if times == 2 else int(client.answer()[1].split()[1])
+        for _ in range(times):
+            process.send(signal.SIGTERM)
+            time.sleep(0.3)
+        assert process.ended() == 0
+    text = served.log.read_text()
+    assert re.search(r"process \d+ is through" if times == 2 else f"process {pid} is through", text)
 
 
 def test_a_second_signal_ends_it_at_once(served: Served) -> None:

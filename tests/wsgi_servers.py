@@ -17,12 +17,14 @@ from recipe.wsgi.servers.table import SERVERS, Description
 
 #: The application tells what a request was, or how long it takes.
 APPLICATION = """
+import atexit
 import hashlib
 import json
 import logging
 import os
 import time
 
+atexit.register(lambda: logging.getLogger("application").warning("process %d is through", os.getpid()))
 time.sleep(float(os.environ.get("SLOW_START", 0)))
 
 

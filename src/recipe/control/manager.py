@@ -144,6 +144,7 @@ def serves(pid: int, server_file: str) -> bool:
     """Whether the process `pid` is the server that `server_file` runs: pids are used again."""
     try:
         with open(f"/proc/{pid}/cmdline", "rb") as file:
-            return server_file in os.fsdecode(file.read()).split("\0")
+            # gunicorn writes a line of its own there, with setproctitle
+            return server_file in os.fsdecode(file.read())
     except OSError:
         return False

@@ -123,14 +123,17 @@ class Application(BaseApplication):  # type: ignore[misc]
             "workers": settings.workers,
             "logger_class": _logger("statsd_host" in settings.own),
         }
-        own |= {"graceful_timeout": math.ceil(settings.graceful_timeout)}
+        own |= {"graceful_timeout": math.ceil(settings.graceful_timeout), "default_proc_name": settings.file}
+        # Its defaults are of the time when it was imported, and that may have been root's
+        own |= {"user": os.geteuid(), "group": os.getegid()}
         for name, value in (own | dict(settings.own)).items():
             self.cfg.set(name, value)
         try:
             self.cfg.validate()
             found = self.cfg.worker_class
         except Exception as error:  # an egg that a class of workers needs, a contradiction
-            raise StartError(f"[server:main]: gunicorn: {error}") from None
+            # Below the first line it may have a traceback
+            raise StartError(f"[server:main]: gunicorn: {str(error).strip().splitlines()[0].rstrip(': ')}") from None
         self.cfg.set("worker_class", type("Worker", (Ours, found), {}))
 
     def load(self) -> WSGIApp:

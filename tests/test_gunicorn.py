@@ -1,0 +1,115 @@
+"""What only gunicorn has: its settings, and a process that keeps the workers."""
+
+from __future__ import annotations
+
+import re
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from gunicorn.config import Config
+
+from handmade import LOGGING, Client, asking, get, wait_for
+from recipe.wsgi.servers.table import GUNICORN
+from wsgi_servers import Served, end, kill
+
+
+@pytest.fixture
+def served(tmp_path: Path, port: int) -> Iterator[Served]:
+    served = Served(tmp_path, "gunicorn", port)
+    yield served
+    served.close()
+
+
+def test_the_table_names_settings_that_it_has() -> None:
+    known = Config().settings
+    assert [name for name in GUNICORN.covered if name not in known] == []
+
+
+@pytest.mark.parametrize(
+    ("setting", "mistake"),
+    [
+        ("timeout = soon", "timeout: gunicorn refuses 'soon'"),
+        ("keep_alive = 5", "keep_alive: gunicorn has no such setting; did you mean keepalive?"),
+        ("worker_class = no.such.Worker", "[server:main]: gunicorn: class uri 'no.such.Worker' invalid or not found\n"),
+        ("http_protocols = h2", "http_protocols includes h2"),
+    ],
+)
+def test_a_setting_that_it_does_not_take_is_told_in_one_line(served: Served, setting: str, mistake: str) -> None:
+    served.configure(setting)
+    process = served.start()
+    assert process.ended(30) == 1
+    assert mistake in process.output
+    assert "Traceback" not in process.output
+
+
+def test_its_own_settings_are_gone_by(served: Served) -> None:
+    """A worker ends after five requests, and nobody is lost by it."""
+    served.configure("max_requests = 5\nkeepalive = 7")
+    process = served.serve()
+    with asking(served.port, "/pid", clients=3, lasting=False) as (answered, lost):
+        wait_for(lambda: len(set(answered)) >= 3)
+    assert lost == []
+    end(process)
+
+
+def test_without_its_master_the_workers_end(served: Served) -> None:
+    """Nobody may hold the address when a supervisor starts it again."""
+    served.configure("workers = 2")
+    first = served.serve()
+    workers = served.pids(2)
+    kill(first.pid)
+    first.ended()
+    wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers))
+    second = served.serve()
+    assert int(get(served.address).split()[1]) not in workers
+    end(second)
+
+
+def test_a_log_that_is_rotated_is_rotated_by_the_worker_alone(served: Served) -> None:
+    served.configure()
+    text = served.ini.read_text()
+    rotating = f"class = logging.handlers.RotatingFileHandler\nargs = ('{served.log}', 'a', 20000, 50)"
+    plain = f"class = FileHandler\nargs = ('{served.log}', 'a')"
+    assert plain in LOGGING.format(log=served.log)
+    served.ini.write_text(text.replace(plain, rotating))
+    process = served.serve()
+    for number in range(100):
+        get(served.address, f"/log/line-{number}-{'x' * 500}")
+        if number % 30 == 10:
+            process.send(signal.SIGWINCH)  # the master writes a line
+    end(process)
+    files = sorted(served.directory.glob("event.log*"))
+    assert len(files) > 2
+    lines = "".join(path.read_text() for path in files)
+    assert [number for number in range(100) if f"line-{number}-" not in lines] == []
+    # The newest one has the last of both
+    assert "line-99-" in served.log.read_text()
+    assert "Shutting down: Master" in served.log.read_text()
+    assert max(path.stat().st_size for path in files) < 21000
+
+
+def test_connections_that_idle_leave_room(served: Served) -> None:
+    """A connection costs a thread only while a request is read and answered."""
+    served.configure("threads = 2\nkeepalive = 30")
+    process = served.serve()
+    clients = [Client(served.address) for _ in range(20)]
+    for client in clients:
+        client.get()
+    assert get(served.address).startswith("pid ")
+    for client in clients:
+        assert client.get().startswith("pid ")
+        client.__exit__()
+    end(process)
+
+
+def test_its_log_goes_where_all_logs_go(served: Served) -> None:
+    served.configure()
+    process = served.serve()
+    get(served.address)
+    end(process)
+    log = served.log.read_text()
+    assert re.search(r"INFO \[gunicorn.error\] Starting gunicorn", log)
+    assert len(re.findall("Starting gunicorn", process.output)) == 1
+    assert "GET / HTTP" not in log
