@@ -64,7 +64,7 @@ run: $(RUN_VENV)/bin/buildout
 
 # --- test -------------------------------------------------------------------------------------
 
-# What is compiled (dataflake.wsgi.bjoern, mysqlclient) wants headers. The tests start all servers
+# What is compiled (bjoern, mysqlclient) wants headers. The tests start all servers
 # themselves; the packages ending in -core bring no service of the system.
 DEBIAN_PACKAGES := build-essential pkg-config libev-dev libmariadb-dev \
 	postgresql mariadb-server-core mariadb-client-core haproxy nginx-light varnish chromium
@@ -75,12 +75,12 @@ debian-packages:
 		echo 'The tests need $(DEBIAN_PACKAGES), which only root can install.' >&2
 
 $(STAMP): requirements-test.txt setup.py pyproject.toml tests/constraints.py tests/versions.cfg \
-		examples/basic/versions.cfg examples/cluster/versions.cfg | python
+		examples/basic/versions.cfg examples/cluster/versions.cfg | python debian-packages
 	@echo 'Making a virtualenv for the tests in $(VENV) ...'
 	@test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
 	@$(VENV)/bin/python tests/constraints.py $(VENV)/constraints.txt
 	@$(VENV)/bin/python -m pip install -qq --disable-pip-version-check \
-		-c $(VENV)/constraints.txt -r requirements-test.txt -e '.[gunicorn,instance,json,profile,sentry]'
+		-c $(VENV)/constraints.txt -r requirements-test.txt -e '.[bjoern,cheroot,granian,gunicorn,instance,json,profile,sentry,werkzeug]'
 	@touch $@
 
 test: $(STAMP) debian-packages

@@ -53,6 +53,10 @@ setup(
         "ZConfig",
     ],
     extras_require={
+        "bjoern": ["bjoern"],
+        "cheroot": ["cheroot"],
+        # Its insides, which are no interface: see recipe.wsgi.servers.granian
+        "granian": ["granian >= 2.8, < 2.9"],
         "gunicorn": ["gunicorn >= 25"],
         # What an instance runs with; the recipe adds it to each part's eggs
         "instance": [
@@ -68,6 +72,7 @@ setup(
         "profile": ["repoze.profile"],
         "relstorage": ["RelStorage"],
         "sentry": ["sentry-sdk >= 2"],
+        "werkzeug": ["Werkzeug >= 3"],
     },
     entry_points={
         "zc.buildout": ["default = plone.recipe.zope2instance.recipe:Recipe"],
@@ -75,11 +80,19 @@ setup(
         # One for each server of recipe.wsgi.servers.table
         "paste.server_factory": [
             "main = recipe.wsgi.server:server_factory",
+            "bjoern = recipe.wsgi.servers.bjoern:server_factory",
+            "cheroot = recipe.wsgi.servers.cheroot:server_factory",
+            "granian = recipe.wsgi.servers.granian:server_factory",
             "gunicorn = recipe.wsgi.servers.gunicorn:server_factory",
+            "werkzeug = recipe.wsgi.servers.werkzeug:server_factory",
         ],
         "paste.server_runner": [
             "main = recipe.wsgi.server:serve",
+            "bjoern = recipe.wsgi.servers.bjoern:serve",
+            "cheroot = recipe.wsgi.servers.cheroot:serve",
+            "granian = recipe.wsgi.servers.granian:serve",
             "gunicorn = recipe.wsgi.servers.gunicorn:serve",
+            "werkzeug = recipe.wsgi.servers.werkzeug:serve",
         ],
         "paste.filter_factory": [
             "sentry = recipe.wsgi.sentry:filter_factory",

@@ -222,10 +222,11 @@ class Client:
         if not status:
             raise EOFError("no answer")
         assert " 200 " in status, status
-        headers = {}
+        headers: dict[str, str] = {}
         while (line := self.file.readline().decode().strip()) != "":
             name, _, value = line.partition(":")
-            headers[name.lower()] = value.strip()
+            before = headers.get(name.lower())
+            headers[name.lower()] = f"{before}, {value.strip()}" if before else value.strip()
         length = int(headers["content-length"])
         body = self.file.read(length).decode()
         if len(body) < length:
@@ -289,7 +290,7 @@ def _ask_once(client: Client, path: str, answered: list[str]) -> bool:
     client.ask(path)
     headers, body = client.answer()
     answered.append(body)
-    return headers.get("connection") != "close"
+    return "close" not in headers.get("connection", "")
 
 
 ZOPE_CONF = """

@@ -162,6 +162,16 @@ def answers_within(address: tuple[str, int], seconds: float) -> bool:
         return False
 
 
+def taken(port: int) -> bool:
+    """Whether a port of 127.0.0.1 is bound, whoever may listen there."""
+    with socket.socket() as sock:
+        try:
+            sock.bind(("127.0.0.1", port))
+        except OSError:
+            return True
+        return False
+
+
 def end(process: Process) -> None:
     """End a server, and see that it ended well."""
     process.send(signal.SIGTERM)

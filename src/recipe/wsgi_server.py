@@ -57,7 +57,12 @@ ASKED: tuple[tuple[str, Callable[[Server], Any], str, str], ...] = (
     ("workers", lambda server: server.workers > 1, "workers", "serve by several processes"),
     ("http-header-max-length", lambda server: server.max_header_size, "header_limit", "limit the head of a request"),
     ("http-fast-listen", lambda server: not server.fast_listen, "late", "bind now and listen later"),
-    ("http-address", lambda server: len(server.addresses) > 1, "several", "listen on several addresses"),
+    (
+        "http-address",
+        lambda server: len(server.addresses) > 1 or any(a.host == "*" for a in server.addresses),
+        "several",
+        "listen on several addresses",
+    ),
     ("http-address", lambda server: any(a.path for a in server.addresses), "unix", "listen on a unix socket"),
     ("wsgi-server-options", lambda server: server.own_options, "own_options", "take settings of its own"),
 )

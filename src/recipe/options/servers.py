@@ -17,6 +17,7 @@ ROWS: tuple[tuple[str, Callable[[Description], object]], ...] = (
     ("``http-fast-listen = off``", lambda server: server.late),
     ("``http-header-max-length``", lambda server: server.header_limit),
     ("``wsgi-server-options``", lambda server: server.own_options),
+    ("several requests over one connection", lambda server: server.lasting),
     ("400 slow clients do not keep others out", lambda server: server.slow_clients),
     ("the extra that brings it", lambda server: f"``{server.extra}``" if server.extra else "none"),
     ("its settings", lambda server: f"`list <{server.homepage}>`__" if server.homepage else "none"),

@@ -103,6 +103,12 @@ def reopen_logs() -> None:
     signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
 
 
+def forget() -> None:
+    """In a process forked off: `reopen_logs` is to be called again, since no thread came along."""
+    global _reopening
+    _reopening = False
+
+
 def _wait(pipe: int) -> None:
     while numbers := os.read(pipe, 1024):
         if any(number in REOPEN for number in numbers):

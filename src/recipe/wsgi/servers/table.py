@@ -21,6 +21,7 @@ class Description:
     late          whether it can wait with listening until the application is there (``http-fast-listen = off``)
     header_limit  whether the head of a request can be limited
     own_options   whether it has settings of its own, for ``wsgi-server-options``
+    lasting       whether a connection takes more than one request
     slow_clients  whether clients that send or take their bytes slowly leave the threads to others
     covered       settings of its own that are not for ``wsgi-server-options``: the option that is for them, or nothing
     remark        what else is worth knowing, one sentence
@@ -39,6 +40,7 @@ class Description:
     late: bool = True
     header_limit: bool = True
     own_options: bool = True
+    lasting: bool = True
     slow_clients: bool = False
     covered: Mapping[str, str] = field(default_factory=dict)
     remark: str = ""
@@ -106,4 +108,68 @@ GUNICORN = Description(
     "Wants a proxy in front of it that buffers, such as nginx.",
 )  # fmt: skip
 
-SERVERS = {each.name: each for each in (WAITRESS, GUNICORN)}
+_BUFFERS = "Wants a proxy in front of it that buffers, such as nginx."
+
+CHEROOT = Description(
+    name="cheroot",
+    module="recipe.wsgi.servers.cheroot",
+    extra="cheroot",
+    homepage="https://cheroot.cherrypy.dev/en/latest/pkg/cheroot.wsgi/",
+    covered={
+        "bind_addr": "http-address",
+        "numthreads": "threads",
+        "request_queue_size": "waitress-backlog",
+        "shutdown_timeout": "graceful-timeout",
+        "max_request_header_size": "http-header-max-length",
+        **dict.fromkeys(("wsgi_app", "reuse_port", "nodelay"), ""),
+    },
+    remark=f"Python only. Each address has ``threads`` of its own. {_BUFFERS}",
+)
+
+BJOERN = Description(
+    name="bjoern",
+    module="recipe.wsgi.servers.bjoern",
+    extra="bjoern",
+    homepage="https://github.com/jonashaag/bjoern",
+    threads=False,
+    workers=True,
+    several=False,
+    header_limit=False,
+    own_options=False,
+    slow_clients=True,
+    remark="One request at a time in each process, the body of each in memory. Is compiled when it is installed: it"
+    " wants a C compiler and libev (``libev-dev``).",
+)
+
+GRANIAN = Description(
+    name="granian",
+    module="recipe.wsgi.servers.granian",
+    extra="granian",
+    workers=True,
+    header_limit=False,
+    homepage="https://github.com/emmett-framework/granian",
+    covered={
+        **dict.fromkeys(("address", "port", "uds"), "http-address"),
+        "uds_permissions": "waitress-unix-socket-perms",
+        "blocking_threads": "threads",
+        "backlog": "waitress-backlog",
+        "pid_file": "pid-file",
+        "workers_kill_timeout": "graceful-timeout",
+        **dict.fromkeys(("interface", "target", "log_access", "working_dir"), ""),
+    },
+    remark=f"HTTP/1 only, here. Each address has ``threads`` of its own. {_BUFFERS}",
+)
+
+WERKZEUG = Description(
+    name="werkzeug",
+    module="recipe.wsgi.servers.werkzeug",
+    extra="werkzeug",
+    homepage="https://werkzeug.palletsprojects.com/en/stable/serving/",
+    header_limit=False,
+    own_options=False,
+    lasting=False,
+    slow_clients=True,
+    remark="For development only: a thread for each connection, without a limit, unless ``threads`` is 1.",
+)
+
+SERVERS = {each.name: each for each in (WAITRESS, GUNICORN, CHEROOT, BJOERN, GRANIAN, WERKZEUG)}

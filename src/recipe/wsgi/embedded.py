@@ -1,0 +1,143 @@
+"""Servers that are a loop in this process: started in threads, and ended by us.
+
+None of them ends without losing a request. So their loops run in threads that end with the process,
+one for each address, and the main thread sees to the end: it lets nobody in, waits until all have
+their answers, and returns.
+"""
+
+import logging
+import select
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from recipe.wsgi import guard, signals
+from recipe.wsgi.errors import StartError
+from recipe.wsgi.requests import Requests, receiving
+from recipe.wsgi.servers import Server, WSGIApp
+from recipe.wsgi.settings import Settings, bind_all
+from recipe.wsgi.settings import read as read_settings
+from recipe.wsgi.sockets import Listener, url
+
+#: Seconds without a request after which all are taken to be answered: one may be between a
+#: connection and the application, and an answer between the application and the connection.
+LINGER = 0.5
+
+#: Seconds between looks at whether to go on; a signal is noticed at once.
+TICK = 0.5
+
+
+class Embedded(Server):
+    """A server that has a loop for one socket; a subclass says how to run it."""
+
+    #: of its log, and of its threads
+    name = ""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(bind_all(settings))
+        self.settings = settings
+        self._stops = 0  # how often we were told to stop
+        self._failure: BaseException | None = None
+        self._over = threading.Event()  # a loop has ended
+
+    def run(self, app: WSGIApp, listener: Listener) -> None:
+        """Serve `app` on a listener, which listens, without end. Called in a thread."""
+        raise NotImplementedError
+
+    def settle(self) -> None:
+        """Wait until the loops have set such handlers for signals as they set; those are ours again then."""
+
+    def __call__(self, app: WSGIApp) -> None:
+        """As `Server`; raises what a loop raises."""
+        self.serve(guard.around(app, self.settings), lambda: True)
+
+    def serve(self, app: WSGIApp, goes_on: Callable[[], bool]) -> None:
+        """Serve `app` as it is until a signal, or until `goes_on` returns False; then end gracefully."""
+        signals.reopen_logs()
+        logger = logging.getLogger(self.name)
+        requests = Requests(logger)
+        counted = requests.counted(app)
+        with signals.on_stop(self._stop):
+            handlers = {number: signal.getsignal(number) for number in signals.STOP}
+            for listener in self.listeners:
+                listener.listen(self.settings.adjustments.backlog)
+                one = _of_unix(counted) if listener.is_unix else counted
+                threading.Thread(target=self._run, args=(one, listener), name=self.name, daemon=True).start()
+            self.settle()
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
+            for listener in self.listeners:
+                logger.info("Serving on %s", url(listener.socket))
+            self.on_ready()
+            while not self._stops and goes_on() and not self._over.wait(TICK):
+                pass
+            self._drain(requests, logger)
+        if self._failure is not None:
+            raise self._failure
+
+    def _run(self, app: WSGIApp, listener: Listener) -> None:
+        try:
+            if not listener.is_unix:
+                # What is accepted inherits it: a small answer does not wait for more
+                listener.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self.run(app, listener)
+        except BaseException as error:
+            self._failure = error
+        finally:
+            self._over.set()
+
+    def _stop(self) -> None:
+        self._stops += 1
+
+    def _drain(self, requests: Requests, logger: logging.Logger) -> None:
+        """Let nobody in, and wait until those who are in have their answers."""
+        for listener in self.listeners:
+            listener.let_nobody_in()
+        requests.draining = True
+        start = time.monotonic()
+        while not self._is_through(requests, start):
+            if self._stops > 1 or time.monotonic() - start > self.settings.graceful_timeout:
+                if requests.under_way:
+                    logger.warning("Stopped with %d request(s) under way", requests.under_way)
+                return
+            time.sleep(0.05)
+
+    def _is_through(self, requests: Requests, start: float) -> bool:
+        if requests.under_way or time.monotonic() - max(requests.changed, start) < LINGER:
+            return False
+        # A listening socket that can be read has a client whom the server has not accepted
+        waiting, _, _ = select.select([one.socket for one in self.listeners], [], [], 0)
+        return not waiting and not receiving(self.listeners)
+
+
+def _of_unix(app: WSGIApp) -> WSGIApp:
+    """Name what a unix socket has no name for, as waitress does: Zope wants a number for a port."""
+
+    def named(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        environ |= {"REMOTE_ADDR": "localhost", "SERVER_NAME": "unix", "SERVER_PORT": "80"}
+        return app(environ, start_response)
+
+    return named
+
+
+def only_one(server: Embedded) -> None:
+    """Raise StartError where a server that has one socket was given more, and close them."""
+    if len(server.listeners) > 1:
+        names = ", ".join(url(one.socket) for one in server.listeners)
+        server.close()
+        raise StartError(f"[server:main]: {server.name} listens on one address only, and these are {names}")
+
+
+def read(
+    global_conf: Mapping[str, str],
+    settings: Mapping[str, str],
+    wrong: Callable[[Mapping[str, str]], Iterable[tuple[str, str]]],
+) -> Settings:
+    """Read the settings, of which the server itself names the `wrong` ones. Raises StartError."""
+    known = read_settings(global_conf, settings)
+    for name, mistake in wrong(known.own):
+        raise StartError(f"[server:main] {name}: {mistake}")
+    return known

@@ -1,0 +1,128 @@
+"""Workers for a server that has none: processes forked off before the application is loaded.
+
+They share the sockets. Each runs the server as `recipe.wsgi.embedded` has it; this process replaces
+those that die, and passes signals on.
+"""
+
+import logging
+import os
+import signal
+import sys
+import time
+from contextlib import suppress
+
+from recipe.wsgi import databases, signals, worker
+from recipe.wsgi.embedded import Embedded
+from recipe.wsgi.servers import Forking
+
+#: Seconds that a worker gets over the graceful timeout, to close its databases.
+CLOSING = 5.0
+
+#: Seconds between looks at the workers, and from the death of one to its successor.
+TICK, PAUSE = 0.1, 1.0
+
+
+class Prefork(Forking):
+    """A server in several processes."""
+
+    def __init__(self, server: Embedded) -> None:
+        super().__init__(server.listeners)
+        self.server = server
+        self._logger = logging.getLogger(server.name)
+        self._workers: dict[int, float] = {}  # process id, and when it was started
+        self._served = False
+        self._stops = 0  # how often we were told to stop
+
+    def run(self) -> None:
+        """Serve until a signal ends it; in a worker, raise SystemExit then."""
+        reopeners = {number: signal.signal(number, self._pass_on) for number in signals.REOPEN}
+        try:
+            with signals.on_stop(self._stop):
+                self._watch()
+                self._end()
+        finally:
+            for number, handler in reopeners.items():
+                signal.signal(number, handler)
+
+    def _watch(self) -> None:
+        """Keep all workers there, until a signal or a failure of the first ones."""
+        for _ in range(self.server.settings.workers):
+            self._start()
+        while not self._stops and self._replace():
+            time.sleep(TICK)
+
+    def _replace(self) -> bool:
+        """Start a worker for each that is gone; return whether that makes sense."""
+        for process, status in self._ended():
+            code = os.waitstatus_to_exitcode(status)
+            started = self._workers.pop(process)
+            if code == worker.FAILED:
+                return False
+            self._logger.error("Worker %d ended (%d), another one takes its place", process, code)
+            # One that ends at once would keep the machine busy
+            time.sleep(max(0.0, started + PAUSE - time.monotonic()))
+            self._start()
+        return True
+
+    def _ended(self) -> list[tuple[int, int]]:
+        found = ((process, os.waitpid(process, os.WNOHANG)) for process in self._workers)
+        return [(process, status) for process, (gone, status) in found if gone]
+
+    def _start(self) -> None:
+        held = (*signals.STOP, *signals.REOPEN)
+        # A signal that comes right now waits for the worker's own handlers
+        signal.pthread_sigmask(signal.SIG_BLOCK, held)
+        master = os.getpid()
+        process = os.fork()
+        if process == 0:
+            self._work(master)
+        self._workers[process] = time.monotonic()
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, held)
+
+    def _work(self, master: int) -> None:
+        """Serve, in a worker, until the master says or is gone; raises SystemExit."""
+        signals.forget()
+        # Ctrl-C is for all of a terminal, and the master's
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(0))
+        signals.reopen_logs()
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, (*signals.STOP, *signals.REOPEN))
+        try:
+            app = worker.load()
+            self.server.on_ready = worker.ready
+            self.server.serve(app, lambda: os.getppid() == master)
+        finally:
+            databases.close_all()
+        sys.exit(0)
+
+    def _stop(self) -> None:
+        self._stops += 1
+
+    def _pass_on(self, number: int, _frame: object) -> None:
+        self._signal(number)
+
+    def _signal(self, number: int) -> None:
+        for process in self._workers:
+            with suppress(ProcessLookupError):
+                os.kill(process, number)
+
+    def _end(self) -> None:
+        """Let nobody in, end the workers, and return when they have ended; those that do not are killed."""
+        for listener in self.listeners:
+            listener.let_nobody_in()
+        told = 0
+        limit = time.monotonic() + self.server.settings.graceful_timeout + CLOSING
+        while self._workers and time.monotonic() < limit:
+            # The second one ends a worker at once
+            while told < max(1, min(self._stops, 2)):
+                self._signal(signal.SIGTERM)
+                told += 1
+                if told == 2:
+                    limit = time.monotonic() + CLOSING
+            time.sleep(TICK)
+            for process, _ in self._ended():
+                del self._workers[process]
+        self._signal(signal.SIGKILL)
+        for process in list(self._workers):
+            os.waitpid(process, 0)

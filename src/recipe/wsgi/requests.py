@@ -1,0 +1,137 @@
+"""Requests under way, for servers that do not tell: counted between a server and its application."""
+
+import logging
+import os
+import socket
+import stat
+import struct
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+from recipe.wsgi.servers import WSGIApp
+from recipe.wsgi.sockets import FAMILIES, Listener
+
+#: Bytes of an answer that the system is sure to take at once, so that nobody has to wait for its end.
+AT_ONCE = 65536
+
+#: Where struct tcp_info of <linux/tcp.h> has what we ask for: milliseconds since data were sent
+#: and received, and the segments with data that were received and sent.
+TCP_INFO = struct.Struct("=44x I 4x I 96x I I")
+
+FAULT = b"Internal Server Error"
+
+
+class Requests:
+    """Counts the requests that have begun and not ended."""
+
+    def __init__(self, logger: logging.Logger) -> None:
+        self.under_way = 0
+        #: when the last one began or ended (`time.monotonic()`)
+        self.changed = time.monotonic()
+        #: from now on each answer is its connection's last one, and says so
+        self.draining = False
+        self._logger = logger
+        self._lock = threading.Lock()
+
+    def counted(self, app: WSGIApp) -> WSGIApp:
+        """Return `app`, counted; what it raises is logged, and answered with 500."""
+
+        def counted(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+            def start(status: str, headers: list[tuple[str, str]], *exc_info: Any) -> Any:
+                if self.draining:
+                    headers = [*headers, ("Connection", "close")]
+                return start_response(status, headers, *exc_info)
+
+            self._count(1)
+            try:
+                body = app(environ, start)
+            except Exception:
+                self._logger.exception("Exception while serving %s", environ.get("PATH_INFO"))
+                self._count(-1)
+                headers = [("Content-Type", "text/plain"), ("Content-Length", str(len(FAULT)))]
+                start("500 Internal Server Error", headers, sys.exc_info())
+                return [FAULT]
+            return self._ending(body, environ["REQUEST_METHOD"] == "HEAD")
+
+        return counted
+
+    def _ending(self, body: Iterable[bytes], is_head: bool) -> Iterable[bytes]:
+        """Return the body, with its end counted."""
+        if isinstance(body, list) and sum(map(len, body)) <= AT_ONCE:
+            self._count(-1)
+            # To HEAD most of these servers send whatever there is, and the next answer is out of step
+            return [] if is_head else body
+        watched = Body(body, lambda: self._count(-1))
+        if not is_head:
+            return watched
+        watched.close()
+        return []
+
+    def _count(self, difference: int) -> None:
+        with self._lock:
+            self.under_way += difference
+            self.changed = time.monotonic()
+
+
+class Body:
+    """The body of an answer, which tells when the server is through with it."""
+
+    def __init__(self, body: Iterable[bytes], on_close: Callable[[], None]) -> None:
+        self._body = body
+        self._on_close: Callable[[], None] | None = on_close
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._body)
+
+    def close(self) -> None:
+        """Close the application's body; a second call does nothing."""
+        on_close, self._on_close = self._on_close, None
+        if on_close is None:
+            return
+        try:
+            close = getattr(self._body, "close", None)
+            if close is not None:
+                close()
+        finally:
+            on_close()
+
+
+def receiving(listeners: Sequence[Listener]) -> bool:
+    """Whether a client of this process is in the midst of sending a request, as far as the system can tell.
+
+    A connection is idle where an answer was the last that went over it. Linux tells, and tells it
+    of TCP; elsewhere this is False.
+    """
+    ports = {one.socket.getsockname()[1] for one in listeners if not one.is_unix}
+    if sys.platform != "linux" or not ports:
+        return False
+    return any(_is_receiving(sock) for sock in _sockets() if _is_client(sock, ports))
+
+
+def _sockets() -> Iterator[socket.socket]:
+    for name in os.listdir("/proc/self/fd"):
+        try:
+            if not stat.S_ISSOCK(os.fstat(int(name)).st_mode):
+                continue
+            # A number of our own: the server may close its own in the meantime
+            with socket.socket(fileno=os.dup(int(name))) as sock:
+                yield sock
+        except OSError:
+            continue  # closed by now
+
+
+def _is_client(sock: socket.socket, ports: set[int]) -> bool:
+    if sock.family not in FAMILIES or sock.type != socket.SOCK_STREAM:
+        return False
+    return not sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN) and sock.getsockname()[1] in ports
+
+
+def _is_receiving(sock: socket.socket) -> bool:
+    info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, TCP_INFO.size)
+    if len(info) < TCP_INFO.size:
+        return False
+    since_sent, since_received, received, sent = TCP_INFO.unpack(info)
+    return bool(received and (not sent or since_received < since_sent))

@@ -1,0 +1,92 @@
+"""bjoern: one loop in C, one request at a time.
+
+It reads a request as a whole before it calls the application, and sends the answer while it goes on
+with others: so slow clients cost nothing but memory.
+"""
+
+import signal
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+import bjoern
+
+from recipe.wsgi import embedded
+from recipe.wsgi.embedded import Embedded
+from recipe.wsgi.prefork import Prefork
+from recipe.wsgi.servers import Server as Base
+from recipe.wsgi.servers import WSGIApp
+from recipe.wsgi.settings import Settings
+from recipe.wsgi.sockets import Listener
+
+#: Seconds after which its loop has begun for sure.
+SETTLED = 0.5
+
+
+def server_factory(global_conf: Mapping[str, str], **settings: str) -> Base:
+    """PasteDeploy's ``paste.server_factory``. Raises StartError."""
+    known = read(global_conf, settings)
+    server = Server(known)
+    embedded.only_one(server)
+    return Prefork(server) if known.workers > 1 else server
+
+
+def serve(app: WSGIApp, global_conf: Mapping[str, str], **settings: str) -> None:
+    """PasteDeploy's ``paste.server_runner``. Raises StartError."""
+    server_factory(global_conf, **settings)(app)
+
+
+def read(global_conf: Mapping[str, str], settings: Mapping[str, str]) -> Settings:
+    """Read the settings, and do nothing yet. Raises StartError where one is wrong."""
+    return embedded.read(global_conf, settings, wrong)
+
+
+def wrong(settings: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Yield the name and the mistake of each setting: bjoern has none."""
+    for name in settings:
+        yield name, "bjoern has no settings of its own"
+
+
+class Server(Embedded):
+    """bjoern with its bound socket."""
+
+    name = "bjoern"
+    _before = b""
+
+    def serve(self, app: WSGIApp, goes_on: Callable[[], bool]) -> None:
+        """As `Embedded`."""
+        self._before = _handler(signal.SIGINT)
+        super().serve(app, goes_on)
+
+    def run(self, app: WSGIApp, listener: Listener) -> None:
+        """Serve the listener, without end."""
+        listener.socket.setblocking(False)
+        bjoern.server_run(listener.socket, _iterating(app))
+
+    def settle(self) -> None:
+        """Wait until it has taken SIGINT, with which it ends at once. That is a matter of milliseconds."""
+        limit = time.monotonic() + SETTLED
+        while _handler(signal.SIGINT) == self._before and time.monotonic() < limit:
+            time.sleep(0.001)
+
+
+def _handler(number: int) -> bytes:
+    """Return what a signal calls in C, the first field of struct sigaction; nothing, where that cannot be told."""
+    try:
+        import ctypes
+
+        action = ctypes.create_string_buffer(1024)
+        ctypes.CDLL(None).sigaction(number, None, action)
+    except (ImportError, OSError, AttributeError):
+        return b""
+    return action.raw[: ctypes.sizeof(ctypes.c_void_p)]
+
+
+def _iterating(app: WSGIApp) -> WSGIApp:
+    """Let files be sent like any other answer; what bjoern makes of a file tells nobody when it is through."""
+
+    def iterating(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        environ.pop("wsgi.file_wrapper", None)
+        return app(environ, start_response)
+
+    return iterating

@@ -1,0 +1,107 @@
+"""cheroot: threads, in Python only.
+
+It binds its socket itself; here it takes one that is bound. Its threads are for one socket, so each
+address has as many.
+"""
+
+import inspect
+import logging
+import socket
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from cheroot import server, wsgi
+
+from recipe.wsgi import casts, embedded
+from recipe.wsgi.embedded import Embedded
+from recipe.wsgi.servers import WSGIApp
+from recipe.wsgi.settings import Settings
+from recipe.wsgi.sockets import Listener
+
+#: Attributes that are no settings, or that we set.
+OURS = {
+    "max_request_body_size", "max_request_header_size", "nodelay", "ready", "request_queue_size", "reuse_port",
+    "shutdown_timeout", "version",
+}  # fmt: skip
+
+logger = logging.getLogger("cheroot")
+
+
+def server_factory(global_conf: Mapping[str, str], **settings: str) -> "Server":
+    """PasteDeploy's ``paste.server_factory``. Raises StartError."""
+    return Server(read(global_conf, settings))
+
+
+def serve(app: WSGIApp, global_conf: Mapping[str, str], **settings: str) -> None:
+    """PasteDeploy's ``paste.server_runner``. Raises StartError."""
+    server_factory(global_conf, **settings)(app)
+
+
+def read(global_conf: Mapping[str, str], settings: Mapping[str, str]) -> Settings:
+    """Read the settings, and do nothing yet. Raises StartError where one is wrong."""
+    return embedded.read(global_conf, settings, wrong)
+
+
+def wrong(settings: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Yield the name and the mistake of each setting that cheroot does not take."""
+    return casts.wrong(settings, {**_arguments(), **_attributes()}, "cheroot")
+
+
+def _attributes() -> dict[str, type]:
+    """What can be set on a server, and the type of its default."""
+    found = {name: type(value) for name, value in vars(server.HTTPServer).items() if not name.startswith("_")}
+    return {name: kind for name, kind in found.items() if kind in casts.WORDS and name not in OURS}
+
+
+def _arguments() -> dict[str, type]:
+    """What the server is made with, and the type of its default."""
+    parameters = inspect.signature(wsgi.Server).parameters.values()
+    found = {each.name: type(each.default) for each in parameters}
+    found["server_name"] = str
+    return {name: kind for name, kind in found.items() if kind in casts.WORDS and name not in OURS | {"numthreads"}}
+
+
+class Server(Embedded):
+    """cheroot with its bound sockets."""
+
+    name = "cheroot"
+
+    def run(self, app: WSGIApp, listener: Listener) -> None:
+        """Serve a listener, without end."""
+        one = self._server(app, listener.socket)
+        one.prepare()
+        one.serve()
+
+    def _server(self, app: WSGIApp, sock: socket.socket) -> "_Server":
+        adjusted, own = self.settings.adjustments, self.settings.own
+        arguments = casts.values({k: v for k, v in own.items() if k in _arguments()}, _arguments())
+        threads = adjusted.threads
+        arguments = {"max": threads} | arguments | {"numthreads": threads, "request_queue_size": adjusted.backlog}
+        one = _Server(sock, app, **arguments)
+        for name, value in casts.values({k: v for k, v in own.items() if k not in arguments}, _attributes()).items():
+            setattr(one, name, value)
+        one.max_request_header_size = self.settings.header_size or 0
+        return one
+
+
+class _Server(wsgi.Server):
+    """A server on a socket that is bound already."""
+
+    def __init__(self, sock: socket.socket, app: WSGIApp, **settings: Any) -> None:
+        name = sock.getsockname()
+        super().__init__(name if sock.family == socket.AF_UNIX else name[:2], app, **settings)
+        self._bound = sock
+
+    def bind(self, family: int, type: int, proto: int = 0) -> socket.socket:
+        """Take the socket; cheroot tries each address that a host has, and the first will do."""
+        self.socket = self._bound
+        return self._bound
+
+    def bind_unix_socket(self, bind_addr: str) -> socket.socket:
+        """Take the socket."""
+        self.socket = self._bound
+        return self._bound
+
+    def error_log(self, msg: str = "", level: int = 20, traceback: bool = False) -> None:
+        """Log, instead of writing to stderr."""
+        logger.log(level, msg, exc_info=traceback)

@@ -1,0 +1,107 @@
+"""granian: HTTP in Rust, and threads for Python.
+
+Its own processes know nothing of ours, so what runs here is what it runs in each of them, in threads
+of this process. That is no public interface of granian's: the extra names the releases it is for.
+"""
+
+import os
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import fields
+from importlib import import_module
+from typing import Any
+
+from granian import _futures, _loops, wsgi
+from granian.http import HTTP1Settings
+
+from recipe.wsgi import casts, embedded
+from recipe.wsgi.embedded import Embedded
+from recipe.wsgi.prefork import Prefork
+from recipe.wsgi.servers import Server as Base
+from recipe.wsgi.servers import WSGIApp
+from recipe.wsgi.settings import Settings
+from recipe.wsgi.sockets import Listener
+
+#: What is in Rust; its types are told wrongly.
+rust: Any = import_module("granian._granian")
+
+HTTP1 = "http1_"
+
+#: What a worker is made with and no option is for, by granian's names, with granian's defaults.
+DEFAULTS: dict[str, Any] = {
+    "backpressure": 1024,
+    "blocking_threads_idle_timeout": 30,
+    "runtime_blocking_threads": 512,
+    "runtime_threads": 1,
+}
+
+NO_TLS: tuple[Any, ...] = (False, None, None, None, "tls1.3", None, [], False)
+NO_METRICS = (None, None)
+
+
+def server_factory(global_conf: Mapping[str, str], **settings: str) -> Base:
+    """PasteDeploy's ``paste.server_factory``. Raises StartError."""
+    known = read(global_conf, settings)
+    server = Server(known)
+    return Prefork(server) if known.workers > 1 else server
+
+
+def serve(app: WSGIApp, global_conf: Mapping[str, str], **settings: str) -> None:
+    """PasteDeploy's ``paste.server_runner``. Raises StartError."""
+    server_factory(global_conf, **settings)(app)
+
+
+def read(global_conf: Mapping[str, str], settings: Mapping[str, str]) -> Settings:
+    """Read the settings, and do nothing yet. Raises StartError where one is wrong."""
+    return embedded.read(global_conf, settings, wrong)
+
+
+def wrong(settings: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Yield the name and the mistake of each setting that granian does not take."""
+    return casts.wrong(settings, _kinds(), "granian")
+
+
+def _kinds() -> dict[str, type]:
+    http1 = {HTTP1 + each.name: type(each.default) for each in fields(HTTP1Settings)}
+    return http1 | {name: type(default) for name, default in DEFAULTS.items()}
+
+
+class Server(Embedded):
+    """granian with its bound sockets."""
+
+    name = "_granian"
+
+    def run(self, app: WSGIApp, listener: Listener) -> None:
+        """Serve a listener, without end."""
+        socket = rust.SocketHolder(
+            os.dup(listener.socket.fileno()), listener.is_unix, self.settings.adjustments.backlog
+        )
+        over, ended = rust.WorkerSignal(), threading.Event()
+        over.add_cb(ended.set)
+        worker = self._worker(socket)
+        serve = worker.serve_mtr_uds if listener.is_unix else worker.serve_mtr
+        callback = wsgi._callback_wrapper(app, {}, None)
+        schedule: Any = _futures._new_cbscheduler
+        serve(schedule(_loops.loops.get("asyncio"), callback, impl_asyncio=True), None, over)
+        ended.wait()
+
+    def _worker(self, socket: Any) -> Any:
+        own = casts.values(self.settings.own, _kinds())
+        http1 = HTTP1Settings(**{k.removeprefix(HTTP1): v for k, v in own.items() if k.startswith(HTTP1)})
+        chosen = DEFAULTS | own
+        return rust.WSGIWorker(
+            1,
+            (None, socket),
+            None,
+            chosen["runtime_threads"],
+            chosen["runtime_blocking_threads"],
+            self.settings.adjustments.threads,
+            chosen["blocking_threads_idle_timeout"],
+            chosen["backpressure"],
+            "1",
+            http1,
+            None,
+            None,
+            *NO_TLS,
+            NO_METRICS,
+        )

@@ -1,0 +1,74 @@
+"""Werkzeug's server, for development: a thread for each connection, and no limit to them."""
+
+import logging
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from werkzeug import serving
+from werkzeug.wsgi import get_input_stream
+
+from recipe.wsgi import embedded
+from recipe.wsgi.embedded import Embedded
+from recipe.wsgi.servers import WSGIApp
+from recipe.wsgi.settings import Settings
+from recipe.wsgi.sockets import Listener
+
+logger = logging.getLogger("werkzeug")
+
+
+def server_factory(global_conf: Mapping[str, str], **settings: str) -> "Server":
+    """PasteDeploy's ``paste.server_factory``. Raises StartError."""
+    return Server(read(global_conf, settings))
+
+
+def serve(app: WSGIApp, global_conf: Mapping[str, str], **settings: str) -> None:
+    """PasteDeploy's ``paste.server_runner``. Raises StartError."""
+    server_factory(global_conf, **settings)(app)
+
+
+def read(global_conf: Mapping[str, str], settings: Mapping[str, str]) -> Settings:
+    """Read the settings, and do nothing yet. Raises StartError where one is wrong."""
+    return embedded.read(global_conf, settings, wrong)
+
+
+def wrong(settings: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Yield the name and the mistake of each setting: it has none but those that are ours."""
+    for name in settings:
+        yield name, "werkzeug has no settings of its own here"
+
+
+class Server(Embedded):
+    """Werkzeug's server with its bound sockets."""
+
+    name = "werkzeug"
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings)
+        logger.warning("Werkzeug's server is for development: it limits no client, and is not made to be secure")
+
+    def run(self, app: WSGIApp, listener: Listener) -> None:
+        """Serve a listener, without end."""
+        name = listener.socket.getsockname()
+        host, port = (f"unix://{name}", 80) if listener.is_unix else name[:2]
+        threaded = self.settings.adjustments.threads > 1
+        one = serving.make_server(
+            host, port, _bounded(app), threaded=threaded, request_handler=_Handler, fd=listener.socket.fileno()
+        )
+        one.serve_forever()
+
+
+class _Handler(serving.WSGIRequestHandler):
+    """Answers a request."""
+
+    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+        """Leave it to the access log."""
+
+
+def _bounded(app: WSGIApp) -> WSGIApp:
+    """Let the body of a request end where it ends: Werkzeug hands over the connection itself."""
+
+    def bounded(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        environ["wsgi.input"] = get_input_stream(environ)
+        return app(environ, start_response)
+
+    return bounded

@@ -1,0 +1,151 @@
+"""Servers that run in a process of ours: how they listen, end and fork, with a small application."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Iterator
+from http.client import HTTPConnection
+from importlib import import_module
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from handmade import App, Client, wait_for
+from recipe.control.workers import workers
+from recipe.wsgi.servers.table import SERVERS
+
+EMBEDDED = ["cheroot", "bjoern", "granian", "werkzeug"]
+
+
+@pytest.fixture(params=EMBEDDED)
+def server(request: pytest.FixtureRequest) -> str:
+    """The name of a server."""
+    return str(request.param)
+
+
+@pytest.fixture
+def app(tmp_path: Path, port: int, server: str) -> Iterator[App]:
+    """An application that such a server serves on `port`."""
+    app = App(tmp_path)
+    app.write(f"use = egg:plone.recipe.zope2instance#{server}\nlisten = 127.0.0.1:{port}\ngraceful_timeout = 10")
+    yield app
+    app.close()
+
+
+def test_requests_under_way_and_received_in_part_are_answered(app: App, port: int) -> None:
+    process = app.serve()
+    with Client(("127.0.0.1", port)) as slow, Client(("127.0.0.1", port)) as half:
+        half.send("POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\nhalf ")
+        slow.ask("/sleep/1.5")
+        time.sleep(0.3)
+        process.send(signal.SIGTERM)
+        headers, body = slow.answer()
+        assert body.startswith("pid")
+        assert "close" in headers["connection"]
+        time.sleep(1)
+        half.send("whole")
+        assert half.answer()[1] == "half whole"
+    assert process.ended() == 0
+
+
+FAULTY = """
+import application
+
+def factory(global_conf, **settings):
+    return faulty
+
+def faulty(environ, start_response):
+    if environ["PATH_INFO"] == "/fault":
+        raise ValueError("a fault")
+    return application.application(environ, start_response)
+"""
+
+
+def test_a_connection_stays_in_step(app: App, port: int, server: str) -> None:
+    """Over one connection: HEAD, a body in chunks, a fault, a body that is too large, and then a page."""
+    (app.directory / "faulty.py").write_text(FAULTY)
+    lines = f"use = egg:plone.recipe.zope2instance#{server}\nlisten = 127.0.0.1:{port}\nmax_request_body_size = 20"
+    app.write(lines, application="paste.app_factory = faulty:factory")
+    process = app.serve()
+    client = HTTPConnection("127.0.0.1", port, timeout=60)
+
+    def ask(method: str, path: str, body: Any = None, **headers: str) -> tuple[int, str]:
+        client.request(method, path, body, headers, encode_chunked=isinstance(body, list))
+        response = client.getresponse()
+        return response.status, response.read().decode()
+
+    assert ask("HEAD", "/") == (200, "")
+    assert ask("POST", "/", [b"in ", b"chunks"], **{"Transfer-Encoding": "chunked"}) == (200, "in chunks")
+    assert ask("GET", "/fault") == (500, "Internal Server Error")
+    assert ask("POST", "/", b"x" * 21)[0] == 413
+    assert ask("GET", "/")[1].startswith("pid")
+    client.close()
+    process.expect("ValueError: a fault")
+    assert "Exception while serving /fault" in process.output
+
+
+def test_bjoern_says_that_it_listens_on_one_address(tmp_path: Path, port: int) -> None:
+    app = App(tmp_path)
+    app.write(f"use = egg:plone.recipe.zope2instance#bjoern\nlisten = 127.0.0.1:{port} unix:{tmp_path}/socket")
+    process = app.start()
+    assert process.ended() == 1
+    assert "bjoern listens on one address only, and these are http://127.0.0.1" in process.output
+    assert not (tmp_path / "socket").exists()
+
+
+@pytest.mark.parametrize(
+    ("server", "line", "header"),
+    [("cheroot", "server_name = Ours", "server"), ("granian", "http1_keep_alive = false", "connection")],
+)
+def test_settings_of_their_own_reach_them(tmp_path: Path, port: int, server: str, line: str, header: str) -> None:
+    app = App(tmp_path)
+    answers = []
+    for lines in ("", line):
+        app.write(f"use = egg:plone.recipe.zope2instance#{server}\nlisten = 127.0.0.1:{port}\n{lines}")
+        process = app.serve()
+        with Client(("127.0.0.1", port)) as client:
+            client.ask()
+            answers.append(client.answer()[0].get(header))
+        process.send(signal.SIGTERM)
+        assert process.ended() == 0
+    assert answers == ([f"Cheroot/{version('cheroot')}", "Ours"] if server == "cheroot" else [None, "close"])
+
+
+@pytest.mark.parametrize(
+    ("server", "name", "text", "mistake"),
+    [
+        ("cheroot", "timeout", "10", ""),
+        ("cheroot", "timeout", "soon", "'soon' is not a whole number"),
+        ("cheroot", "peercreds_enabled", "maybe", "'maybe' is not true or false"),
+        ("cheroot", "time_out", "10", "cheroot has no such setting here; did you mean timeout?"),
+        ("granian", "http1_header_read_timeout", "5000", ""),
+        ("granian", "runtime_threads", "x", "'x' is not a whole number"),
+        ("granian", "http2_max_frame_size", "5000", "granian has no such setting here"),
+        ("bjoern", "timeout", "10", "bjoern has no settings of its own"),
+        ("werkzeug", "ssl_context", "adhoc", "werkzeug has no settings of its own"),
+    ],
+)
+def test_a_setting_that_a_server_does_not_take_is_told(server: str, name: str, text: str, mistake: str) -> None:
+    module = import_module(SERVERS[server].module)
+    found = list(module.wrong({name: text}))
+    assert found == [] if not mistake else found[0][0] == name and found[0][1].startswith(mistake)
+
+
+@pytest.fixture(params=["bjoern", "granian"])
+def team(request: pytest.FixtureRequest, tmp_path: Path, port: int) -> Iterator[App]:
+    """An application that two workers of a server serve on `port`."""
+    app = App(tmp_path)
+    app.write(f"use = egg:plone.recipe.zope2instance#{request.param}\nlisten = 127.0.0.1:{port}\nworkers = 2")
+    yield app
+    app.close()
+
+
+def test_workers_end_with_their_master(team: App) -> None:
+    process = team.serve()
+    wait_for(lambda: len(workers(process.pid)) == 2)
+    processes = workers(process.pid)
+    process.kill()
+    wait_for(lambda: not [pid for pid in processes if Path(f"/proc/{pid}/cmdline").exists()])
