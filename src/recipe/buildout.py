@@ -172,7 +172,7 @@ class Part:
         """
         if instance.is_zserver:
             return []
-        linked = [self.tree.directory, f"{instance.location}/{links.NAME}"] if self.tree else []
+        linked = [self.tree.directory] if self.tree else []
         seen = {
             "eggs": list(self.working_set.locations),
             "metadata": list(self.working_set.metadata),
