@@ -10,7 +10,7 @@ import pytest
 
 from databases import DatabaseServer, MariaDB, PostgreSQL
 from storages import assert_all_there, parts, served, writing
-from support import Buildout
+from support import CHECKOUT, Buildout
 
 #: All that quoting can get wrong, of libpq's connection string and of ZConfig.
 PASSWORD = "a b'c$d%e#f\\gü\"h"
@@ -42,6 +42,8 @@ def postgresql() -> Iterator[PostgreSQL]:
 def mariadb() -> Iterator[MariaDB]:
     server = MariaDB()
     server.add("plone", PASSWORD)
+    server.add("kept", PASSWORD)
+    server.sql("USE kept; " + (CHECKOUT / "examples/cluster/mariadb-history.sql").read_text())
     yield server
     server.close()
 
@@ -57,6 +59,7 @@ def built(
     zlib = ("dbname zlib", "user zlib", f"password {PASSWORD}")
     free = ("dbname free", "user free", f"password {PASSWORD}", "keep-history false")
     mysql = ("type mysql", "db plone", "user plone", f"passwd {PASSWORD}", "keep-history false")
+    kept = ("type mysql", "db kept", "user kept", f"passwd {PASSWORD}", f"unix_socket {mariadb.socket}")
     sqlite = ("type sqlite3", "data-dir var/sqlite", "pragmas-page_size 8192", "pragmas-synchronous off")
     keys = ("cache-local-mb 7", "commit-lock-timeout 11", "blob-cache-size 3MB", "replica-timeout 12.5", "name main")
     variants = {
@@ -66,6 +69,8 @@ def built(
         "postgresql-free-2": rel_storage("pf2", *socket, *free),
         "mysql-1": rel_storage("m1", *mysql, "host 127.0.0.1", f"port {mariadb.port}", *keys),
         "mysql-2": rel_storage("m2", *mysql, f"unix_socket {mariadb.socket}"),
+        "mysql-kept-1": rel_storage("mk1", *kept, *keys),
+        "mysql-kept-2": rel_storage("mk2", *kept),
         "sqlite-1": rel_storage("s1", *sqlite, *keys),
         "sqlite-2": rel_storage("s2", *sqlite),
         "zlib-1": f"{rel_storage('z1', *tcp, *zlib)}zlib-storage = active",
@@ -78,7 +83,7 @@ def built(
     return buildout, ports
 
 
-@pytest.mark.parametrize("kind", ["postgresql", "postgresql-free", "mysql", "sqlite"])
+@pytest.mark.parametrize("kind", ["postgresql", "postgresql-free", "mysql", "mysql-kept", "sqlite"])
 def test_two_instances_share_a_database(built: tuple[Buildout, dict[str, int]], kind: str) -> None:
     """And the keys of RelStorage arrive."""
     buildout, ports = built
@@ -99,9 +104,11 @@ def test_two_instances_share_a_database(built: tuple[Buildout, dict[str, int]], 
     assert {stat.S_IMODE(path.stat().st_mode) for path in blobs} == {0o700}
 
 
-def test_history_is_kept_or_not(built: tuple[Buildout, dict[str, int]], postgresql: PostgreSQL) -> None:
+def test_history_is_kept_or_not(
+    built: tuple[Buildout, dict[str, int]], postgresql: PostgreSQL, mariadb: MariaDB
+) -> None:
     buildout, ports = built
-    with served(buildout, ports, "postgresql-1", "postgresql-free-1") as sites:
+    with served(buildout, ports, "postgresql-1", "postgresql-free-1", "mysql-1", "mysql-kept-1") as sites:
         for site in sites:
             for value in ("first", "second", "third"):
                 site.write("history/1", value)
@@ -112,6 +119,9 @@ def test_history_is_kept_or_not(built: tuple[Buildout, dict[str, int]], postgres
         postgresql.sql("SELECT max(n) > 2 FROM (SELECT count(*) n FROM object_state GROUP BY zoid) s", "plone") == "t"
     )
     assert postgresql.sql("SELECT max(n) FROM (SELECT count(*) n FROM object_state GROUP BY zoid) s", "free") == "1"
+    for database, kept in (("kept", "1"), ("plone", "0")):
+        states = f"SELECT count(*) n FROM {database}.object_state GROUP BY zoid"
+        assert mariadb.sql(f"SELECT max(n) > 2 FROM ({states}) s") == kept
 
 
 def test_pragmas_and_the_directory_of_sqlite(built: tuple[Buildout, dict[str, int]]) -> None:
