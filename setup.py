@@ -59,7 +59,8 @@ setup(
         "Zope >= 5.13",
     ],
     extras_require={
-        "gunicorn": ["gunicorn >= 25"],
+        # Those before close connections that last, when they stop, under requests that are on their way
+        "gunicorn": ["gunicorn >= 27.0.1"],
         "json": ["python-json-logger >= 3.1"],
         "profile": ["repoze.profile"],
         "relstorage": ["RelStorage"],
