@@ -57,7 +57,8 @@ setup(
         "cheroot": ["cheroot"],
         # Its insides, which are no interface: see recipe.wsgi.servers.granian
         "granian": ["granian >= 2.8, < 2.9"],
-        "gunicorn": ["gunicorn >= 25"],
+        # Those before close connections that last, when they stop, under requests that are on their way
+        "gunicorn": ["gunicorn >= 27.0.1"],
         # What an instance runs with; the recipe adds it to each part's eggs
         "instance": [
             "Paste",

@@ -118,7 +118,7 @@ def test_the_server_says_what_is_wrong_with_its_settings(buildout: Buildout) -> 
 
 
 def test_a_server_that_cannot_be_had_is_told(buildout: Buildout) -> None:
-    buildout.instance("eggs = Zope\nwsgi-server = gunicorn\n[versions]\ngunicorn = 26.0\n")
+    buildout.instance("eggs = Zope\nwsgi-server = gunicorn\n[versions]\ngunicorn = 27.0.0\n")
     done = buildout.run("buildout:index=http://127.0.0.1:9/simple", check=False)
     assert done.returncode
     message = (

@@ -105,7 +105,8 @@ GUNICORN = Description(
         ),
     },
     remark="A process forks the workers and replaces those that die, also where ``workers`` is 1. "
-    "Wants a proxy in front of it that buffers, such as nginx.",
+    "Wants a proxy in front of it that buffers, such as nginx. It has to be 27.0.1 or newer: those before lose "
+    "requests on connections that last when they stop.",
 )  # fmt: skip
 
 _BUFFERS = "Wants a proxy in front of it that buffers, such as nginx."
