@@ -7,7 +7,10 @@ import signal
 import sys
 import tempfile
 import time
+import traceback
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from benchmarks import accesslog, boot, frontpage, plot, rebuild, report, servers, status
 from benchmarks.measure import Bench, Subject, Tell, run
@@ -36,19 +39,30 @@ QUICK_ROUNDS = 3
 def main(args: list[str] | None = None) -> int:
     """Measure what the arguments name, and write table, JSON and picture."""
     options = _options(args)
-    # As Ctrl-C does: the servers are stopped on the way out
-    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     directory = options.directory or (QUICK_DIRECTORY if options.quick else DIRECTORY)
     wanted = [subject for subject in SUBJECTS if not options.subjects or subject.name in options.subjects]
     results = report.load(directory)
+    failed = []
     for subject in [] if options.report else wanted:
-        rounds = options.rounds or (QUICK_ROUNDS if options.quick else subject.rounds)
-        with tempfile.TemporaryDirectory(prefix="bench-") as place:
-            results[subject.name] = run(subject, Bench(Path(place), options.quick), rounds, _teller(subject))
-        report.save(directory, results)
+        try:
+            results[subject.name] = measured(subject, options.rounds, options.quick)
+        except Exception:
+            traceback.print_exc()
+            failed.append(subject.name)
+        else:
+            report.save(directory, results)
     write(directory, results)
     print(report.text(wanted, results))
-    return 0
+    if failed:
+        print(f"Not measured, since something failed: {', '.join(failed)}", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def measured(subject: Subject, rounds: int, quick: bool) -> Mapping[str, Any]:
+    """Measure a subject in a directory of its own; no rounds means as many as the subject says."""
+    count = rounds or (QUICK_ROUNDS if quick else subject.rounds)
+    with tempfile.TemporaryDirectory(prefix="bench-") as place:
+        return run(subject, Bench(Path(place), quick), count, _teller(subject))
 
 
 def write(directory: Path, results: report.Results) -> None:
@@ -96,4 +110,6 @@ def _options(args: list[str] | None) -> argparse.Namespace:
 
 
 if __name__ == "__main__":
+    # As Ctrl-C does: the servers are stopped on the way out
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     sys.exit(main())

@@ -152,6 +152,17 @@ def test_an_unknown_subject_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     assert "there is no subject statsu. There are: " in capsys.readouterr().err
 
 
+def test_what_fails_is_told_and_leaves_no_result(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert main(["requests", "--quick", "--directory", str(tmp_path)]) == 1
+    printed = capsys.readouterr()
+    assert "not measured yet" in printed.out
+    assert "wrk is not installed" in printed.err
+    assert report.load(tmp_path) == {}
+
+
 def test_status_is_measured(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["status", "--quick", "--rounds", "2", "--directory", str(tmp_path)]) == 0
     found = json.loads((tmp_path / report.RESULTS).read_text(encoding="utf-8"))["status"]["samples"]
