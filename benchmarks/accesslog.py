@@ -129,13 +129,13 @@ def _wait_for_quiet(log: Path) -> None:
 
 SUBJECT = Subject(
     "accesslog",
-    "The access log",
+    "The access log, beside none",
     (
-        Comparison("requests a second", "rate 4", "/s", more_is_better=True, contender=OURS, baseline=NONE),
-        Comparison("requests a second", "rate 4", "/s", more_is_better=True, contender=PASTE, baseline=NONE),
-        Comparison("time of CPU a request", "cpu 4", "µs", contender=OURS, baseline=NONE),
-        Comparison("time of CPU a request", "cpu 4", "µs", contender=PASTE, baseline=NONE),
-        Comparison("the filter alone, time of CPU a request", "own", "µs", contender=OURS, baseline=PASTE),
+        Comparison("ours: requests a second", "rate 4", "/s", more_is_better=True, contender=OURS, baseline=NONE),
+        Comparison("Paste's: requests a second", "rate 4", "/s", more_is_better=True, contender=PASTE, baseline=NONE),
+        Comparison("ours: time of CPU a request", "cpu 4", "µs", contender=OURS, baseline=NONE),
+        Comparison("Paste's: time of CPU a request", "cpu 4", "µs", contender=PASTE, baseline=NONE),
+        Comparison("the filter alone, ours beside Paste's", "own", "µs", contender=OURS, baseline=PASTE),
     ),
     contenders,
 )

@@ -123,7 +123,7 @@ LINKS = Subject(
 
 COLLECTOR = Subject(
     "collector",
-    "Start of Plone, with the garbage collector waiting for its end",
+    "Start of Plone, while the collector waits",
     tuple(
         Comparison(title, quantity, unit, more_is_better=more, contender=WAITING, baseline=AS_EVER)
         for title, quantity, unit, more in (

@@ -60,12 +60,6 @@ class Comparison:
     contender: str = OURS
     baseline: str = THEIRS
 
-    @property
-    def label(self) -> str:
-        """The title, with what is compared where it is not ours with 9.1.0."""
-        names = (self.contender, self.baseline)
-        return self.title if names == (OURS, THEIRS) else f"{self.title} ({' / '.join(names)})"
-
     def is_reached(self, ratio: float) -> bool:
         """Whether a ratio is what was aimed at."""
         assert self.aim is not None

@@ -68,7 +68,7 @@ def _line(row: Row, y: float) -> list[str]:
     middle = y - 4
     place = f'x="{low:.1f}" y="{middle - 5:g}" width="{max(high - low, 1):.1f}" height="10" rx="3"'
     found = [
-        _text(LEFT - 10, y, comparison.label, anchor="end"),
+        _text(LEFT - 10, y, comparison.title, anchor="end"),
         f'<rect {place} fill="{colour}" fill-opacity="0.35"/>',
         f'<circle cx="{median:.1f}" cy="{middle:g}" r="5" fill="{colour}"/>',
         _text(RIGHT + 12, y, f"{ratio.median:.2f}", colour=colour, weight="bold"),

@@ -91,9 +91,9 @@ def label(name: str, database: str, count: int) -> str:
 
 BY_HAND = Subject(
     "by-hand",
-    "Each server through the recipe, beside the same started by hand",
+    "Through the recipe, beside by hand",
     tuple(
-        Comparison("requests a second", "rate 4", "/s", 0.98, True, contender=name, baseline=f"{name} by hand")
+        Comparison(f"{name}: requests a second", "rate 4", "/s", 0.98, True, contender=name, baseline=f"{name} by hand")
         for name in NAMES
     ),
     both,
@@ -105,11 +105,11 @@ BESIDE_WAITRESS = Subject(
     "servers",
     "Each server beside waitress",
     tuple(
-        Comparison(title, quantity, unit, None, more, contender=name, baseline=WAITRESS)
+        Comparison(f"{name}: {title}", quantity, unit, None, more, contender=name, baseline=WAITRESS)
         for title, quantity, unit, more in (
             ("requests a second, 4 connections", "rate 4", "/s", True),
             ("requests a second, 20 connections", "rate 20", "/s", True),
-            ("99th percentile of latency, 20 connections", "p99 20", "ms", False),
+            ("99th percentile, 20 connections", "p99 20", "ms", False),
             ("memory under load", "memory", "MB", False),
         )
         for name in OTHERS
@@ -121,14 +121,20 @@ BESIDE_WAITRESS = Subject(
 
 WORKERS = Subject(
     "workers",
-    "Two workers beside one, on two cores",
+    "Two workers beside one, 20 connections",
     tuple(
         Comparison(
-            title, quantity, unit, aim, more, contender=label(name, database, 2), baseline=label(name, database, 1)
+            f"{name}, {database}: {title}",
+            quantity,
+            unit,
+            aim,
+            more,
+            contender=label(name, database, 2),
+            baseline=label(name, database, 1),
         )
         for title, quantity, unit, aim, more in (
-            ("requests a second, 20 connections", "rate 20", "/s", 1.8, True),
-            ("99th percentile of latency", "p99 20", "ms", None, False),
+            ("requests a second", "rate 20", "/s", 1.8, True),
+            ("99th percentile", "p99 20", "ms", None, False),
             ("memory under load", "memory", "MB", None, False),
         )
         for name in WITH_WORKERS
