@@ -11,7 +11,7 @@ from benchmarks.report import Results, Row, rows
 
 WIDTH, LINE, TOP, BOTTOM = 900, 26, 46, 64
 LEFT, RIGHT = 400, 800
-SMALLEST, LARGEST = 0.03, 4.0
+SMALLEST, LARGEST = 0.025, 4.0
 TICKS = (0.05, 0.1, 0.2, 0.5, 1, 2, 4)
 BETTER, WORSE, SAME = "#1f6f8b", "#c2571a", "#707070"
 INK, FAINT = "#222222", "#d9d9d9"
