@@ -66,12 +66,25 @@ def application() -> WSGIApp:
 def load() -> WSGIApp:
     """Set up the logs, and load the application with what the server leaves to us around it.
 
-    Where that fails, it is logged, the master hears of it, and the process ends.
+    Where that fails, see `telling`.
     """
     given = order()
+    with telling(), _first_alone(given):
+        ini = pastefile.PasteFile(given.ini, given.defaults)
+        # Also where the master has done so: a handler may have a thread, which no fork takes along
+        ini.configure_logging()
+        return guard.around(ini.load(), ini.server_settings())
+
+
+@contextmanager
+def telling() -> Iterator[None]:
+    """Where the block fails, it is logged, the master hears of it, and the process ends.
+
+    The exit status is FAILED, unless others serve already; then the end is put off for a second.
+    """
     try:
-        with _first_alone(given):
-            return _load(given)
+        yield
+        return
     except StartError as error:
         log_end(str(error))
         print(error, file=sys.stderr)
@@ -80,7 +93,7 @@ def load() -> WSGIApp:
         log_end("The server ended by an error", exc_info=True)
         traceback.print_exc()
         _tell("failed", traceback.format_exc())
-    if os.path.exists(given.unserved):
+    if os.path.exists(order().unserved):
         sys.exit(FAILED)
     time.sleep(PAUSE)
     sys.exit(1)
@@ -96,13 +109,6 @@ def _first_alone(given: Order) -> Iterator[None]:
             if not os.path.exists(given.unserved):
                 held.close()
         yield
-
-
-def _load(given: Order) -> WSGIApp:
-    ini = pastefile.PasteFile(given.ini, given.defaults)
-    # Also where the master has done so: a handler may have a thread, which no fork takes along
-    ini.configure_logging()
-    return guard.around(ini.load(), ini.server_settings())
 
 
 def ready() -> None:
