@@ -13,7 +13,8 @@ from contextlib import suppress
 
 from recipe.wsgi import databases, signals, worker
 from recipe.wsgi.embedded import Embedded
-from recipe.wsgi.servers import Forking
+from recipe.wsgi.servers import Forking, Server
+from recipe.wsgi.settings import Settings, bind_all
 
 #: Seconds that a worker gets over the graceful timeout, to close its databases.
 CLOSING = 5.0
@@ -22,15 +23,19 @@ CLOSING = 5.0
 TICK, PAUSE = 0.1, 1.0
 
 
+def made(server: type[Embedded], settings: Settings) -> Server:
+    """Bind, and return the server, with workers where there are to be several. Raises StartError."""
+    return Prefork(settings, server) if settings.workers > 1 else server(settings, bind_all(settings))
+
+
 class Prefork(Forking):
     """A server in several processes."""
 
-    def __init__(self, server: Embedded) -> None:
-        super().__init__(server.listeners)
-        self.server = server
+    def __init__(self, settings: Settings, server: type[Embedded]) -> None:
+        super().__init__(settings)
+        self.server = server(settings, self.listeners)
         self._logger = logging.getLogger(server.name)
         self._workers: dict[int, float] = {}  # process id, and when it was started
-        self._served = False
         self._stops = 0  # how often we were told to stop
 
     def run(self) -> None:
@@ -46,7 +51,7 @@ class Prefork(Forking):
 
     def _watch(self) -> None:
         """Keep all workers there, until a signal or a failure of the first ones."""
-        for _ in range(self.server.settings.workers):
+        for _ in range(self.settings.workers):
             self._start()
         while not self._stops and self._replace():
             time.sleep(TICK)
@@ -112,7 +117,7 @@ class Prefork(Forking):
         for listener in self.listeners:
             listener.let_nobody_in()
         told = 0
-        limit = time.monotonic() + self.server.settings.graceful_timeout + CLOSING
+        limit = time.monotonic() + self.settings.graceful_timeout + CLOSING
         while self._workers and time.monotonic() < limit:
             # The second one ends a worker at once
             while told < max(1, min(self._stops, 2)):
