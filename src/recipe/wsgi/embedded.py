@@ -39,6 +39,8 @@ class Embedded(Server):
     several = True
     #: whether it has workers, by `recipe.wsgi.prefork`
     forks = False
+    #: whether one of several workers would accept all clients, so that each wants a socket of its own
+    hoards = False
 
     def __init__(self, settings: Settings, listeners: list[Listener]) -> None:
         """Raise StartError, and close the sockets, where they are too many."""

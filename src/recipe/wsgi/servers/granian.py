@@ -69,6 +69,7 @@ class Server(Embedded):
 
     name = "_granian"
     forks = True
+    hoards = True
 
     def run(self, app: WSGIApp, listener: Listener) -> None:
         """Serve a listener, without end."""
