@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -113,3 +114,22 @@ def test_its_log_goes_where_all_logs_go(served: Served) -> None:
     assert re.search(r"INFO \[gunicorn.error\] Starting gunicorn", log)
     assert len(re.findall("Starting gunicorn", process.output)) == 1
     assert "GET / HTTP" not in log
+
+
+def test_tidying_up_behind_its_back_does_no_harm(served: Served) -> None:
+    """Systems remove from /tmp what nobody has used for days."""
+    temporary = served.directory / "tmp"
+    temporary.mkdir()
+    served.configure()
+    process = served.serve(TMPDIR=str(temporary))
+    before = int(get(served.address).split()[1])
+    for directory in temporary.glob("zope-workers-*"):
+        shutil.rmtree(directory)
+    kill(before)
+    wait_for(lambda: int(get(served.address).split()[1]) != before)
+    (served.directory / "broken").write_text("for a while")
+    kill(int(get(served.address).split()[1]))
+    wait_for(lambda: "for a while" in served.log.read_text())
+    (served.directory / "broken").unlink()
+    assert get(served.address).startswith("pid ")
+    end(process)

@@ -197,6 +197,8 @@ def describe(
         server=server,
         waitress=waitress,
     )
+    if instance.temporary and settings.server.workers > 1:
+        problems.warn("zodb-temporary-storage", "each worker has its own: sessions in it are not shared")
     return replace(instance, directories=_directories(instance), private_directories=_private_directories(instance))
 
 

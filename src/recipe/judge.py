@@ -56,7 +56,8 @@ def ask(instance: Instance, python: Python, files: Sequence[File], part: Mapping
         "zope.conf": _text(texts.get("zope.conf")),
         "wsgi.ini": _text(texts.get("wsgi.ini")),
         "storages": [(asdict(section), options) for section, options in checked(instance.storages.tree)],
-        "server": (instance.server.name, instance.server.module, dict(instance.settings.server.own_options)),
+        "server": instance.addresses
+        and (instance.server.name, instance.server.module, dict(instance.settings.server.own_options)),
         "imports": [*instance.settings.zope.imports, *instance.storages.imports],
     }
     for finding in inspection.place(instance.etc):
@@ -147,7 +148,8 @@ def answer(question: Mapping[str, Any]) -> Any:
     if question["wsgi.ini"]:
         found += inspection.pipeline(*question["wsgi.ini"])
         found += inspection.handlers(*question["wsgi.ini"])
-        found += inspection.server(*question["server"])
+        if question["server"]:
+            found += inspection.server(*question["server"])
     return [astuple(finding) for finding in found]
 
 

@@ -57,30 +57,25 @@ def check(options: Storage, problems: Problems) -> None:
 
 
 #: Sections of ZConfig for storages that one process only can open, or that are memory of its own.
-_OF_ONE_PROCESS = re.compile(r"<\s*(filestorage|demostorage|mappingstorage|temporarystorage)\b", re.IGNORECASE)
+_OF_ONE_PROCESS = re.compile(r"(?im)^\s*<\s*(filestorage|demostorage|mappingstorage|temporarystorage)\b")
 
 TO_SHARE = "Several processes need ZEO (zeo-client) or RelStorage (rel-storage)."
 
 
 def check_workers(options: Storage, additional: str, problems: Problems) -> None:
     """Note where several processes cannot have the database open; `additional` is further text for zope.conf."""
+    in_file = "a FileStorage can be opened by one process only"
     if not (options.zeo_client or options.rel_storage):
-        kind = (
-            "a FileStorage can be opened by one process only" if options.file else "each would have a memory of its own"
-        )
-        problems.error("workers", f"not with this database: {kind}. {TO_SHARE}")
+        why = in_file if options.file else "each would have a memory of its own"
+        problems.error("workers", f"not with this database: {why}. {TO_SHARE}")
     elif options.demo:
-        kind = (
-            "a FileStorage can be opened by one process only"
-            if options.demo_file
-            else "each would have its own changes"
-        )
-        problems.error("workers", f"not with demo-storage: {kind}")
+        why = in_file if options.demo_file else "each would have its own changes"
+        problems.error("workers", f"not with demo-storage: {why}")
     if options.zeo_cache_name:
         problems.error("workers", "not with zeo-client-client: the cache file can be opened by one process only")
     for option, text in (("storage-wrapper", options.wrapper or ""), ("zope-conf-additional", additional)):
         if found := _OF_ONE_PROCESS.search(text):
-            problems.error("workers", f"not with the {found[0]}> in {option}, which belongs to one process. {TO_SHARE}")
+            problems.error("workers", f"not with the <{found[1]}> in {option}, which is for one process. {TO_SHARE}")
 
 
 def read_only(options: Storage) -> bool:

@@ -18,7 +18,7 @@ from recipe.wsgi import guard, signals
 from recipe.wsgi.errors import StartError
 from recipe.wsgi.requests import Requests, receiving
 from recipe.wsgi.servers import Server, WSGIApp
-from recipe.wsgi.settings import Settings, bind_all
+from recipe.wsgi.settings import Settings
 from recipe.wsgi.settings import read as read_settings
 from recipe.wsgi.sockets import Listener, url
 
@@ -35,9 +35,20 @@ class Embedded(Server):
 
     #: of its log, and of its threads
     name = ""
+    #: whether it can run for more than one socket
+    several = True
+    #: whether it has workers, by `recipe.wsgi.prefork`
+    forks = False
+    #: whether one of several workers would accept all clients, so that each wants a socket of its own
+    hoards = False
 
-    def __init__(self, settings: Settings) -> None:
-        super().__init__(bind_all(settings))
+    def __init__(self, settings: Settings, listeners: list[Listener]) -> None:
+        """Raise StartError, and close the sockets, where they are too many."""
+        super().__init__(listeners)
+        if len(listeners) > 1 and not self.several:
+            names = ", ".join(url(one.socket) for one in listeners)
+            self.close()
+            raise StartError(f"[server:main]: {self.name} listens on one address only, and these are {names}")
         self.settings = settings
         self._stops = 0  # how often we were told to stop
         self._failure: BaseException | None = None
@@ -123,21 +134,16 @@ def _of_unix(app: WSGIApp) -> WSGIApp:
     return named
 
 
-def only_one(server: Embedded) -> None:
-    """Raise StartError where a server that has one socket was given more, and close them."""
-    if len(server.listeners) > 1:
-        names = ", ".join(url(one.socket) for one in server.listeners)
-        server.close()
-        raise StartError(f"[server:main]: {server.name} listens on one address only, and these are {names}")
-
-
 def read(
     global_conf: Mapping[str, str],
     settings: Mapping[str, str],
+    server: type[Embedded],
     wrong: Callable[[Mapping[str, str]], Iterable[tuple[str, str]]],
 ) -> Settings:
     """Read the settings, of which the server itself names the `wrong` ones. Raises StartError."""
     known = read_settings(global_conf, settings)
+    if known.workers > 1 and not server.forks:
+        raise StartError(f"[server:main] workers: {server.name} serves in one process")
     for name, mistake in wrong(known.own):
         raise StartError(f"[server:main] {name}: {mistake}")
     return known

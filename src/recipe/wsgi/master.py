@@ -9,6 +9,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 
 from recipe.wsgi import pidfile
+from recipe.wsgi.errors import StartError, describe
 from recipe.wsgi.servers import Forking
 from recipe.wsgi.worker import Order
 
@@ -41,12 +42,17 @@ class Channel:
         self.owner = os.getpid()
         self._served = False
         self._kept = ExitStack()
-        self._directory = tempfile.mkdtemp(prefix="zope-workers-")
+        try:
+            self._directory = tempfile.mkdtemp(prefix="zope-workers-")
+        except OSError as error:
+            raise StartError(f"no pipe for the workers can be made: {describe(error)}") from None
         path = os.path.join(self._directory, "channel")
         os.mkfifo(path, 0o600)
         # O_RDWR, so that the end of one writer is not the end of the pipe
         self._pipe = os.fdopen(os.open(path, os.O_RDWR), "r+b", buffering=0)
-        Order(os.path.abspath(ini), defaults, path).give()
+        order = Order(os.path.abspath(ini), defaults, path)
+        with open(order.unserved, "wb"):
+            order.give()
         self._thread = threading.Thread(target=self._listen, name="workers", daemon=True)
         self._thread.start()
 

@@ -1,19 +1,24 @@
 """Workers for a server that has none: processes forked off before the application is loaded.
 
-They share the sockets. Each runs the server as `recipe.wsgi.embedded` has it; this process replaces
-those that die, and passes signals on.
+They share the sockets, or have siblings of them. Each runs the server as `recipe.wsgi.embedded`
+has it; this process replaces those that die, and passes signals on.
 """
 
 import logging
 import os
+import select
 import signal
 import sys
 import time
 from contextlib import suppress
+from typing import NamedTuple
 
 from recipe.wsgi import databases, signals, worker
 from recipe.wsgi.embedded import Embedded
-from recipe.wsgi.servers import Forking
+from recipe.wsgi.errors import StartError
+from recipe.wsgi.servers import Forking, Server
+from recipe.wsgi.settings import Settings, bind_all
+from recipe.wsgi.sockets import Listener, siblings
 
 #: Seconds that a worker gets over the graceful timeout, to close its databases.
 CLOSING = 5.0
@@ -22,16 +27,52 @@ CLOSING = 5.0
 TICK, PAUSE = 0.1, 1.0
 
 
+def made(server: type[Embedded], settings: Settings) -> Server:
+    """Bind, and return the server, with workers where there are to be several. Raises StartError."""
+    return Prefork(settings, server) if settings.workers > 1 else server(settings, bind_all(settings))
+
+
+class Started(NamedTuple):
+    """Which worker a process is, when it was started (`time.monotonic()`), and what can be read once it has ended."""
+
+    number: int
+    since: float
+    ended: int | None
+
+
+def _end_of(process: int) -> int | None:
+    """Return a file descriptor that can be read once a process has ended, where the system has such (Linux)."""
+    try:
+        return os.pidfd_open(process)
+    except (AttributeError, OSError):
+        return None
+
+
 class Prefork(Forking):
     """A server in several processes."""
 
-    def __init__(self, server: Embedded) -> None:
-        super().__init__(server.listeners)
-        self.server = server
+    def __init__(self, settings: Settings, server: type[Embedded]) -> None:
+        super().__init__(settings)
+        self.server = server(settings, self.listeners)
         self._logger = logging.getLogger(server.name)
-        self._workers: dict[int, float] = {}  # process id, and when it was started
-        self._served = False
+        self._sockets = self._for_each()
+        #: by process id
+        self._workers: dict[int, Started] = {}
         self._stops = 0  # how often we were told to stop
+
+    def _for_each(self) -> list[list[Listener]]:
+        """The sockets of each worker; a successor takes those of its predecessor."""
+        number = self.settings.workers
+        if not self.server.hoards:
+            return [self.listeners] * number
+        backlog = self.settings.adjustments.backlog
+        try:
+            each = [siblings(listener, backlog, number) for listener in self.listeners]
+        except StartError:
+            self.close()
+            raise
+        self.listeners = list(dict.fromkeys(one for group in each for one in group))
+        return [list(one) for one in zip(*each, strict=True)]
 
     def run(self) -> None:
         """Serve until a signal ends it; in a worker, raise SystemExit then."""
@@ -46,40 +87,50 @@ class Prefork(Forking):
 
     def _watch(self) -> None:
         """Keep all workers there, until a signal or a failure of the first ones."""
-        for _ in range(self.server.settings.workers):
-            self._start()
+        for number in range(self.settings.workers):
+            self._start(number)
         while not self._stops and self._replace():
-            time.sleep(TICK)
+            # At once, since clients may wait at a socket that nobody serves any more
+            select.select([each.ended for each in self._workers.values() if each.ended is not None], [], [], TICK)
 
     def _replace(self) -> bool:
         """Start a worker for each that is gone; return whether that makes sense."""
         for process, status in self._ended():
             code = os.waitstatus_to_exitcode(status)
-            started = self._workers.pop(process)
+            number, since = self._forget(process)
             if code == worker.FAILED:
                 return False
             self._logger.error("Worker %d ended (%d), another one takes its place", process, code)
+            if self.server.hoards and self._workers:
+                for listener in self._sockets[number]:
+                    listener.leave_to_siblings()
             # One that ends at once would keep the machine busy
-            time.sleep(max(0.0, started + PAUSE - time.monotonic()))
-            self._start()
+            time.sleep(max(0.0, since + PAUSE - time.monotonic()))
+            self._start(number)
         return True
 
     def _ended(self) -> list[tuple[int, int]]:
         found = ((process, os.waitpid(process, os.WNOHANG)) for process in self._workers)
         return [(process, status) for process, (gone, status) in found if gone]
 
-    def _start(self) -> None:
+    def _forget(self, process: int) -> tuple[int, float]:
+        number, since, ended = self._workers.pop(process)
+        if ended is not None:
+            os.close(ended)
+        return number, since
+
+    def _start(self, number: int) -> None:
         held = (*signals.STOP, *signals.REOPEN)
         # A signal that comes right now waits for the worker's own handlers
         signal.pthread_sigmask(signal.SIG_BLOCK, held)
         master = os.getpid()
         process = os.fork()
         if process == 0:
-            self._work(master)
-        self._workers[process] = time.monotonic()
+            self._work(master, self._sockets[number])
+        self._workers[process] = Started(number, time.monotonic(), _end_of(process))
         signal.pthread_sigmask(signal.SIG_UNBLOCK, held)
 
-    def _work(self, master: int) -> None:
+    def _work(self, master: int, listeners: list[Listener]) -> None:
         """Serve, in a worker, until the master says or is gone; raises SystemExit."""
         signals.forget()
         # Ctrl-C is for all of a terminal, and the master's
@@ -90,6 +141,7 @@ class Prefork(Forking):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, (*signals.STOP, *signals.REOPEN))
         try:
             app = worker.load()
+            self.server.listeners = listeners
             self.server.on_ready = worker.ready
             self.server.serve(app, lambda: os.getppid() == master)
         finally:
@@ -112,7 +164,7 @@ class Prefork(Forking):
         for listener in self.listeners:
             listener.let_nobody_in()
         told = 0
-        limit = time.monotonic() + self.server.settings.graceful_timeout + CLOSING
+        limit = time.monotonic() + self.settings.graceful_timeout + CLOSING
         while self._workers and time.monotonic() < limit:
             # The second one ends a worker at once
             while told < max(1, min(self._stops, 2)):
@@ -122,7 +174,7 @@ class Prefork(Forking):
                     limit = time.monotonic() + CLOSING
             time.sleep(TICK)
             for process, _ in self._ended():
-                del self._workers[process]
+                self._forget(process)
         self._signal(signal.SIGKILL)
         for process in list(self._workers):
             os.waitpid(process, 0)

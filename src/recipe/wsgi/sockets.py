@@ -8,7 +8,7 @@ import struct
 import sys
 from collections.abc import Collection, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from recipe.address import Address
 from recipe.wsgi.errors import StartError, describe
@@ -59,6 +59,20 @@ class Listener:
         else:
             _drop_packets(self.socket)
 
+    def leave_to_siblings(self) -> None:
+        """Lead clients to the siblings, until this listens again; it stays bound.
+
+        In Linux, connect(2) with AF_UNSPEC ends listening, and unlike shutdown(2) it leaves no mark. Elsewhere
+        nothing happens, and clients wait.
+        """
+        if self.is_unix or sys.platform != "linux":
+            return
+        with suppress(ImportError, OSError):
+            import ctypes
+
+            nowhere = bytes(16)  # struct sockaddr, with AF_UNSPEC
+            ctypes.CDLL(None).connect(self.socket.fileno(), nowhere, len(nowhere))
+
     def give_to(self, uid: int, gid: int) -> None:
         """Make the socket's file belong to the user the server will run as."""
         if self.is_unix:
@@ -101,6 +115,28 @@ def bind(
     return listeners
 
 
+def siblings(listener: Listener, backlog: int, number: int) -> list[Listener]:
+    """Return the listener and others of its address, so many in all: a client is led to one of them, and to no other.
+
+    The kernel chooses (SO_REUSEPORT, socket(7)). A unix socket has no siblings: it is the same each time.
+    Raises StartError.
+    """
+    if listener.is_unix:
+        return [listener] * number
+    found = [listener]
+    try:
+        # Not before it was bound: that would have hidden another server on the address
+        listener.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        for _ in range(number - 1):
+            sock = _tcp_socket(listener.socket.family, listener.socket.getsockname(), reuse_port=True)
+            found.append(replace(listener, socket=sock))
+    except OSError as error:
+        raise _refused(listener.address, error) from None
+    for one in found[1:] if listener.early else ():
+        one.listen(backlog)
+    return found
+
+
 def _bind_tcp(address: Address, early: bool, families: Collection[int]) -> list[Listener]:
     listeners: list[Listener] = []
     missing: OSError | None = None
@@ -133,10 +169,12 @@ def _resolve(address: Address) -> Iterator[tuple[int, tuple[object, ...]]]:
     yield from dict.fromkeys((family, sockaddr) for family, _, _, _, sockaddr in found)
 
 
-def _tcp_socket(family: int, sockaddr: tuple[object, ...]) -> socket.socket:
+def _tcp_socket(family: int, sockaddr: tuple[object, ...], reuse_port: bool = False) -> socket.socket:
     sock = socket.socket(family, socket.SOCK_STREAM)
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if reuse_port:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         if family == socket.AF_INET6:
             # Each family has its own socket; `::` would take IPv4's port as well.
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)

@@ -11,8 +11,8 @@ import sys
 import time
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from typing import Any, NamedTuple
+from contextlib import ExitStack, contextmanager, suppress
+from typing import NamedTuple
 
 from recipe.wsgi import databases, guard, pastefile
 from recipe.wsgi.errors import StartError, log_end
@@ -42,9 +42,9 @@ class Order(NamedTuple):
     channel: str
 
     @property
-    def mark(self) -> str:
-        """The path of a file that is there once a worker has served: one that fails is no reason to give up then."""
-        return f"{self.channel}-served"
+    def unserved(self) -> str:
+        """The path of a file that is there until a worker has served; where /tmp is tidied up, one has, long since."""
+        return f"{self.channel}-unserved"
 
     def give(self) -> None:
         """Leave it in the environment, for the workers to come."""
@@ -66,56 +66,64 @@ def application() -> WSGIApp:
 def load() -> WSGIApp:
     """Set up the logs, and load the application with what the server leaves to us around it.
 
-    Where that fails, it is logged, the master hears of it, and the process ends.
+    Where that fails, see `telling`.
     """
     given = order()
+    with telling(), _first_alone(given):
+        ini = pastefile.PasteFile(given.ini, given.defaults)
+        # Also where the master has done so: a handler may have a thread, which no fork takes along
+        ini.configure_logging()
+        return guard.around(ini.load(), ini.server_settings())
+
+
+@contextmanager
+def telling() -> Iterator[None]:
+    """Where the block fails, it is logged, the master hears of it, and the process ends.
+
+    The exit status is FAILED, unless others serve already; then the end is put off for a second.
+    """
     try:
-        with _first_alone(given):
-            return _load(given)
+        yield
+        return
     except StartError as error:
         log_end(str(error))
         print(error, file=sys.stderr)
-        _tell(failed=str(error))
+        _tell("failed", str(error))
     except Exception:
         log_end("The server ended by an error", exc_info=True)
         traceback.print_exc()
-        _tell(failed=traceback.format_exc())
-    if os.path.exists(given.mark):
-        time.sleep(PAUSE)
-        sys.exit(1)
-    sys.exit(FAILED)
+        _tell("failed", traceback.format_exc())
+    if os.path.exists(order().unserved):
+        sys.exit(FAILED)
+    time.sleep(PAUSE)
+    sys.exit(1)
 
 
 @contextmanager
 def _first_alone(given: Order) -> Iterator[None]:
     """Let one worker go first: it makes what is missing in an empty database, where two would get into conflict."""
-    with open(f"{given.channel}-first", "wb") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not os.path.exists(given.mark):
-            yield
-            return
-    yield
-
-
-def _load(given: Order) -> WSGIApp:
-    ini = pastefile.PasteFile(given.ini, given.defaults)
-    # Also where the master has done so: a handler may have a thread, which no fork takes along
-    ini.configure_logging()
-    return guard.around(ini.load(), ini.server_settings())
+    with ExitStack() as held:
+        with suppress(FileNotFoundError):
+            lock = held.enter_context(open(given.unserved, "rb"))
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not os.path.exists(given.unserved):
+                held.close()
+        yield
 
 
 def ready() -> None:
     """Tell the master that clients are let in."""
-    with suppress(OSError), open(order().mark, "wb"):
-        pass
-    _tell(ready=databases.configured("pid_filename") or "")
+    with suppress(OSError):
+        os.unlink(order().unserved)
+    _tell("ready", databases.configured("pid_filename") or "")
 
 
-def _tell(**news: Any) -> None:
-    line = json.dumps({name: text[: MOST_BYTES // 2] for name, text in news.items()})
+def _tell(what: str, text: str) -> None:
+    while len(line := json.dumps({what: text}).encode() + b"\n") > MOST_BYTES:
+        text = text[len(text) // 4 + 1 :]  # the end of a traceback says what it was
     with suppress(OSError):  # there is no master any more
         pipe = os.open(order().channel, os.O_WRONLY | os.O_NONBLOCK)
         try:
-            os.write(pipe, line.encode()[:MOST_BYTES] + b"\n")
+            os.write(pipe, line)
         finally:
             os.close(pipe)

@@ -13,7 +13,7 @@ import bjoern
 
 from recipe.wsgi import embedded
 from recipe.wsgi.embedded import Embedded
-from recipe.wsgi.prefork import Prefork
+from recipe.wsgi.prefork import made
 from recipe.wsgi.servers import Server as Base
 from recipe.wsgi.servers import WSGIApp
 from recipe.wsgi.settings import Settings
@@ -25,10 +25,7 @@ SETTLED = 0.5
 
 def server_factory(global_conf: Mapping[str, str], **settings: str) -> Base:
     """PasteDeploy's ``paste.server_factory``. Raises StartError."""
-    known = read(global_conf, settings)
-    server = Server(known)
-    embedded.only_one(server)
-    return Prefork(server) if known.workers > 1 else server
+    return made(Server, read(global_conf, settings))
 
 
 def serve(app: WSGIApp, global_conf: Mapping[str, str], **settings: str) -> None:
@@ -38,7 +35,7 @@ def serve(app: WSGIApp, global_conf: Mapping[str, str], **settings: str) -> None
 
 def read(global_conf: Mapping[str, str], settings: Mapping[str, str]) -> Settings:
     """Read the settings, and do nothing yet. Raises StartError where one is wrong."""
-    return embedded.read(global_conf, settings, wrong)
+    return embedded.read(global_conf, settings, Server, wrong)
 
 
 def wrong(settings: Mapping[str, str]) -> Iterator[tuple[str, str]]:
@@ -51,6 +48,8 @@ class Server(Embedded):
     """bjoern with its bound socket."""
 
     name = "bjoern"
+    several = False
+    forks = True
     _before = b""
 
     def serve(self, app: WSGIApp, goes_on: Callable[[], bool]) -> None:

@@ -14,6 +14,8 @@ from cheroot import server, wsgi
 
 from recipe.wsgi import casts, embedded
 from recipe.wsgi.embedded import Embedded
+from recipe.wsgi.prefork import made
+from recipe.wsgi.servers import Server as Base
 from recipe.wsgi.servers import WSGIApp
 from recipe.wsgi.settings import Settings
 from recipe.wsgi.sockets import Listener
@@ -27,9 +29,9 @@ OURS = {
 logger = logging.getLogger("cheroot")
 
 
-def server_factory(global_conf: Mapping[str, str], **settings: str) -> "Server":
+def server_factory(global_conf: Mapping[str, str], **settings: str) -> Base:
     """PasteDeploy's ``paste.server_factory``. Raises StartError."""
-    return Server(read(global_conf, settings))
+    return made(Server, read(global_conf, settings))
 
 
 def serve(app: WSGIApp, global_conf: Mapping[str, str], **settings: str) -> None:
@@ -39,7 +41,7 @@ def serve(app: WSGIApp, global_conf: Mapping[str, str], **settings: str) -> None
 
 def read(global_conf: Mapping[str, str], settings: Mapping[str, str]) -> Settings:
     """Read the settings, and do nothing yet. Raises StartError where one is wrong."""
-    return embedded.read(global_conf, settings, wrong)
+    return embedded.read(global_conf, settings, Server, wrong)
 
 
 def wrong(settings: Mapping[str, str]) -> Iterator[tuple[str, str]]:

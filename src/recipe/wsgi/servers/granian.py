@@ -16,7 +16,7 @@ from granian.http import HTTP1Settings
 
 from recipe.wsgi import casts, embedded
 from recipe.wsgi.embedded import Embedded
-from recipe.wsgi.prefork import Prefork
+from recipe.wsgi.prefork import made
 from recipe.wsgi.servers import Server as Base
 from recipe.wsgi.servers import WSGIApp
 from recipe.wsgi.settings import Settings
@@ -41,9 +41,7 @@ NO_METRICS = (None, None)
 
 def server_factory(global_conf: Mapping[str, str], **settings: str) -> Base:
     """PasteDeploy's ``paste.server_factory``. Raises StartError."""
-    known = read(global_conf, settings)
-    server = Server(known)
-    return Prefork(server) if known.workers > 1 else server
+    return made(Server, read(global_conf, settings))
 
 
 def serve(app: WSGIApp, global_conf: Mapping[str, str], **settings: str) -> None:
@@ -53,7 +51,7 @@ def serve(app: WSGIApp, global_conf: Mapping[str, str], **settings: str) -> None
 
 def read(global_conf: Mapping[str, str], settings: Mapping[str, str]) -> Settings:
     """Read the settings, and do nothing yet. Raises StartError where one is wrong."""
-    return embedded.read(global_conf, settings, wrong)
+    return embedded.read(global_conf, settings, Server, wrong)
 
 
 def wrong(settings: Mapping[str, str]) -> Iterator[tuple[str, str]]:
@@ -70,6 +68,8 @@ class Server(Embedded):
     """granian with its bound sockets."""
 
     name = "_granian"
+    forks = True
+    hoards = True
 
     def run(self, app: WSGIApp, listener: Listener) -> None:
         """Serve a listener, without end."""

@@ -22,6 +22,7 @@ from gunicorn import glogging
 from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
 from gunicorn.config import Config
+from gunicorn.errors import HaltServer
 from gunicorn.instrument.statsd import Statsd
 from gunicorn.workers.base import Worker
 
@@ -109,24 +110,7 @@ class Application(BaseApplication):  # type: ignore[misc]
         """Set what is ours first: the server's own settings win."""
         settings = self.server.settings
         self.cfg = Config()
-        # Its default, sync, has no threads, and no timeout for an idle client
-        own = {"worker_class": "gthread", "control_socket_disable": True, "backlog": settings.adjustments.backlog}
-        # Otherwise anybody on this machine could set the scheme: trusted_proxy says who may
-        own |= {"forwarded_allow_ips": "", "limit_request_line": LONGEST_LINE}
-        if settings.header_size is not None:
-            own |= {
-                "limit_request_line": min(settings.header_size, LONGEST_LINE),
-                "limit_request_field_size": settings.header_size,
-            }
-        own |= {
-            "threads": settings.adjustments.threads,
-            "workers": settings.workers,
-            "logger_class": _logger("statsd_host" in settings.own),
-        }
-        own |= {"graceful_timeout": math.ceil(settings.graceful_timeout), "default_proc_name": settings.file}
-        # Its defaults are of the time when it was imported, and that may have been root's
-        own |= {"user": os.geteuid(), "group": os.getegid()}
-        for name, value in (own | dict(settings.own)).items():
+        for name, value in (_defaults(settings) | dict(settings.own)).items():
             self.cfg.set(name, value)
         try:
             self.cfg.validate()
@@ -141,6 +125,31 @@ class Application(BaseApplication):  # type: ignore[misc]
         return worker.load()
 
 
+def _defaults(settings: Settings) -> dict[str, Any]:
+    """Return the settings of gunicorn's that follow from ours, and those that have another default here."""
+    found = {
+        "threads": settings.adjustments.threads,
+        "workers": settings.workers,
+        "graceful_timeout": math.ceil(settings.graceful_timeout),
+        "backlog": settings.adjustments.backlog,
+        "limit_request_line": LONGEST_LINE,
+        # Its default, sync, has no threads, and no timeout for an idle client
+        "worker_class": "gthread",
+        # Otherwise anybody on this machine could set the scheme: trusted_proxy says who may
+        "forwarded_allow_ips": "",
+        # Its defaults are of the time when it was imported, and that may have been root's
+        "user": os.geteuid(),
+        "group": os.getegid(),
+        "default_proc_name": settings.file,
+        "control_socket_disable": True,
+        "logger_class": _logger("statsd_host" in settings.own),
+    }
+    if settings.header_size is not None:
+        found["limit_request_line"] = min(settings.header_size, LONGEST_LINE)
+        found["limit_request_field_size"] = settings.header_size
+    return found
+
+
 class Master(Arbiter):  # type: ignore[misc]
     """The process that forks the workers."""
 
@@ -148,6 +157,7 @@ class Master(Arbiter):  # type: ignore[misc]
         #: bound already; what listens late does so in the workers
         self.LISTENERS = [listener.socket for listener in app.server.listeners]
         self._stops = 0  # how often it was told to stop
+        self._ending = False
         super().__init__(app)
 
     def init_signals(self) -> None:
@@ -184,8 +194,17 @@ class Master(Arbiter):  # type: ignore[misc]
 
     handle_usr2 = handle_usr1
 
+    def reap_workers(self) -> None:
+        """As gunicorn, but one that could not start is no news when all are to end."""
+        try:
+            super().reap_workers()
+        except HaltServer:
+            if not self._ending:
+                raise
+
     def stop(self, graceful: bool = True) -> None:
         """End the workers, and return when they have ended; those that do not are killed."""
+        self._ending = True
         listeners = self.app.server.listeners
         for listener in listeners:
             listener.let_nobody_in()
@@ -252,7 +271,8 @@ class Ours(Worker):  # type: ignore[misc]
         finally:
             loaded.set()
         for listener in self.app.server.listeners:
-            listener.listen(self.cfg.backlog)
+            with worker.telling():
+                listener.listen(self.cfg.backlog)
             logging.getLogger("gunicorn.error").info("Serving on %s", url(listener.socket))
         worker.ready()
 

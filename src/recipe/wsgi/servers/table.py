@@ -158,7 +158,8 @@ GRANIAN = Description(
         "workers_kill_timeout": "graceful-timeout",
         **dict.fromkeys(("interface", "target", "log_access", "working_dir"), ""),
     },
-    remark=f"HTTP/1 only, here. Each address has ``threads`` of its own. {_BUFFERS}",
+    remark="HTTP/1 only, here. Each address has ``threads`` of its own, and each worker a socket: where one dies,"
+    f" those who have just connected to it lose their request, too. {_BUFFERS}",
 )
 
 WERKZEUG = Description(

@@ -9,6 +9,8 @@ from werkzeug.wsgi import get_input_stream
 
 from recipe.wsgi import embedded
 from recipe.wsgi.embedded import Embedded
+from recipe.wsgi.prefork import made
+from recipe.wsgi.servers import Server as Base
 from recipe.wsgi.servers import WSGIApp
 from recipe.wsgi.settings import Settings
 from recipe.wsgi.sockets import Listener
@@ -16,9 +18,9 @@ from recipe.wsgi.sockets import Listener
 logger = logging.getLogger("werkzeug")
 
 
-def server_factory(global_conf: Mapping[str, str], **settings: str) -> "Server":
+def server_factory(global_conf: Mapping[str, str], **settings: str) -> Base:
     """PasteDeploy's ``paste.server_factory``. Raises StartError."""
-    return Server(read(global_conf, settings))
+    return made(Server, read(global_conf, settings))
 
 
 def serve(app: WSGIApp, global_conf: Mapping[str, str], **settings: str) -> None:
@@ -28,7 +30,7 @@ def serve(app: WSGIApp, global_conf: Mapping[str, str], **settings: str) -> None
 
 def read(global_conf: Mapping[str, str], settings: Mapping[str, str]) -> Settings:
     """Read the settings, and do nothing yet. Raises StartError where one is wrong."""
-    return embedded.read(global_conf, settings, wrong)
+    return embedded.read(global_conf, settings, Server, wrong)
 
 
 def wrong(settings: Mapping[str, str]) -> Iterator[tuple[str, str]]:
@@ -42,8 +44,8 @@ class Server(Embedded):
 
     name = "werkzeug"
 
-    def __init__(self, settings: Settings) -> None:
-        super().__init__(settings)
+    def __init__(self, settings: Settings, listeners: list[Listener]) -> None:
+        super().__init__(settings, listeners)
         logger.warning("Werkzeug's server is for development: it limits no client, and is not made to be secure")
 
     def run(self, app: WSGIApp, listener: Listener) -> None:
