@@ -179,15 +179,16 @@ class Part:
             "read": list(self.templates),
             "named": list(self._named_files(instance).values()),
             "directories": [*instance.directories, *instance.private_directories, *linked],
+            "zope-conf": [instance.zope_conf],
         }
         text = fingerprint.record(
+            instance.etc,
             self.buildout,
             given,
             seen,
             [(file.path, file.text.encode(), files.mode(file)) for file in made],
             unpinned=self.working_set.unpinned,
             warnings=self.problems.warnings,
-            **{"zope-conf": instance.zope_conf},
         )
         return [File(f"{instance.etc}/{fingerprint.NAME}", text, render.PRIVATE)]
 

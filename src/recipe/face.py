@@ -62,7 +62,7 @@ class Recipe:
         self.log.debug("Nothing has changed since the last run.")
         for warning in last["warnings"]:
             self.log.warning(warning)
-        self.options["zope-conf"] = last["zope-conf"]
+        self.options["zope-conf"] = last["seen"]["zope-conf"][0]
         return []
 
 

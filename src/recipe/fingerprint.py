@@ -10,7 +10,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from zc.buildout import easy_install
@@ -20,8 +20,8 @@ from recipe import journal
 NAME = "fingerprint.json"  # in the directory ``etc`` of a part
 
 #: What one consists of: hashes of the ingredients; the paths that were looked at; and what an unchanged run needs.
-KEYS = {"ingredients", "seen", "unpinned", "warnings", "zope-conf"}
-SEEN = {"eggs", "metadata", "read", "named", "directories", "made"}
+KEYS = {"ingredients", "seen", "unpinned", "warnings"}
+SEEN = {"eggs", "metadata", "read", "named", "directories", "made", "zope-conf"}
 
 #: Options of the section ``buildout`` by which eggs are found, and files are placed.
 OPTIONS = (
@@ -37,21 +37,28 @@ EGG = ".egg"  # what names in an eggs directory end in, whatever kind of distrib
 METADATA = ("METADATA", "PKG-INFO", "requires.txt", "entry_points.txt", "namespace_packages.txt")
 
 Record = dict[str, Any]
+Seen = Mapping[str, list[str]]
 MadeFile = tuple[str, bytes, int]  # path, content, mode
 
 
 def record(
-    buildout: Any, part: Mapping[str, str], seen: Mapping[str, list[str]], made: Iterable[MadeFile], **more: Any
+    etc: str, buildout: Any, part: Mapping[str, str], seen: Seen, made: Sequence[MadeFile], **more: Sequence[str]
 ) -> str:
-    """What is to lie in the part that is made now, as JSON.
+    """What is to lie in the directory `etc` of the part that is made now, as JSON.
 
-    `part` are its options as they were given. `seen` lists, as paths: ``eggs`` and ``metadata`` of the working set,
-    the files that were ``read``, those that are only ``named``, and the ``directories`` that must be there. `made` are
-    its files. `more` is kept beside.
+    `part` are its options as they were given. `seen` lists, as absolute paths: ``eggs`` and ``metadata`` of the working
+    set, the files that were ``read``, those that are only ``named``, the ``directories`` that must be there, and the
+    ``zope-conf``. `made` are its files. `more` is kept beside: the ``unpinned`` eggs, and the ``warnings``.
     """
-    found = {**_ingredients(buildout, part, seen), "files": _made(made)}
+    # Relative ones: no file names the place of a tree that may move
     paths = {**seen, "made": [path for path, _, _ in made]}
-    return json.dumps({"ingredients": found, "seen": paths, **more}, indent=1, ensure_ascii=False) + "\n"
+    relative = {kind: [os.path.relpath(path, etc) for path in paths[kind]] for kind in paths}
+    found = {**_ingredients(buildout, part, _absolute(relative, etc)), "files": _made(made)}
+    return json.dumps({"ingredients": found, "seen": relative, **more}, indent=1, ensure_ascii=False) + "\n"
+
+
+def _absolute(seen: Seen, etc: str) -> Seen:
+    return {kind: [os.path.normpath(os.path.join(etc, path)) for path in seen[kind]] for kind in seen}
 
 
 def read(etc: str) -> Record | None:
@@ -64,8 +71,9 @@ def read(etc: str) -> Record | None:
     except (OSError, ValueError):
         return None
     # Another version may have left others
-    known = isinstance(found, dict) and set(found) == KEYS and set(found["seen"]) == SEEN
-    return found if known else None
+    if not isinstance(found, dict) or set(found) != KEYS or set(found["seen"]) != SEEN:
+        return None
+    return {**found, "seen": _absolute(found["seen"], etc)}
 
 
 def changes(last: Record, buildout: Any, part: Mapping[str, str]) -> list[str]:
@@ -74,7 +82,7 @@ def changes(last: Record, buildout: Any, part: Mapping[str, str]) -> list[str]:
     found = {**_ingredients(buildout, part, seen), "files": _made(_on_disk(seen["made"]))}
     before = last["ingredients"]
     changed = [name for name in found if found[name] != before.get(name)]
-    return changed + (["newest"] if last["unpinned"] and _looks_for_newer(buildout["buildout"]) else [])
+    return changed + (["unpinned"] if last["unpinned"] and _looks_for_newer(buildout["buildout"]) else [])
 
 
 def unpinned(distributions: Iterable[Any]) -> list[str]:
@@ -101,7 +109,7 @@ def _looks_for_newer(main: Mapping[str, str]) -> bool:
     return bool(newest or reports)
 
 
-def _ingredients(buildout: Any, part: Mapping[str, str], seen: Mapping[str, list[str]]) -> dict[str, str]:
+def _ingredients(buildout: Any, part: Mapping[str, str], seen: Seen) -> dict[str, str]:
     main = buildout["buildout"]
     return {
         "options": _hash(sorted(part.items())),
@@ -154,7 +162,7 @@ def _listing(directory: str) -> list[str]:
     return [os.path.realpath(directory), *sorted(name for name in names if name != "__pycache__")]
 
 
-def _distributions(seen: Mapping[str, list[str]]) -> Iterator[Any]:
+def _distributions(seen: Seen) -> Iterator[Any]:
     """The distributions of the working set.
 
     An egg is made once, so the time tells whether it is still that one. What is elsewhere may be made again on every
@@ -200,4 +208,4 @@ def _on_disk(paths: Iterable[str]) -> Iterator[MadeFile]:
 
 
 def _made(files: Iterable[MadeFile]) -> str:
-    return _hash((path, hashlib.sha256(content).hexdigest(), mode) for path, content, mode in files)
+    return _hash((os.path.normpath(path), hashlib.sha256(content).hexdigest(), mode) for path, content, mode in files)
