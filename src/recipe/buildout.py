@@ -5,11 +5,13 @@ import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from itertools import takewhile
 
 from zc.buildout import UserError
 
-from recipe import checks, files, fingerprint, journal, judge, manifest, render, storage, users
+from recipe import checks, files, fingerprint, journal, judge, links, manifest, render, storage, users
 from recipe.control.facts import FILE as FACTS
+from recipe.control.manager import SOCKET
 from recipe.eggs import Eggs, WorkingSet, initialization
 from recipe.face import Recipe, parts
 from recipe.instance import RECIPE, Instance, describe
@@ -38,9 +40,9 @@ class Part:
         """Make the instance, or leave the one that is there; returns the path of its zope.conf. Raises UserError."""
         given = dict(self.options)
         instance = self._instance()
-        made = self._files(instance)
         try:
-            self._write(instance, made, given)
+            self.tree = self._linked(instance)
+            self._write(instance, self._files(instance), given)
         except OSError as error:
             raise UserError(
                 f"[{self.name}] cannot write {error.filename or instance.location}: {error.strerror}"
@@ -108,6 +110,26 @@ class Part:
                 "Let buildout get it, or leave the option out."
             ) from None
 
+    def _linked(self, instance: Instance) -> links.Tree | None:
+        """The directory of links to the eggs, made where it is missing; None where there is to be none. Raises OSError.
+
+        It is on the disk before all other files, since these are judged with it; no script names it yet.
+        """
+        if instance.is_zserver or not instance.settings.scripts.link_eggs:
+            return None
+        if links.UNABLE in self.working_set.projects:
+            self.log.info("link-eggs: the eggs stay on the path, since %s is among them.", links.UNABLE)
+            return None
+        inside = instance.directory if instance.relative_paths else ""
+        tree = links.plan(self.working_set.paths, instance.location, inside)
+        try:
+            if tree and links.make(tree) and (shadows := links.shadows(tree)):
+                self.log.warning("[%s] link-eggs: %s", self.name, shadows)  # once, not on every run
+        except links.LinkError as error:
+            self.problems.warn("link-eggs", f"the eggs stay on the path: no links in {instance.location}: {error}")
+            return None
+        return tree
+
     def _files(self, instance: Instance) -> list[File]:
         """All files of the instance, rendered."""
         python, self.inner = self._pythons(instance)
@@ -120,7 +142,9 @@ class Part:
         etc = instance.etc
         log = f"{etc}/{journal.FILE}"
         journal.finish(log)
-        made += self.eggs.scripts(instance)
+        before_this = takewhile(lambda location: location != instance.location, parts)
+        self.scripts_tree = self.tree and links.shared(self.tree, before_this)
+        made += self.eggs.scripts(instance, self.scripts_tree)
         paths = {file.path for file in made}
         before = manifest.read(etc)
         kept = self._kept(instance, before)
@@ -140,6 +164,9 @@ class Part:
         for path in files.write(made, obsolete, log, _owner(instance)):
             if path in scripts:
                 self.log.info("Generated script %r.", path)
+        # What runs without the manager keeps the one, the manager the other
+        running = (f"{instance.settings.layout.client_home}/{SOCKET}", instance.settings.layout.pid_file)
+        links.use(instance.location, self.tree, links.running_since(running))
 
     def _fingerprint(self, instance: Instance, made: Sequence[File], given: Mapping[str, str]) -> list[File]:
         """By what the next run tells that nothing has changed; none under ZServer, whose Python is not ours to know.
@@ -148,12 +175,13 @@ class Part:
         """
         if instance.is_zserver:
             return []
+        linked = [tree.directory for tree in (self.tree, self.scripts_tree) if tree]
         seen = {
             "eggs": list(self.working_set.locations),
             "metadata": list(self.working_set.metadata),
             "read": list(self.templates),
             "named": list(self._named_files(instance).values()),
-            "directories": [*instance.directories, *instance.private_directories],
+            "directories": [*instance.directories, *instance.private_directories, *linked],
         }
         text = fingerprint.record(
             self.buildout,
@@ -186,7 +214,8 @@ class Part:
         if instance.is_zserver:
             python = render.Python(sys.executable, self.working_set.paths, "")
             return python, render.Python(instance.settings.zserver.python or "", extra_paths, lines)
-        python = render.Python(sys.executable, (*self.working_set.paths, *extra_paths), lines)
+        paths = self.tree.paths if self.tree else self.working_set.paths
+        python = render.Python(sys.executable, (*paths, *extra_paths), lines)
         return python, python
 
     def _check_given_files(self, instance: Instance) -> None:
@@ -238,6 +267,7 @@ def uninstall(name: str, options: Mapping[str, str]) -> None:
         for path in made - _claimed(location):
             with suppress(FileNotFoundError):
                 os.unlink(path)
+        links.remove(location)
     except OSError as error:
         raise UserError(f"[{name}] cannot remove {error.filename}: {error.strerror}") from error
     for directory, _, _ in os.walk(location, topdown=False):

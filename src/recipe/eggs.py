@@ -5,16 +5,17 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from zc.buildout import UserError
+from zc.buildout import UserError, easy_install
 from zc.recipe.egg import Scripts
 
 from recipe import fingerprint
 from recipe.instance import RECIPE, Instance
+from recipe.links import Tree
 from recipe.options import Problems
 from recipe.render import DIRECTORY_VARIABLE, File, header
 
@@ -80,8 +81,8 @@ class Eggs:
             tuple(fingerprint.unpinned(found)),
         )
 
-    def scripts(self, instance: Instance) -> list[File]:
-        """The scripts of the eggs, as files to write."""
+    def scripts(self, instance: Instance, tree: Tree | None) -> list[File]:
+        """The scripts of the eggs, as files to write; `tree` stands in place of eggs on their path."""
         settings = instance.settings.scripts
         if settings.scripts == "":
             return []
@@ -97,13 +98,42 @@ class Eggs:
             # wsgi.ini names our distribution, so runwsgi needs it; it has no scripts of its own
             # The same text as in `working_set`: zc.recipe.egg remembers what it has found for it
             overrides["eggs"] = f"{self.options['eggs']}\n{self.own}"
-        return list(_staged(self._scripts(overrides), instance))
+        scripts = self._scripts(overrides)
+        scripts.tree = tree
+        return list(_staged(scripts, instance))
 
-    def _scripts(self, overrides: Mapping[str, str]) -> Scripts:
-        return Scripts(self.buildout, self.name, {**self.options, **overrides})
+    def _scripts(self, overrides: Mapping[str, str]) -> "_LinkedScripts":
+        return _LinkedScripts(self.buildout, self.name, {**self.options, **overrides})
 
 
-def _staged(scripts: Scripts, instance: Instance) -> Iterator[File]:
+class _LinkedScripts(Scripts):  # type: ignore[misc]  # zc.recipe.egg is not typed
+    """Scripts with a directory of links on their path."""
+
+    tree: Tree | None = None
+
+    def working_set(self, extra: Sequence[str] = ()) -> tuple[list[str], Any]:
+        requirements, found = super().working_set(extra)
+        return requirements, _Linked(found, self.tree) if self.tree else found
+
+
+@dataclass(frozen=True)
+class _Linked:
+    """A working set, as far as scripts are made from it, with eggs at the place of a directory of links."""
+
+    found: Any
+    tree: Tree
+
+    def __iter__(self) -> Iterator[Any]:
+        for dist in self.found:
+            linked = easy_install.realpath(dist.location) in self.tree.eggs
+            yield dist.clone(location=self.tree.directory) if linked else dist
+
+    def find(self, requirement: Any) -> Any:
+        """The distribution itself, with its metadata."""
+        return self.found.find(requirement)
+
+
+def _staged(scripts: _LinkedScripts, instance: Instance) -> Iterator[File]:
     """What zc.recipe.egg would write to ``bin``: it writes at once, so it gets another directory.
 
     That one is beside ``bin``, since relative paths in the scripts count the steps to the buildout.
@@ -134,8 +164,6 @@ def _with_header(text: str, script: str, instance: Instance) -> str:
 
 def _locations(dist: Any) -> list[str]:
     """What a distribution puts on sys.path: its location, and what a .pth file of it names."""
-    from zc.buildout import easy_install
-
     # zc.buildout 5 and later: an editable install is a directory with a .pth file
     find = getattr(easy_install, "get_pth_paths", None)
     return [easy_install.realpath(path) for path in (dist.location, *(find(dist.location) if find else ()))]

@@ -1,5 +1,6 @@
 """Where the instance lies, how Zope is set up, and which scripts are made."""
 
+import os
 from dataclasses import dataclass
 
 from recipe.options import kinds
@@ -133,6 +134,14 @@ class Scripts:
         kinds.BOOLEAN,
         "Write all paths inside the buildout relative to it, so that the whole tree can be moved. "
         "Left out: as in ``[buildout]``.",
+    )
+    link_eggs: bool = option(
+        "link-eggs",
+        kinds.BOOLEAN,
+        "Put one directory of links to the eggs, ``LOC/lib``, on the path of the scripts in place of the eggs: the "
+        "instance starts faster. Off on Windows, where links need a privilege. See :doc:`how-to/link-eggs`.",
+        "off" if os.name == "nt" else "on",
+        applies=Applies.WSGI,
     )
     include_site_packages: bool | None = option(
         "include-site-packages", kinds.BOOLEAN, "As in zc.recipe.egg, where it does nothing since zc.buildout 2."
