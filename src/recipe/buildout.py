@@ -117,7 +117,7 @@ class Part:
         """
         if instance.is_zserver or not instance.settings.scripts.link_eggs:
             return None
-        if links.UNABLE in self.working_set.projects:
+        if links.has_unable(self.working_set.projects):
             self.log.info("link-eggs: the eggs stay on the path, since %s is among them.", links.UNABLE)
             return None
         inside = instance.directory if instance.relative_paths else ""

@@ -27,6 +27,11 @@ _UNFINISHED = re.compile(rf"\.{NAME}-[0-9a-f]{{12}}\.(?:new|old)")
 UNABLE = "z3c.autoinclude"
 
 
+def has_unable(projects: Iterable[str]) -> bool:
+    """Whether one of these distributions, by their names, does not work with links."""
+    return UNABLE in {re.sub(r"[-_.]+", ".", name).lower() for name in projects}
+
+
 class LinkError(OSError):
     """The file system makes no symbolic links."""
 
