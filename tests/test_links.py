@@ -50,7 +50,8 @@ def egg(
     path = directory / f"{name}-{version}-py3.11.egg"
     metadata = "EGG-INFO/PKG-INFO" if info == "EGG-INFO" else f"{name}-{version}.dist-info/METADATA"
     text = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
-    write(path, {**files, metadata: text, os.path.dirname(metadata) + "/entry_points.txt": points})
+    more = {os.path.dirname(metadata) + "/entry_points.txt": points} if points else {}
+    write(path, {**files, metadata: text, **more})
     return str(path)
 
 
@@ -315,11 +316,13 @@ def test_the_same_eggs_are_the_same_directory(tmp_path: Path) -> None:
     assert changed.directory != tree.directory
 
 
-def test_a_file_system_without_links(tmp_path: Path) -> None:
-    tree = links.plan([egg(tmp_path, "one", {"one.py": ""})], "/proc")
-    assert tree is not None
-    with pytest.raises(OSError, match="No such file"):
+def test_what_cannot_be_linked_leaves_nothing(tmp_path: Path) -> None:
+    """As where names that differ in their case only are one to the file system."""
+    links_of_one_name = {"a": "/one", "./a": "/two"}
+    tree = links.Tree(str(tmp_path / "lib-0123456789ab"), (), frozenset(), links_of_one_name, {})
+    with pytest.raises(links.LinkError, match="File exists"):
         links.make(tree)
+    assert list(tmp_path.iterdir()) == []
 
 
 # --- any set of eggs --------------------------------------------------------------------------

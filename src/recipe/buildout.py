@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from itertools import takewhile
 
 from zc.buildout import UserError
 
@@ -116,7 +117,7 @@ class Part:
         """
         if instance.is_zserver or not instance.settings.scripts.link_eggs:
             return None
-        if links.UNABLE in self.working_set.projects:
+        if links.has_unable(self.working_set.projects):
             self.log.info("link-eggs: the eggs stay on the path, since %s is among them.", links.UNABLE)
             return None
         inside = instance.directory if instance.relative_paths else ""
@@ -141,7 +142,9 @@ class Part:
         etc = instance.etc
         log = f"{etc}/{journal.FILE}"
         journal.finish(log)
-        made += self.eggs.scripts(instance, self.tree)
+        before_this = takewhile(lambda location: location != instance.location, parts)
+        self.scripts_tree = self.tree and links.shared(self.tree, before_this)
+        made += self.eggs.scripts(instance, self.scripts_tree)
         paths = {file.path for file in made}
         before = manifest.read(etc)
         kept = self._kept(instance, before)
@@ -172,7 +175,7 @@ class Part:
         """
         if instance.is_zserver:
             return []
-        linked = [self.tree.directory] if self.tree else []
+        linked = [tree.directory for tree in (self.tree, self.scripts_tree) if tree]
         seen = {
             "eggs": list(self.working_set.locations),
             "metadata": list(self.working_set.metadata),

@@ -11,7 +11,7 @@ import re
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -25,6 +25,11 @@ _UNFINISHED = re.compile(rf"\.{NAME}-[0-9a-f]{{12}}\.(?:new|old)")
 
 #: It looks for a distribution's packages beside its metadata, and takes all that it finds there.
 UNABLE = "z3c.autoinclude"
+
+
+def has_unable(projects: Iterable[str]) -> bool:
+    """Whether one of these distributions, by their names, does not work with links."""
+    return UNABLE in {re.sub(r"[-_.]+", ".", name).lower() for name in projects}
 
 
 class LinkError(OSError):
@@ -86,6 +91,19 @@ def _text(target: str, link: str, inside: str) -> str:
     if inside and target.startswith(f"{inside}/"):
         return os.path.relpath(target, os.path.dirname(link))
     return target
+
+
+def shared(tree: Tree, locations: Iterable[str]) -> Tree:
+    """The same directory in the first of other parts that uses it.
+
+    Parts with the same eggs make the same scripts then, and do not take turns in writing them.
+    """
+    name = os.path.basename(tree.directory)
+    for location in locations:
+        link = f"{location}/{NAME}"
+        if os.path.islink(link) and os.readlink(link) == name:
+            return replace(tree, directory=f"{os.path.realpath(location)}/{name}")
+    return tree
 
 
 def make(tree: Tree) -> bool:
