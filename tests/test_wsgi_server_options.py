@@ -147,7 +147,7 @@ def test_a_setting_that_somebody_breaks_is_told_before_it_serves(buildout: Build
 OTHER = '''
 """A server of somebody else's: the standard library's, in one thread."""
 
-from socketserver import TCPServer
+from threading import Thread
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
 from recipe.wsgi.servers.table import Description
@@ -172,7 +172,9 @@ def server_factory(global_conf, **settings):
             server.setup_environ()
             server.set_app(around(app, known))
             self.on_ready()
-            server.serve_forever()
+            # Which waits for serve_forever: not in a handler of that very thread
+            with signals.on_stop(Thread(target=server.shutdown).start):
+                server.serve_forever()
 
     return Other(bind_all(known))
 
