@@ -49,15 +49,14 @@ class Site:
 
 @dataclass(frozen=True)
 class Poster(Site):
-    """A site that is written to by POST requests; `keyed`: each says which one it is, so that it may be repeated."""
+    """A site that is written to by POST requests, with these headers."""
 
-    keyed: bool = False
+    headers: Mapping[str, str] = field(default_factory=dict)
 
     def ask(self, view: str, timeout: float = 60, **form: str) -> Response:
         """Post a form to a view; any status is an answer."""
-        headers = {"Idempotency-Key": form["key"]} if self.keyed else {}
         data = urllib.parse.urlencode(form).encode()
-        request = urllib.request.Request(f"{self.url}/@@{view}", data=data, headers=headers)
+        request = urllib.request.Request(f"{self.url}/@@{view}", data=data, headers=dict(self.headers))
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         try:
             with opener.open(request, timeout=timeout) as answer:

@@ -11,9 +11,14 @@ import os
 import shutil
 import signal
 import stat
+import threading
+import time
+import uuid
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from http.client import HTTPException
 from pathlib import Path
 
 from databases import PostgreSQL
@@ -50,8 +55,8 @@ class Cluster:
         self.buildout.call(f"bin/{name}", command, env=self.env)
 
     def pid(self, name: str) -> int:
-        """The process that serves."""
-        return int(self.buildout.read(f"var/{name}.pid"))
+        """The process that serves; 0 while a new one is just writing its id."""
+        return int(self.buildout.read(f"var/{name}.pid") or 0)
 
     def wait_until_up(self, name: str) -> None:
         """Wait until HAProxy sends requests to an instance."""
@@ -73,7 +78,7 @@ class Cluster:
         """Kill the server, and wait until its daemon has started another one, which is in use."""
         before = self.pid(name)
         os.kill(before, signal.SIGKILL)
-        wait_for(lambda: self.pid(name) != before)
+        wait_for(lambda: self.pid(name) not in (0, before))
         self.wait_until_up(name)
 
 
@@ -85,7 +90,7 @@ def cluster(directory: Path, config: str, **env: str) -> Iterator[Cluster]:
     free = {name: int(env.pop(f"{name}_port", 0)) or free_port() for name in ports}
     example = copy_example("cluster", directory, {ports[name]: free[name] for name in ports})
     # The checkout is linked already.
-    views = ("instance:zcml=ledger", f"instance:extra-paths={TESTS}/packages")
+    views = ("instance:zcml+=ledger", f"instance:extra-paths+={TESTS}/packages")
     example.run("-c", config, "buildout:develop=", *views)
     found = Cluster(example, free, env)
     haproxy = example.part("haproxy") / "haproxy.cfg"
@@ -123,22 +128,58 @@ def test_on_postgresql(tmp_path: Path) -> None:
 
 def no_client_sees_an_error(found: Cluster) -> None:
     url = found.url
-    with reading(url) as reads, writing(Poster(url, keyed=True), name="keyed") as keyed:
-        with writing(Poster(url), name="plain") as plain:
-            for load in (plain, keyed):
-                load.wait_for_more(20)
-            for name in INSTANCES:
-                found.restart(name)
-            for load in (plain, keyed):
-                load.wait_for_more(20)
-        # A request to a killed server may have been done or not: only one with a key is repeated.
+    with reading(url) as reads, writing(Poster(url)) as writes, counting(Poster(url), 3) as counts:
+        writes.wait_for_more(20)
+        for name in INSTANCES:
+            found.restart(name)
+        writes.wait_for_more(20)
         for name in INSTANCES:
             found.kill(name)
-            keyed.wait_for_more(20)
-    assert plain.refused == []
-    assert keyed.refused == []
+            writes.wait_for_more(20)
     assert reads.refused == []
+    assert writes.refused == []
+    for answers in counts:
+        # None lost, and none done twice: also of those that were under way when an instance was killed
+        assert answers == [str(number) for number in range(1, len(answers) + 1)]
+    a_request_is_carried_out_once(found)
     for name in INSTANCES:
         site = Site(f"http://127.0.0.1:{found.ports[name]}")
-        for load in (plain, keyed):
-            assert_all_there(load, site)
+        assert_all_there(writes, site)
+        assert [site.read(f"count{client}/n") for client in range(len(counts))] == [answers[-1] for answers in counts]
+
+
+def a_request_is_carried_out_once(found: Cluster) -> None:
+    """By its number: at both instances at the same time, and once more afterwards."""
+    urls = [f"http://127.0.0.1:{found.ports[name]}" for name in INSTANCES]
+    for done in range(1, 11):
+        headers = {"X-Request-ID": f"{int(time.time())}-{uuid.uuid4()}"}
+        sites = [Poster(url, headers) for url in urls]
+        with ThreadPoolExecutor() as pool:
+            answers = list(pool.map(lambda site: site.ask("count", key="once/n"), sites))
+        answers += [site.ask("count", key="once/n") for site in sites]
+        assert [(one.status, one.text) for one in answers] == [(200, str(done))] * 4
+
+
+@contextmanager
+def counting(site: Site, clients: int) -> Iterator[list[list[str]]]:
+    """Let clients count without a pause, while the block runs; yields what each was answered."""
+    over = threading.Event()
+    answers: list[list[str]] = [[] for _ in range(clients)]
+
+    def count(client: int) -> None:
+        while not over.is_set():
+            try:
+                answer = site.ask("count", key=f"count{client}/n")
+                answers[client].append(answer.text if answer.status == 200 else str(answer))
+            except (OSError, HTTPException) as error:
+                answers[client].append(repr(error))
+
+    threads = [threading.Thread(target=count, args=(client,)) for client in range(clients)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield answers
+    finally:
+        over.set()
+        for thread in threads:
+            thread.join()

@@ -33,6 +33,12 @@ class Ledger(BrowserView):
         entries[writer][number] = Blob(value.encode()) if blob else value
         return "written"
 
+    def count(self, key: str) -> str:
+        """Count one up at an entry, and return how many there are: doing it twice is not the same as once."""
+        done = int(self.read(key)) if key in self.keys().split() else 0
+        self.write(key, str(done + 1))
+        return str(done + 1)
+
     def upload(self) -> str:
         """Make a blob of the request's body, as it comes."""
         blob = self.context._p_jar.root()["upload"] = Blob()
