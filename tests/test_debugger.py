@@ -52,7 +52,7 @@ def test_a_browser_shows_the_traceback(tmp_path: Path, port: int) -> None:
     assert re.search(r"<title>ValueError: An integer was expected in the value 'x'\s", page)
     assert "Traceback <em>(most recent call last)</em>" in page
     assert len(re.findall(r'<div class="frame" id="frame-\d+">', page)) > 3
-    assert "/ZPublisher/" in page
+    assert "ZPublisher/" in page
     # Its script has run: it puts the prompt's icon into each line of source
     assert page.count('title="Open an interactive python shell in this frame"') > 3
     shown = (CHECKOUT / "docs/how-to/debug-exceptions.png").read_bytes()

@@ -178,7 +178,7 @@ def use(location: str, tree: Tree | None, since: float) -> None:
         # By another name first: half a directory must not be taken for a whole one
         os.rename(f"{location}/{name}", f"{location}/.{name}.old")
     for name in _names(location, _UNFINISHED):
-        shutil.rmtree(f"{location}/{name}")
+        shutil.rmtree(f"{location}/{name}", ignore_errors=True)  # another user's may be in it
 
 
 def _lead(link: str, target: str) -> None:

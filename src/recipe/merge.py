@@ -179,8 +179,10 @@ class Merge:
 
     def _note_shadowed(self, path: str, strong: Sequence[Offer]) -> None:
         name = path.replace("/", ".")
-        if len(strong) > 1 and strong[0].kind is not Kind.NAMESPACE and name.replace(".", "").isidentifier():
-            self.shadowed[name] = [offer.root for offer in strong]
+        # What is beside Python is there for all that it runs
+        roots = [offer.root for offer in strong if not self._paths[offer.root].endswith("-packages")]
+        if len(roots) > 1 and strong[0].kind is not Kind.NAMESPACE and name.replace(".", "").isidentifier():
+            self.shadowed[name] = roots
 
     def _link(self, prefix: str, offer: Offer) -> None:
         if offer.root not in self.eggs:
