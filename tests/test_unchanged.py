@@ -169,6 +169,7 @@ def test_other_parts_read_where_it_is_all_the_same(unchanged: Buildout) -> None:
         recipe = plone.recipe.zope2instance
         user = admin:admin
         eggs = ${instance:eggs}
+        extra-paths = elsewhere
         zope-conf = ${instance:zope-conf}
         """
     text = CONFIGURATION.replace("parts = instance", "parts = instance reader")
@@ -178,6 +179,11 @@ def test_other_parts_read_where_it_is_all_the_same(unchanged: Buildout) -> None:
     assert UNCHANGED in output
     assert UNCHANGED.replace("instance: ", "reader: ") in output
     assert str(unchanged.directory / "own.conf") in unchanged.read("bin/reader")
+    # Both make scripts of the same names, and the last one's stay, for as long as it is there
+    assert "/elsewhere'" in unchanged.read("bin/runwsgi")
+    unchanged.write(CONFIGURATION)
+    assert said(unchanged.run("-v").stdout) == ["files"]
+    assert "/elsewhere'" not in unchanged.read("bin/runwsgi")
 
 
 # --- what is noticed -------------------------------------------------------------------------
@@ -212,6 +218,10 @@ def named_file(buildout: Buildout) -> None:
 
 def directory(buildout: Buildout) -> None:
     (buildout.directory / "var/instance/import").rmdir()
+
+
+def linked(buildout: Buildout) -> None:
+    shutil.rmtree((buildout.part() / "lib").resolve())
 
 
 def pin(buildout: Buildout) -> None:
@@ -253,6 +263,7 @@ def other_record(buildout: Buildout) -> None:
         (template, ["read"]),
         (named_file, ["named"]),
         (directory, ["directories"]),
+        (linked, ["directories"]),
         (pin, ["pins"]),
         (edited, ["files"]),
         (removed, ["files"]),
@@ -264,7 +275,8 @@ def other_record(buildout: Buildout) -> None:
 )
 def test_a_change_is_noticed(unchanged: Buildout, change: Callable[[Buildout], None], names: list[str]) -> None:
     def files() -> dict[Path, tuple[bytes, int]]:
-        made = [path for path in seen(unchanged, "made") if path.name != "wsgi.ini"]
+        etc = unchanged.part() / "etc"
+        made = [etc / path for path in recorded(unchanged)["made"] if path != "wsgi.ini"]
         return {path: (path.read_bytes(), path.stat().st_mode) for path in made}
 
     before = files()

@@ -35,6 +35,8 @@ class Part:
         self.log = recipe.log
         self.made_conf = recipe.made_conf
         self.relative_paths = recipe.relative_paths.lower() in TRUE
+        #: Whether a fingerprint knows all that the outcome follows from
+        self.is_traceable = True
 
     def make(self) -> str:
         """Make the instance, or leave the one that is there; returns the path of its zope.conf. Raises UserError."""
@@ -95,6 +97,7 @@ class Part:
             return SERVERS
         try:
             directory = self.buildout["buildout"]["directory"]
+            self.is_traceable = False  # it is asked for what it says, and may be under development
             found = judge.server_of(others[wanted], sys.executable, self.working_set.paths, directory)
         except ValueError as error:
             raise UserError(f"[{self.name}] wsgi-server: {wanted} does not say what it can do: {error}") from None
@@ -126,6 +129,7 @@ class Part:
             if tree and links.make(tree) and (shadows := links.shadows(tree)):
                 self.log.warning("[%s] link-eggs: %s", self.name, shadows)  # once, not on every run
         except links.LinkError as error:
+            self.is_traceable = False  # the next run tries again
             self.problems.warn("link-eggs", f"the eggs stay on the path: no links in {instance.location}: {error}")
             return None
         return tree
@@ -169,11 +173,12 @@ class Part:
         links.use(instance.location, self.tree, links.running_since(running))
 
     def _fingerprint(self, instance: Instance, made: Sequence[File], given: Mapping[str, str]) -> list[File]:
-        """By what the next run tells that nothing has changed; none under ZServer, whose Python is not ours to know.
+        """By what the next run tells that nothing has changed.
 
-        The warnings in it are those that do not come from looking at the files.
+        None under ZServer, whose Python is not ours to know, and where the outcome hangs on something else that it
+        does not know. The warnings in it are those that do not come from looking at the files.
         """
-        if instance.is_zserver:
+        if instance.is_zserver or not self.is_traceable:
             return []
         linked = [tree.directory for tree in (self.tree, self.scripts_tree) if tree]
         seen = {

@@ -54,8 +54,10 @@ class Recipe:
 
     def update(self) -> list[str]:
         """Do what `install` does, unless nothing has changed since: then only the warnings are repeated."""
-        last = fingerprint.read(f"{self.options['location']}/etc")
-        changed = fingerprint.changes(last, self.buildout, self.options) if last else ["all"]
+        location = self.options["location"]
+        others = [f"{other}/etc" for other in list(parts) if other != location]
+        last = fingerprint.read(f"{location}/etc")
+        changed = fingerprint.changes(last, self.buildout, self.options, others) if last else ["all"]
         if not last or changed:
             self.log.debug("Changed since the last run: %s.", ", ".join(changed))
             return Recipe.install(self)

@@ -20,8 +20,8 @@ from recipe import journal
 NAME = "fingerprint.json"  # in the directory ``etc`` of a part
 
 #: What one consists of: hashes of the ingredients; the paths that were looked at; and what an unchanged run needs.
-KEYS = {"ingredients", "seen", "unpinned", "warnings"}
-SEEN = {"eggs", "metadata", "read", "named", "directories", "made", "zope-conf"}
+KEYS = {"ingredients", "seen", "made", "unpinned", "warnings"}
+SEEN = {"eggs", "metadata", "read", "named", "directories", "zope-conf"}
 
 #: Options of the section ``buildout`` by which eggs are found, and files are placed.
 OPTIONS = (
@@ -51,14 +51,21 @@ def record(
     ``zope-conf``. `made` are its files. `more` is kept beside: the ``unpinned`` eggs, and the ``warnings``.
     """
     # Relative ones: no file names the place of a tree that may move
-    paths = {**seen, "made": [path for path, _, _ in made]}
-    relative = {kind: [os.path.relpath(path, etc) for path in paths[kind]] for kind in paths}
-    found = {**_ingredients(buildout, part, _absolute(relative, etc)), "files": _made(made)}
-    return json.dumps({"ingredients": found, "seen": relative, **more}, indent=1, ensure_ascii=False) + "\n"
+    relative = {kind: [os.path.relpath(path, etc) for path in seen[kind]] for kind in seen}
+    found = {
+        "ingredients": _ingredients(buildout, part, _all_absolute(relative, etc)),
+        "seen": relative,
+        "made": {os.path.relpath(path, etc): _state(content, mode) for path, content, mode in made},
+    }
+    return json.dumps({**found, **more}, indent=1, ensure_ascii=False) + "\n"
 
 
-def _absolute(seen: Seen, etc: str) -> Seen:
-    return {kind: [os.path.normpath(os.path.join(etc, path)) for path in seen[kind]] for kind in seen}
+def _absolute(path: str, etc: str) -> str:
+    return os.path.normpath(os.path.join(etc, path))
+
+
+def _all_absolute(seen: Seen, etc: str) -> Seen:
+    return {kind: [_absolute(path, etc) for path in seen[kind]] for kind in seen}
 
 
 def read(etc: str) -> Record | None:
@@ -73,16 +80,30 @@ def read(etc: str) -> Record | None:
     # Another version may have left others
     if not isinstance(found, dict) or set(found) != KEYS or set(found["seen"]) != SEEN:
         return None
-    return {**found, "seen": _absolute(found["seen"], etc)}
+    made = {_absolute(path, etc): state for path, state in found["made"].items()}
+    return {**found, "seen": _all_absolute(found["seen"], etc), "made": made}
 
 
-def changes(last: Record, buildout: Any, part: Mapping[str, str]) -> list[str]:
-    """The ingredients that are not what they were in the `last` run."""
-    seen = last["seen"]
-    found = {**_ingredients(buildout, part, seen), "files": _made(_on_disk(seen["made"]))}
+def changes(last: Record, buildout: Any, part: Mapping[str, str], others: Sequence[str]) -> list[str]:
+    """The ingredients that are not what they were in the `last` run.
+
+    `others` are the directories ``etc`` of the buildout's other parts.
+    """
+    found = _ingredients(buildout, part, last["seen"])
     before = last["ingredients"]
     changed = [name for name in found if found[name] != before.get(name)]
-    return changed + (["unpinned"] if last["unpinned"] and _looks_for_newer(buildout["buildout"]) else [])
+    if _is_edited(last["made"], others):
+        changed.append("files")
+    if last["unpinned"] and _looks_for_newer(buildout["buildout"]):
+        changed.append("unpinned")
+    return changed
+
+
+def _is_edited(made: Mapping[str, str], others: Sequence[str]) -> bool:
+    """Whether a file is not as this part has made it, nor as one that makes the same script in ``bin``."""
+    edited = [path for path, state in made.items() if _on_disk(path) != state]
+    theirs = [found["made"] for etc in others if (found := read(etc))] if edited else []
+    return any(all(_on_disk(path) != states.get(path) for states in theirs) for path in edited)
 
 
 def unpinned(distributions: Iterable[Any]) -> list[str]:
@@ -198,14 +219,13 @@ def _content(path: str) -> str | None:
         return None
 
 
-def _on_disk(paths: Iterable[str]) -> Iterator[MadeFile]:
-    for path in paths:
-        try:
-            with open(path, "rb") as file:
-                yield path, file.read(), os.fstat(file.fileno()).st_mode & 0o777
-        except OSError:
-            yield path, b"", -1
+def _on_disk(path: str) -> str:
+    try:
+        with open(path, "rb") as file:
+            return _state(file.read(), os.fstat(file.fileno()).st_mode & 0o777)
+    except OSError:
+        return "missing"
 
 
-def _made(files: Iterable[MadeFile]) -> str:
-    return _hash((os.path.normpath(path), hashlib.sha256(content).hexdigest(), mode) for path, content, mode in files)
+def _state(content: bytes, mode: int) -> str:
+    return f"{mode:o} {hashlib.sha256(content).hexdigest()}"
