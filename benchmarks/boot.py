@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 from benchmarks import frontpage
 from benchmarks.measure import OURS, THEIRS, Bench, Comparison, Contenders, Subject, Values
-from benchmarks.processes import ask, booted, memory, require_wrk
+from benchmarks.processes import ask, booted, cpu_time, memory, require_wrk
 from benchmarks.sites import PLONE_VERSIONS, build, part
 from support import Buildout, free_port
 
@@ -34,6 +34,7 @@ def turn(
         for command in commands:
             with booted(buildout, port, command, script) as (seconds, _):
                 values[f"boot {command}"] = seconds
+                values[f"cpu {command}"] = cpu_time(buildout.directory)
                 values[f"memory {command}"] = memory(buildout.directory)
                 if load:
                     ask(port, 4, 1)
@@ -95,6 +96,7 @@ ZOPE = Subject(
     (
         Comparison("first answer after fg", "boot fg", "s", aim=0.6),
         Comparison("first answer after console", "boot console", "s"),
+        Comparison("time of CPU until then (console)", "cpu console", "s"),
         Comparison("memory after it (fg)", "memory fg", "MB"),
         Comparison("memory after it (console)", "memory console", "MB"),
     ),
@@ -106,6 +108,7 @@ PLONE = Subject(
     "Start of Plone",
     (
         Comparison("first answer after console", "boot console", "s", aim=0.55),
+        Comparison("time of CPU until then", "cpu console", "s"),
         Comparison("memory after it", "memory console", "MB"),
     ),
     plone,
@@ -116,6 +119,7 @@ LINKS = Subject(
     "Start of Plone, with and without link-eggs",
     (
         Comparison("first answer after console", "boot console", "s", contender=LINKED, baseline=UNLINKED),
+        Comparison("time of CPU until then", "cpu console", "s", contender=LINKED, baseline=UNLINKED),
         Comparison("memory after it", "memory console", "MB", contender=LINKED, baseline=UNLINKED),
     ),
     links,
@@ -128,6 +132,7 @@ COLLECTOR = Subject(
         Comparison(title, quantity, unit, more_is_better=more, contender=WAITING, baseline=AS_EVER)
         for title, quantity, unit, more in (
             ("first answer after console", "boot console", "s", False),
+            ("time of CPU until then", "cpu console", "s", False),
             ("memory after it", "memory console", "MB", False),
             ("requests a second, 4 connections", "rate 4", "/s", True),
             ("99th percentile of latency, 4 connections", "p99 4", "ms", False),

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from constraints import pins, read_pins
+from recipe.wsgi.servers.table import SERVERS
 from support import TESTS
 
 OURS, THEIRS = "ours", "9.1.0"
@@ -146,5 +147,6 @@ def versions() -> str:
     """Say what is measured, in a line."""
     pinned = pins()
     plone = read_pins(TESTS / "with_plone/versions.cfg")["Plone"]
-    names = ", ".join(f"{name} {pinned[name]}" for name in ("Zope", "ZODB", "waitress", "zc.buildout"))
-    return f"Python {platform.python_version()}, {names}, Plone {plone}"
+    servers = sorted((name for name in pinned if name.lower() in SERVERS), key=str.lower)
+    names = ", ".join(f"{name} {pinned[name]}" for name in ("Zope", "ZODB", "zc.buildout", *servers))
+    return f"Python {platform.python_version()}, Plone {plone}, {names}"
