@@ -60,7 +60,13 @@ def factory(global_conf, **settings):
 def faulty(environ, start_response):
     if environ["PATH_INFO"] == "/fault":
         raise ValueError("a fault")
+    if environ["PATH_INFO"] == "/late":
+        return late(start_response)
     return application.application(environ, start_response)
+
+def late(start_response):
+    start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", "4")])
+    yield b"late"
 """
 
 
@@ -78,6 +84,8 @@ def test_a_connection_stays_in_step(app: App, port: int, server: str) -> None:
         return response.status, response.read().decode()
 
     assert ask("HEAD", "/") == (200, "")
+    assert ask("HEAD", "/late") == (200, "")
+    assert ask("GET", "/late") == (200, "late")
     assert ask("POST", "/", [b"in ", b"chunks"], **{"Transfer-Encoding": "chunked"}) == (200, "in chunks")
     assert ask("GET", "/fault") == (500, "Internal Server Error")
     assert ask("POST", "/", b"x" * 21)[0] == 413

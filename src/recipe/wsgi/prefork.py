@@ -95,11 +95,10 @@ class Prefork(Forking):
 
     def _replace(self) -> bool:
         """Start a worker for each that is gone; return whether that makes sense."""
-        for process, status in self._ended():
-            code = os.waitstatus_to_exitcode(status)
-            number, since = self._forget(process)
-            if code == worker.FAILED:
-                return False
+        ended = self._ended()
+        if any(code == worker.FAILED for _, code, _ in ended):
+            return False
+        for process, code, (number, since, _) in ended:
             self._logger.error("Worker %d ended (%d), another one takes its place", process, code)
             if self.server.hoards and self._workers:
                 for listener in self._sockets[number]:
@@ -109,15 +108,17 @@ class Prefork(Forking):
             self._start(number)
         return True
 
-    def _ended(self) -> list[tuple[int, int]]:
-        found = ((process, os.waitpid(process, os.WNOHANG)) for process in self._workers)
-        return [(process, status) for process, (gone, status) in found if gone]
-
-    def _forget(self, process: int) -> tuple[int, float]:
-        number, since, ended = self._workers.pop(process)
-        if ended is not None:
-            os.close(ended)
-        return number, since
+    def _ended(self) -> list[tuple[int, int, Started]]:
+        """Take the workers that have ended out of the others; return their process ids and exit codes, too."""
+        found = []
+        for process in list(self._workers):
+            gone, status = os.waitpid(process, os.WNOHANG)
+            if gone:
+                one = self._workers.pop(process)
+                if one.ended is not None:
+                    os.close(one.ended)
+                found.append((process, os.waitstatus_to_exitcode(status), one))
+        return found
 
     def _start(self, number: int) -> None:
         held = (*signals.STOP, *signals.REOPEN)
@@ -173,8 +174,7 @@ class Prefork(Forking):
                 if told == 2:
                     limit = time.monotonic() + CLOSING
             time.sleep(TICK)
-            for process, _ in self._ended():
-                self._forget(process)
+            self._ended()
         self._signal(signal.SIGKILL)
         for process in list(self._workers):
             os.waitpid(process, 0)

@@ -48,32 +48,41 @@ class Requests:
             self._count(1)
             try:
                 body = app(environ, start)
+                if environ["REQUEST_METHOD"] == "HEAD":
+                    body = _left_out(body)
             except Exception:
                 self._logger.exception("Exception while serving %s", environ.get("PATH_INFO"))
                 self._count(-1)
                 headers = [("Content-Type", "text/plain"), ("Content-Length", str(len(FAULT)))]
                 start("500 Internal Server Error", headers, sys.exc_info())
                 return [FAULT]
-            return self._ending(body, environ["REQUEST_METHOD"] == "HEAD")
+            return self._ending(body)
 
         return counted
 
-    def _ending(self, body: Iterable[bytes], is_head: bool) -> Iterable[bytes]:
+    def _ending(self, body: Iterable[bytes]) -> Iterable[bytes]:
         """Return the body, with its end counted."""
         if isinstance(body, list) and sum(map(len, body)) <= AT_ONCE:
             self._count(-1)
-            # To HEAD most of these servers send whatever there is, and the next answer is out of step
-            return [] if is_head else body
-        watched = Body(body, lambda: self._count(-1))
-        if not is_head:
-            return watched
-        watched.close()
-        return []
+            return body
+        return Body(body, lambda: self._count(-1))
 
     def _count(self, difference: int) -> None:
         with self._lock:
             self.under_way += difference
             self.changed = time.monotonic()
+
+
+def _left_out(body: Iterable[bytes]) -> list[bytes]:
+    """Return no body: most of these servers send to HEAD what there is, and the next answer is out of step."""
+    try:
+        # A generator calls start_response only now
+        next(iter(body), None)
+    finally:
+        close = getattr(body, "close", None)
+        if close is not None:
+            close()
+    return []
 
 
 class Body:

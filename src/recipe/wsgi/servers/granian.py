@@ -67,7 +67,7 @@ def _kinds() -> dict[str, type]:
 class Server(Embedded):
     """granian with its bound sockets."""
 
-    name = "_granian"
+    name = "granian"
     forks = True
     hoards = True
 

@@ -44,9 +44,10 @@ class Server(Embedded):
 
     name = "werkzeug"
 
-    def __init__(self, settings: Settings, listeners: list[Listener]) -> None:
-        super().__init__(settings, listeners)
+    def __call__(self, app: WSGIApp) -> None:
+        """As `Embedded`."""
         logger.warning("Werkzeug's server is for development: it limits no client, and is not made to be secure")
+        super().__call__(app)
 
     def run(self, app: WSGIApp, listener: Listener) -> None:
         """Serve a listener, without end."""
