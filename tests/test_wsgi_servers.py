@@ -165,7 +165,7 @@ def test_early_clients_wait_or_are_refused(served: Served, early: bool) -> None:
     if not early and not served.server.late:
         pytest.skip(f"{served.name} cannot, which the recipe says")
     served.configure(addresses=f"{'fast-listen' if early else 'listen'} = 127.0.0.1:{served.port}")
-    process = served.start(SLOW_START="4")
+    process = served.start(SLOW_START="2")
     wait_for(lambda: taken(served.port))
     if early:
         wait_for(lambda: not refused(served.port))

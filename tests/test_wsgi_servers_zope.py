@@ -181,27 +181,20 @@ def test_it_is_restarted(built: Built, server: str) -> None:
     assert fetch(built.url(server)).status == 200
 
 
-def test_in_the_foreground_ctrl_c_ends_it(built: Built, server: str) -> None:
-    built.control(server, "stop")
-    with serving(built.buildout, server, url=built.url(server)) as process:
-        assert process.response.status == 200
-    assert "Traceback" not in process.output
-    built.control(server, "start")
-
-
-def test_what_zope_refuses_is_told_by_start(built: Built, server: str) -> None:
+def test_what_zope_refuses_is_told_and_ctrl_c_ends_it(built: Built, server: str) -> None:
     built.control(server, "stop")
     conf = built.buildout.part(server) / "etc/zope.conf"
     good = conf.read_text()
-    try:
-        conf.write_text(good + "\nno-such-key on\n")
-        done = built.buildout.call(f"bin/{server}", "start", check=False)
-        assert done.returncode == 1
-        assert "'no-such-key' is not a known key name" in done.stdout
-        assert "Traceback" not in done.stdout
-        assert built.buildout.call(f"bin/{server}", "status", check=False).stdout == "daemon manager not running\n"
-    finally:
-        conf.write_text(good)
+    conf.write_text(good + "\nno-such-key on\n")
+    done = built.buildout.call(f"bin/{server}", "start", check=False)
+    conf.write_text(good)
+    assert done.returncode == 1
+    assert "'no-such-key' is not a known key name" in done.stdout
+    assert "Traceback" not in done.stdout
+    assert built.buildout.call(f"bin/{server}", "status", check=False).stdout == "daemon manager not running\n"
+    with serving(built.buildout, server, url=built.url(server)) as process:
+        assert process.response.status == 200
+    assert "Traceback" not in process.output
     built.control(server, "start")
 
 
