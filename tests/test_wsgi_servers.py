@@ -74,6 +74,15 @@ def test_a_body_arrives(running: Served) -> None:
         assert client.answer()[1] == f"{len(text)} {hashlib.sha256(text.encode()).hexdigest()}"
 
 
+@pytest.mark.parametrize("size", [0, 99_999])
+def test_a_body_can_be_read_again(running: Served, size: int) -> None:
+    """As Zope does after a conflict of the database."""
+    with Client(running.address) as client:
+        client.send(f"POST /again HTTP/1.1\r\nHost: localhost\r\nContent-Length: {size}\r\n\r\n{'x' * size}")
+        assert client.answer()[1] == f"twice {size}"
+    assert get(running.address, "/again") == "twice 0"
+
+
 def test_a_body_in_chunks_arrives(running: Served) -> None:
     chunks = "".join(f"{len(each):x}\r\n{each}\r\n" for each in ("one", "two" * 2000, "three")) + "0\r\n\r\n"
     text = "one" + "two" * 2000 + "three"

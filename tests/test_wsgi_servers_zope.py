@@ -82,7 +82,8 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Built]:
                     text += (
                         f"zeo-client = on\nzeo-address = {zeo.address}\nshared-blob = on\nblob-storage = {zeo.blobs}\n"
                     )
-                    text += "workers = 2\n"
+                    # Both write to one tree all the time, and a request that gives up after three conflicts is not lost
+                    text += "workers = 2\nzope-conf-additional = max-conflict-retries 30\n"
             buildout = Buildout(tmp_path_factory.mktemp("servers"))
             buildout.write(text)
             buildout.run()

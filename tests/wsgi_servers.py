@@ -74,6 +74,13 @@ def body(environ, start_response):
     return answer(start_response, "%d %s" % (size, digest.hexdigest()))
 
 
+def again(environ, start_response):
+    first = environ["wsgi.input"].read()
+    environ["wsgi.input"].seek(0)
+    assert environ["wsgi.input"].read() == first
+    return answer(start_response, "twice %d" % len(first))
+
+
 def blocks(environ, start_response, number):
     start_response("200 OK", [("Content-Length", str(int(number) * 65536))])
     return (b"x" * 65536 for _ in range(int(number)))

@@ -4,6 +4,7 @@ The proxy's headers are waitress's own work (`waitress.proxy_headers`), a WSGI m
 depends on no server.
 """
 
+import io
 import logging
 import tempfile
 from collections.abc import Iterable
@@ -50,29 +51,49 @@ def _named(app: WSGIApp) -> WSGIApp:
 def _limited(app: WSGIApp, limit: int) -> WSGIApp:
     """Answer a request with 413 where its body has more than `limit` bytes.
 
-    A body in chunks is read before `app` is called, which then knows its length: the publisher
-    reads none that has no length.
+    A body is read before `app` is called, where the server has not done so: after a conflict of the
+    database the publisher reads it again from its start. One in chunks gets a length: the publisher reads
+    none that has no length.
     """
 
     def limited(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-        if "chunked" not in environ.get("HTTP_TRANSFER_ENCODING", "").lower():
-            length = environ.get("CONTENT_LENGTH") or "0"
-            if length.isdecimal() and int(length) > limit:
-                return _refuse(start_response)
+        source, length = environ["wsgi.input"], _length(environ)
+        if length is not None and length > limit:
+            return _refuse(start_response)
+        if length is not None and _can_seek(source):
             return app(environ, start_response)
         # Closed when it is collected: the application may read it until its answer is through
-        body = tempfile.SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115
-        while data := environ["wsgi.input"].read(AT_ONCE):
+        body = tempfile.SpooledTemporaryFile(IN_MEMORY) if length != 0 else io.BytesIO()  # noqa: SIM115
+        size = 0
+        while wanted := AT_ONCE if length is None else min(AT_ONCE, length - size):
+            data = source.read(wanted)
+            if not data:
+                break
             body.write(data)
-            if body.tell() > limit:
+            size += len(data)
+            if size > limit:
                 return _refuse(start_response)
-        environ["CONTENT_LENGTH"] = str(body.tell())
-        del environ["HTTP_TRANSFER_ENCODING"]
+        if length is None:
+            environ["CONTENT_LENGTH"] = str(size)
+            del environ["HTTP_TRANSFER_ENCODING"]
         body.seek(0)
         environ["wsgi.input"] = body
         return app(environ, start_response)
 
     return limited
+
+
+def _length(environ: dict[str, Any]) -> int | None:
+    """The length of a request's body; None where it comes in chunks."""
+    if "chunked" in environ.get("HTTP_TRANSFER_ENCODING", "").lower():
+        return None
+    length = environ.get("CONTENT_LENGTH") or "0"
+    return int(length) if length.isdecimal() else 0
+
+
+def _can_seek(source: Any) -> bool:
+    seekable = getattr(source, "seekable", None)
+    return seekable is not None and bool(seekable())
 
 
 def _refuse(start_response: Any) -> Iterable[bytes]:
