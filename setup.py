@@ -73,6 +73,7 @@ setup(
         "profile": ["repoze.profile"],
         "relstorage": ["RelStorage"],
         "sentry": ["sentry-sdk >= 2"],
+        "uwsgi": ["pyuwsgi >= 2.0.30"],
         "werkzeug": ["Werkzeug >= 3"],
     },
     entry_points={
@@ -85,6 +86,7 @@ setup(
             "cheroot = recipe.wsgi.servers.cheroot:server_factory",
             "granian = recipe.wsgi.servers.granian:server_factory",
             "gunicorn = recipe.wsgi.servers.gunicorn:server_factory",
+            "uwsgi = recipe.wsgi.servers.uwsgi:server_factory",
             "werkzeug = recipe.wsgi.servers.werkzeug:server_factory",
         ],
         "paste.server_runner": [
@@ -93,6 +95,7 @@ setup(
             "cheroot = recipe.wsgi.servers.cheroot:serve",
             "granian = recipe.wsgi.servers.granian:serve",
             "gunicorn = recipe.wsgi.servers.gunicorn:serve",
+            "uwsgi = recipe.wsgi.servers.uwsgi:serve",
             "werkzeug = recipe.wsgi.servers.werkzeug:serve",
         ],
         "paste.filter_factory": [

@@ -17,7 +17,7 @@ from handmade import App, Client, wait_for
 from recipe.control.workers import workers
 from recipe.wsgi.servers.table import SERVERS
 
-EMBEDDED = ["cheroot", "bjoern", "granian", "werkzeug"]
+EMBEDDED = ["cheroot", "bjoern", "granian", "uwsgi", "werkzeug"]
 
 
 @pytest.fixture(params=EMBEDDED)
@@ -106,7 +106,11 @@ def test_bjoern_says_that_it_listens_on_one_address(tmp_path: Path, port: int) -
 
 @pytest.mark.parametrize(
     ("server", "line", "header"),
-    [("cheroot", "server_name = Ours", "server"), ("granian", "http1_keep_alive = false", "connection")],
+    [
+        ("cheroot", "server_name = Ours", "server"),
+        ("granian", "http1_keep_alive = false", "connection"),
+        ("uwsgi", "add-header = X-Ours: yes", "x-ours"),
+    ],
 )
 def test_settings_of_their_own_reach_them(tmp_path: Path, port: int, server: str, line: str, header: str) -> None:
     app = App(tmp_path)
@@ -119,7 +123,8 @@ def test_settings_of_their_own_reach_them(tmp_path: Path, port: int, server: str
             answers.append(client.answer()[0].get(header))
         process.send(signal.SIGTERM)
         assert process.ended() == 0
-    assert answers == ([f"Cheroot/{version('cheroot')}", "Ours"] if server == "cheroot" else [None, "close"])
+    cheroot = [f"Cheroot/{version('cheroot')}", "Ours"]
+    assert answers == {"cheroot": cheroot, "granian": [None, "close"], "uwsgi": [None, "yes"]}[server]
 
 
 @pytest.mark.parametrize(
@@ -133,6 +138,8 @@ def test_settings_of_their_own_reach_them(tmp_path: Path, port: int, server: str
         ("granian", "runtime_threads", "x", "'x' is not a whole number"),
         ("granian", "http2_max_frame_size", "5000", "granian has no such setting here"),
         ("bjoern", "timeout", "10", "bjoern has no settings of its own"),
+        ("uwsgi", "harakiri", "60", ""),
+        ("uwsgi", "harakri", "60", "uWSGI has no such setting; did you mean harakiri?"),
         ("werkzeug", "ssl_context", "adhoc", "werkzeug has no settings of its own"),
     ],
 )
@@ -142,7 +149,7 @@ def test_a_setting_that_a_server_does_not_take_is_told(server: str, name: str, t
     assert found == [] if not mistake else found[0][0] == name and found[0][1].startswith(mistake)
 
 
-@pytest.fixture(params=["bjoern", "granian"])
+@pytest.fixture(params=["bjoern", "granian", "uwsgi"])
 def team(request: pytest.FixtureRequest, tmp_path: Path, port: int) -> Iterator[App]:
     """An application that two workers of a server serve on `port`."""
     app = App(tmp_path)

@@ -28,6 +28,8 @@ SLOW = (
     "GET / HTTP/1.1\r\nHost: loc",
     "POST /body HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\nhalf",
 )
+#: To these a chunk without a size is the end of the body.
+ENDS_AT_NO_CHUNK = ("granian", "uwsgi")
 FORKING = [each.name for each in SERVERS.values() if each.workers]
 
 
@@ -89,6 +91,31 @@ def test_a_body_in_chunks_arrives(running: Served) -> None:
     with Client(running.address) as client:
         client.send(f"POST /body HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n{chunks}")
         assert client.answer()[1] == f"{len(text)} {hashlib.sha256(text.encode()).hexdigest()}"
+
+
+@pytest.mark.parametrize("waits", [True, False])
+def test_a_client_that_may_wait_for_100_continue(running: Served, waits: bool) -> None:
+    for framing, body in (("Content-Length: 4", "body"), ("Transfer-Encoding: chunked", "4\r\nbody\r\n0\r\n\r\n")):
+        with Client(running.address) as client:
+            head = f"POST /body HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\n{framing}\r\n\r\n"
+            client.send(head if waits else head + body)
+            if waits:
+                assert client.file.peek().startswith(b"HTTP/1.1 100 Continue\r\n")
+                client.send(body)
+            while client.file.peek().startswith(b"HTTP/1.1 100 "):
+                while client.file.readline().strip():
+                    pass
+            assert client.answer()[1].startswith("4 ")
+
+
+def test_a_body_in_chunks_that_are_none_is_refused(running: Served) -> None:
+    head = "POST /body HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+    status = running.status(head, b"xyz\r\nbody\r\n0\r\n\r\n")
+    if running.name in ENDS_AT_NO_CHUNK:
+        assert " 200 " in status
+    else:
+        assert not status or " 400 " in status
+    assert get(running.address).startswith("pid ")
 
 
 def test_a_body_that_is_too_large_is_refused(running: Served) -> None:

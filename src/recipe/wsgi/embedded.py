@@ -12,6 +12,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any
 
 from recipe.wsgi import guard, signals
@@ -41,6 +42,8 @@ class Embedded(Server):
     forks = False
     #: whether one of several workers would accept all clients, so that each wants a socket of its own
     hoards = False
+    #: whether a connection takes more than one request
+    lasting = True
 
     def __init__(self, settings: Settings, listeners: list[Listener]) -> None:
         """Raise StartError, and close the sockets, where they are too many."""
@@ -58,6 +61,15 @@ class Embedded(Server):
         """Serve `app` on a listener, which listens, without end. Called in a thread."""
         raise NotImplementedError
 
+    def start(self, app: WSGIApp) -> None:
+        """Begin to serve `app` on all listeners, which listen."""
+        for listener in self.listeners:
+            self.in_thread(partial(self.run, of_unix(app) if listener.is_unix else app, listener))
+
+    def in_thread(self, loop: Callable[[], None]) -> None:
+        """Run a loop in a thread; its end is the server's."""
+        threading.Thread(target=self._run, args=(loop,), name=self.name, daemon=True).start()
+
     def settle(self) -> None:
         """Wait until the loops have set such handlers for signals as they set; those are ours again then."""
 
@@ -70,13 +82,15 @@ class Embedded(Server):
         signals.reopen_logs()
         logger = logging.getLogger(self.name)
         requests = Requests(logger)
-        counted = requests.counted(app)
+        requests.draining = not self.lasting
         with signals.on_stop(self._stop):
             handlers = {number: signal.getsignal(number) for number in signals.STOP}
             for listener in self.listeners:
                 listener.listen(self.settings.adjustments.backlog)
-                one = _of_unix(counted) if listener.is_unix else counted
-                threading.Thread(target=self._run, args=(one, listener), name=self.name, daemon=True).start()
+                if not listener.is_unix:
+                    # What is accepted inherits it: a small answer does not wait for more
+                    listener.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self.start(requests.counted(app))
             self.settle()
             for number, handler in handlers.items():
                 signal.signal(number, handler)
@@ -89,12 +103,9 @@ class Embedded(Server):
         if self._failure is not None:
             raise self._failure
 
-    def _run(self, app: WSGIApp, listener: Listener) -> None:
+    def _run(self, loop: Callable[[], None]) -> None:
         try:
-            if not listener.is_unix:
-                # What is accepted inherits it: a small answer does not wait for more
-                listener.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            self.run(app, listener)
+            loop()
         except BaseException as error:
             self._failure = error
         finally:
@@ -124,7 +135,7 @@ class Embedded(Server):
         return not waiting and not receiving(self.listeners)
 
 
-def _of_unix(app: WSGIApp) -> WSGIApp:
+def of_unix(app: WSGIApp) -> WSGIApp:
     """Name what a unix socket has no name for, as waitress does: Zope wants a number for a port."""
 
     def named(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:

@@ -18,8 +18,6 @@ from recipe.wsgi.settings import Settings
 #: Bytes of a body that are kept in memory, and those read at once.
 IN_MEMORY, AT_ONCE = 524288, 65536
 
-TOO_LARGE = b"Request Entity Too Large\r\n\r\nThe body of the request exceeds max_request_body_size.\r\n"
-
 
 def around(app: WSGIApp, settings: Settings) -> WSGIApp:
     """Return `app` behind the limit for bodies, and with the client's address from a trusted proxy."""
@@ -66,7 +64,9 @@ def _limited(app: WSGIApp, limit: int) -> WSGIApp:
         body = tempfile.SpooledTemporaryFile(IN_MEMORY) if length != 0 else io.BytesIO()  # noqa: SIM115
         size = 0
         while wanted := AT_ONCE if length is None else min(AT_ONCE, length - size):
-            data = source.read(wanted)
+            data = _read(source, wanted)
+            if data is None:
+                return refusal(start_response, "400 Bad Request", "The body of the request does not end as it should.")
             if not data:
                 break
             body.write(data)
@@ -96,7 +96,23 @@ def _can_seek(source: Any) -> bool:
     return seekable is not None and bool(seekable())
 
 
+def _read(source: Any, size: int) -> bytes | None:
+    """Read a part of a body; None where it breaks off, or is in chunks that are none."""
+    try:
+        data: bytes = source.read(size)
+    except Exception:  # each server has its own
+        return None
+    return data
+
+
 def _refuse(start_response: Any) -> Iterable[bytes]:
-    headers = [("Content-Type", "text/plain"), ("Content-Length", str(len(TOO_LARGE))), ("Connection", "close")]
-    start_response("413 Request Entity Too Large", headers)
-    return [TOO_LARGE]
+    why = "The body of the request exceeds max_request_body_size."
+    return refusal(start_response, "413 Request Entity Too Large", why)
+
+
+def refusal(start_response: Any, status: str, why: str) -> Iterable[bytes]:
+    """Answer that a request is refused, and end the connection."""
+    text = f"{status[4:]}\r\n\r\n{why}\r\n".encode()
+    headers = [("Content-Type", "text/plain"), ("Content-Length", str(len(text))), ("Connection", "close")]
+    start_response(status, headers)
+    return [text]

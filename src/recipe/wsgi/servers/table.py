@@ -174,4 +174,68 @@ WERKZEUG = Description(
     remark="For development only: a thread for each connection, without a limit, unless ``threads`` is 1.",
 )
 
-SERVERS = {each.name: each for each in (WAITRESS, GUNICORN, CHEROOT, BJOERN, GRANIAN, WERKZEUG)}
+_UWSGI_SOCKETS = ("socket", "uwsgi-socket", "http", "http-socket", "http11-socket", "https-socket", "fastcgi-socket")
+_UWSGI_PROCESSES = ("workers", "processes")
+
+UWSGI = Description(
+    name="uwsgi",
+    module="recipe.wsgi.servers.uwsgi",
+    extra="uwsgi",
+    workers=True,
+    lasting=False,
+    homepage="https://uwsgi-docs.readthedocs.io/en/latest/Options.html",
+    covered={
+        **dict.fromkeys(_UWSGI_SOCKETS, "http-address"),
+        **dict.fromkeys(_UWSGI_PROCESSES, "workers"),
+        "threads": "threads",
+        "buffer-size": "http-header-max-length",
+        "listen": "waitress-backlog",
+        "limit-post": "max-request-body-size",
+        "chmod-socket": "waitress-unix-socket-perms",
+        **dict.fromkeys(("uid", "gid"), "effective-user"),
+        "umask": "zopectl-umask",
+        **dict.fromkeys(("pidfile", "pidfile2", "safe-pidfile", "safe-pidfile2"), "pid-file"),
+        **dict.fromkeys(("logto", "logto2", "logger"), "event-log"),
+        "req-logger": "access-log",
+        "env": "environment-vars",
+        **dict.fromkeys(("pythonpath", "python-path", "pp"), "extra-paths"),
+        **dict.fromkeys(
+            (
+                "master",
+                "daemonize",
+                "daemonize2",
+                "emperor",
+                "chdir",
+                "chroot",
+                "cheap",
+                "cheaper",
+                "lazy",
+                "lazy-apps",
+                "die-on-term",
+                "module",
+                "wsgi",
+                "wsgi-file",
+                "file",
+                "callable",
+                "mount",
+                "paste",
+                "ini-paste",
+                "home",
+                "virtualenv",
+                "venv",
+                "single-interpreter",
+                "enable-threads",
+                "async",
+                "gevent",
+                "hook-accepting1",
+                "max-requests",
+                "skip-atexit",
+            ),
+            "",
+        ),
+    },
+    remark="Its ``http-socket``, without its master. The head of a request has at most 64 KB, a chunk of a body 16 MB. "
+    f"{_BUFFERS}",
+)
+
+SERVERS = {each.name: each for each in (WAITRESS, GUNICORN, CHEROOT, BJOERN, GRANIAN, UWSGI, WERKZEUG)}
