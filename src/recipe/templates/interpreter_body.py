@@ -1,5 +1,4 @@
 if __name__ == "__main__":
-    import code
     import runpy
 
     arguments = sys.argv[1:]
@@ -18,4 +17,6 @@ if __name__ == "__main__":
         sys.argv[:] = arguments
         namespace = runpy.run_path(arguments[0], run_name="__main__")
     if interactive:
+        import code
+
         code.interact(banner="", local=dict(namespace))
