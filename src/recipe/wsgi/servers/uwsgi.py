@@ -102,34 +102,47 @@ class Server(Embedded):
         application = _whole(app, self.settings.header_size)
         for listener in self.listeners:
             listener.socket.setblocking(False)
-        self._accepting, writing = os.pipe()
+        self._ready, ready = os.pipe()
         self._path = list(sys.path), list(sys.argv)
-        self.in_thread(lambda: self._loop(writing))
+        self._files = tempfile.TemporaryDirectory(prefix="zope-uwsgi-")
+        os.mkfifo(self._gate)
+        self.in_thread(lambda: self._loop(ready))
 
-    def _loop(self, writing: int) -> None:
+    @property
+    def _gate(self) -> str:
+        return os.path.join(self._files.name, "gate")
+
+    def _loop(self, ready: int) -> None:
         try:
-            with tempfile.NamedTemporaryFile("w", suffix=".ini") as file:
+            path = os.path.join(self._files.name, "uwsgi.ini")
+            with open(path, "w", encoding="utf-8") as file:
                 file.write("[uwsgi]\n")
-                file.writelines(f"{name} = {value}\n" for name, value in self._lines(writing))
-                file.flush()
-                # It does not return
-                pyuwsgi.run(["--ini", file.name])
+                file.writelines(f"{name} = {value}\n" for name, value in self._lines(ready))
+            # It does not return
+            pyuwsgi.run(["--ini", path])
         finally:
-            os.close(writing)  # nobody waits for what will not be
+            os.close(ready)  # nobody waits for what will not be
 
-    def _lines(self, writing: int) -> Iterator[tuple[str, str]]:
+    def _lines(self, ready: int) -> Iterator[tuple[str, str]]:
         for listener in self.listeners:
             yield "http-socket", f"fd://{listener.socket.fileno()}"
         yield "threads", str(self.settings.adjustments.threads)
-        yield "hook-accepting1", f"write:/dev/fd/{writing} accepting"
+        # It has taken the signals by then, and accepts nobody until they are ours again
+        yield "hook-accepting1", f"write:/dev/fd/{ready} ready"
+        # Opening it takes until somebody reads it
+        yield "hook-accepting1", f"write:{self._gate} go"
         yield from (FIXED | DEFAULTS | dict(self.settings.own)).items()
 
     def settle(self) -> None:
-        """Wait until it accepts, and take back what it has taken: the logs' signals, the path and the arguments."""
-        os.read(self._accepting, 1)
-        for number in signals.REOPEN:
+        """Wait until it is about to accept, and take back what it has taken: signals, the path and the arguments."""
+        if not os.read(self._ready, 1):
+            return  # it has failed
+        for number in (*signals.STOP, *signals.REOPEN):
             signal.signal(number, signal.getsignal(number))
         sys.path[:], sys.argv[:] = self._path
+        with open(self._gate, "rb") as gate:
+            gate.read()
+        self._files.cleanup()
 
 
 def _whole(app: WSGIApp, header_size: int | None) -> WSGIApp:
