@@ -11,11 +11,14 @@ from support import Buildout, free_port
 
 
 def pytest_configure() -> None:
-    """Let the servers under test hear Ctrl-C.
+    """Let the servers under test hear Ctrl-C and SIGHUP.
 
-    A shell starts its background jobs with SIGINT ignored, and that is inherited by every
-    process below, the servers included. A handler of our own is not: they get the default.
+    A shell starts its background jobs with SIGINT ignored, ``nohup`` whatever it starts with
+    SIGHUP, and that is inherited by every process below, the servers included. A handler of our
+    own is not: they get the default.
     """
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
