@@ -18,7 +18,7 @@ LINKED, UNLINKED = "linked", "not linked"
 WAITING, AS_EVER = "waiting", "as ever"
 
 #: Lines at the start of the server that leave the collector on.
-NOT_WAITING = "initialization =\n    import gc\n    gc.disable = gc.freeze = gc.collect = lambda *args: 0\n"
+NOT_WAITING = "initialization =\n    import gc\n    gc.set_threshold = gc.freeze = lambda *args: 0\n"
 
 
 def turn(

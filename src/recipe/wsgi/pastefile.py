@@ -88,7 +88,7 @@ class PasteFile:
     def load(self) -> WSGIApp:
         """Load the application; what only the user can mend becomes a StartError."""
         try:
-            with collector.paused():
+            with collector.patient():
                 app: WSGIApp = self.app()
         except Exception as error:
             if why := explain(error):
