@@ -53,7 +53,9 @@ EGGS = Path(os.environ.get("RECIPE_TEST_EGGS", CACHE / "eggs")).resolve()
 BUILDOUT_REQUIREMENTS = ("zc.buildout", "setuptools", "wheel", "packaging", "pip", "platformdirs")
 
 #: Variables that would change what buildout or the server does, and come from the test runner.
-UNWANTED_VARIABLES = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "PLONE_ENV", "CHAMELEON_CACHE")
+UNWANTED_VARIABLES = (
+    "PYTHONPATH", "PYTHONHOME", "PYTHONDONTWRITEBYTECODE", "VIRTUAL_ENV", "PLONE_ENV", "CHAMELEON_CACHE"
+)  # fmt: skip
 
 
 def clean_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:

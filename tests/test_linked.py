@@ -137,6 +137,12 @@ def test_what_is_on_the_path(both: Buildout) -> None:
     assert file.strip().endswith(".so")
 
 
+def test_eggs_are_compiled(both: Buildout) -> None:
+    """Who serves may not be allowed to write in them."""
+    compiled = list((tree(both) / "late/__pycache__").iterdir())
+    assert {file.name.partition(".")[0] for file in compiled} == {"__init__", "answer", "only1"}
+
+
 def test_scripts_of_eggs_are_the_same_for_parts_with_the_same_eggs(both: Buildout) -> None:
     assert tree(both).name == tree(both, "again").name
     said = both.call("bin/say-many").stdout.split()

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
+from recipe.bytecode import compile_missing
 from recipe.merge import Merge
 
 #: The link for people, to the directory that is in use; those have a digest after it.
@@ -107,9 +108,13 @@ def shared(tree: Tree, locations: Iterable[str]) -> Tree:
 
 
 def make(tree: Tree) -> bool:
-    """Make the directory; False where it is there. Raises OSError; LinkError where there can be no links."""
+    """Make the directory, and compile what is in it; False where it is there.
+
+    Raises OSError; LinkError where there can be no links.
+    """
     if os.path.isdir(tree.directory):
         return False
+    compile_missing(sorted(tree.eggs))  # first, since compiled files are linked, too
     location, name = os.path.split(tree.directory)
     staged = f"{location}/.{name}.new"
     shutil.rmtree(staged, ignore_errors=True)  # of a run that was killed
