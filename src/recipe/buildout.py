@@ -9,7 +9,7 @@ from itertools import takewhile
 
 from zc.buildout import UserError
 
-from recipe import checks, files, fingerprint, journal, judge, links, manifest, render, storage, users
+from recipe import checks, files, fingerprint, journal, judge, links, manifest, render, storage, users, wsgi_server
 from recipe.control.facts import FILE as FACTS
 from recipe.control.manager import SOCKET
 from recipe.eggs import Eggs, WorkingSet, initialization
@@ -91,9 +91,12 @@ class Part:
             raise
 
     def _servers(self, wanted: str) -> Mapping[str, Description]:
-        """The WSGI servers that can be named: ours, and the one that is wanted, where an egg brings it."""
+        """The WSGI servers of which something is known: ours, and the one that is wanted, where an egg brings it."""
         others = self.working_set.servers
-        if wanted in SERVERS or wanted not in others:
+        if wanted in SERVERS:
+            return SERVERS
+        if wanted not in others:
+            wsgi_server.refuse(wanted, [*SERVERS, *others], self.problems)
             return SERVERS
         try:
             directory = self.buildout["buildout"]["directory"]

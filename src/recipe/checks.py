@@ -3,12 +3,13 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from recipe import judge, render
+from recipe import judge, render, wsgi_server
 from recipe.eggs import check_initialization, initialization
 from recipe.instance import Instance, describe
 from recipe.options import Problems, Settings, read
 from recipe.options.declare import Context
 from recipe.options.server import Server
+from recipe.wsgi.servers.table import SERVERS
 
 Templates = dict[str, str]
 
@@ -27,6 +28,9 @@ def check(
     texts = _templates(settings.server, problems)
     if texts:
         _check_template(instance, texts, problems)
+    # Without other mistakes the eggs are looked at next, and one may bring it
+    if problems.errors and settings.server.name not in SERVERS:
+        wsgi_server.refuse(settings.server.name, SERVERS, problems, ", unless an egg of the part brings it")
     return settings, texts
 
 

@@ -175,7 +175,7 @@ def describe(
     if settings.server.wsgi is False:
         settings, waitress, server = zserver.settled(settings, part, problems), {}, WAITRESS
     else:
-        server = wsgi_server.check(settings, part, servers, projects is not None, problems)
+        server = wsgi_server.check(settings, part, servers, problems)
         waitress = waitress_settings.settings(part, server, problems)
     event_log = _handler("event-log", settings.event_log, problems)
     access_log = _handler("access-log", settings.access_log, problems)

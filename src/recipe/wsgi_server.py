@@ -1,11 +1,12 @@
 """``wsgi-server``: which server, and whether it can do what the part asks of it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from recipe import storage
 from recipe.options import Problems, Settings
 from recipe.options.declare import options_of
+from recipe.options.problems import shown
 from recipe.options.server import Server
 from recipe.spelling import nearest
 from recipe.wsgi.servers.table import WAITRESS, Description
@@ -19,19 +20,15 @@ def check(
     settings: Settings,
     part: Mapping[str, str],
     servers: Mapping[str, Description],
-    all_known: bool,
     problems: Problems,
 ) -> Description:
     """Return the server that a part names; what it cannot do goes to `problems`, with those of `servers` that can.
 
-    Unless they are `all_known`, an egg may bring another one.
+    Of one that is none of them nothing is known: see `refuse`.
     """
-    name = settings.server.name
-    if name not in servers:
-        if all_known:
-            problems.error("wsgi-server", f"{name!r} is none. Allowed: {', '.join(servers)}.{_meant(name, servers)}")
+    server = servers.get(settings.server.name)
+    if server is None:
         return WAITRESS
-    server = servers[name]
     if settings.server.wsgi is not True:
         return server  # a file of the user's names its own
     _check_asked(server, settings.server, part, servers, problems)
@@ -41,6 +38,13 @@ def check(
     if settings.server.workers > 1:
         _check_workers(settings, problems)
     return server
+
+
+def refuse(name: str, names: Collection[str], problems: Problems, doubt: str = "") -> None:
+    """Note that there is no server of that name; `names` are those that there are, `doubt` is when there may be one."""
+    meant = nearest(name, names)
+    hint = f" Did you mean {meant}?" if meant else ""
+    problems.error("wsgi-server", f"{shown(name)} is not a server{doubt}. Allowed: {', '.join(names)}.{hint}")
 
 
 def _check_workers(settings: Settings, problems: Problems) -> None:
@@ -66,11 +70,6 @@ ASKED: tuple[tuple[str, Callable[[Server], Any], str, str], ...] = (
     ("http-address", lambda server: any(a.path for a in server.addresses), "unix", "listen on a unix socket"),
     ("wsgi-server-options", lambda server: server.own_options, "own_options", "take settings of its own"),
 )
-
-
-def _meant(name: str, servers: Mapping[str, Description]) -> str:
-    meant = nearest(name, servers)
-    return f" Did you mean {meant}?" if meant else ""
 
 
 def _check_asked(
