@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import json
+import os
 import sqlite3
 import stat
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from databases import DatabaseServer, MariaDB, PostgreSQL
+from handmade import Client, wait_for
 from storages import assert_all_there, parts, served, writing
 from support import CHECKOUT, Buildout
+from wsgi_servers import kill
 
 #: All that quoting can get wrong, of libpq's connection string and of ZConfig.
 PASSWORD = "a b'c$d%e#f\\gü\"h"
@@ -29,10 +36,14 @@ def rel_storage(name: str, *lines: str) -> str:
     return "rel-storage =\n" + "".join(f"  {line}\n" for line in (*lines, blobs))
 
 
+#: Servers with two workers, and a database of each: one with workers of its own, and one with ours.
+PAIRS = ("gunicorn", "bjoern")
+
+
 @pytest.fixture(scope="module")
 def postgresql() -> Iterator[PostgreSQL]:
     server = PostgreSQL()
-    for name in ("plone", "free", "zlib"):
+    for name in ("plone", "free", "zlib", *PAIRS):
         server.add(name, PASSWORD)
     yield server
     server.close()
@@ -52,7 +63,7 @@ def mariadb() -> Iterator[MariaDB]:
 def built(
     tmp_path_factory: pytest.TempPathFactory, postgresql: PostgreSQL, mariadb: MariaDB
 ) -> tuple[Buildout, dict[str, int]]:
-    """Two parts for each database, made in one run; the second one of each by another way."""
+    """Two parts for each database, made in one run, the second one of each by another way; and those with workers."""
     tcp = ("host 127.0.0.1", f"port {postgresql.port}")
     socket = (f"host {postgresql.directory}", f"port {postgresql.port}")
     user = ("dbname plone", "user plone", f"password {PASSWORD}")
@@ -76,6 +87,10 @@ def built(
         "zlib-1": f"{rel_storage('z1', *tcp, *zlib)}zlib-storage = active",
         "zlib-2": f"{rel_storage('z2', *socket, *zlib)}zlib-storage = active",
     }
+    for name in PAIRS:
+        base = rel_storage(name, *tcp, f"dbname {name}", f"user {name}", f"password {PASSWORD}")
+        variants[name] = f"{base}wsgi-server = {name}\nworkers = 2"
+    variants["gunicorn"] += "\nwsgi-server-options = keepalive = 60"
     buildout = Buildout(tmp_path_factory.mktemp("relstorage") / "buildout")
     text, ports = parts(COMMON, variants)
     buildout.write(text)
@@ -175,3 +190,70 @@ def test_the_database_is_restarted_under_load(
             load.wait_for_more_of("restart1")
         for site in sites:
             assert_all_there(load, site)
+
+
+# --- several processes -----------------------------------------------------------------------
+
+
+def backends(postgresql: PostgreSQL, process: int) -> set[str]:
+    """The processes of PostgreSQL that serve a process, by the ports of the sockets that it has open."""
+    files = set()
+    for path in Path(f"/proc/{process}/fd").iterdir():
+        with suppress(FileNotFoundError):
+            files.add(os.readlink(path))
+    # proc_pid_net(5): the second column is the address here, the third the one there, the tenth the inode
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    there = f":{postgresql.port:04X}"
+    ports = [int(row[1][-4:], 16) for row in rows if row[2].endswith(there) and f"socket:[{row[9]}]" in files]
+    found = postgresql.sql(
+        f"SELECT pid FROM pg_stat_activity WHERE client_port = ANY('{{{','.join(map(str, ports))}}}')"
+    )
+    return set(found.split())
+
+
+@contextmanager
+def connected(port: int, workers: Collection[int]) -> Iterator[dict[int, Client]]:
+    """A connection that lasts to each worker, by its process id."""
+    found: dict[int, Client] = {}
+    with ExitStack() as stack:
+
+        def ask() -> bool:
+            client = stack.enter_context(Client(("127.0.0.1", port)))
+            found.setdefault(int(client.get("/@@process")), client)
+            return set(found) == set(workers)
+
+        wait_for(ask, 60, lambda: f"{list(found)} of {workers} answer")
+        yield found
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_each_worker_has_connections_of_its_own(
+    built: tuple[Buildout, dict[str, int]], postgresql: PostgreSQL, name: str
+) -> None:
+    """Opened after the fork; what one writes, the other one reads, and so does the successor of one that dies."""
+    buildout, ports = built
+
+    def status() -> dict[str, Any]:
+        return dict(json.loads(buildout.call(f"bin/{name}", "status", "--json").stdout))
+
+    buildout.call(f"bin/{name}", "start", timeout=120)
+    try:
+        wait_for(lambda: len(status()["workers"]) == 2)
+        first, second = status()["workers"]
+        with connected(ports[name], (first, second)) as clients:
+            for writer, reader in ((first, second), (second, first)):
+                assert clients[writer].get(f"/@@write?key=pair/1&value={writer}") == "written"
+                assert clients[reader].get("/@@read?key=pair/1") == str(writer)
+        assert backends(postgresql, first)
+        assert backends(postgresql, second)
+        assert not backends(postgresql, first) & backends(postgresql, second)
+        assert not backends(postgresql, status()["pid"])
+        kill(first)
+        wait_for(lambda: len(set(status()["workers"]) - {first}) == 2)
+        [third] = set(status()["workers"]) - {second}
+        with connected(ports[name], (second, third)) as clients:
+            assert {client.get("/@@read?key=pair/1") for client in clients.values()} == {str(second)}
+        assert backends(postgresql, third)
+        assert not backends(postgresql, third) & backends(postgresql, second)
+    finally:
+        buildout.call(f"bin/{name}", "stop", timeout=120)
