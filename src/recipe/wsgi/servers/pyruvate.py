@@ -141,6 +141,7 @@ class Server(Embedded):
             # Its own way with files tells nobody when it is through
             environ.pop("wsgi.file_wrapper", None)
             environ.update(known)
+            environ["CONTENT_LENGTH"] = str(environ.get("CONTENT_LENGTH", ""))  # of int
             answer = Answer(environ, start_response)
             if "HTTP_TRANSFER_ENCODING" in environ:
                 # What has arrived of it is all that there is; the rest goes with the connection
