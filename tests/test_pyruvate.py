@@ -136,7 +136,7 @@ def test_no_request_comes_out_of_a_body_in_chunks(app: App, port: int) -> None:
 
 
 def test_a_slow_client_gets_the_last_block_too(app: App, port: int) -> None:
-    """pyruvate drops a last block of which the system takes nothing at first."""
+    """By itself it drops a last block of which the system takes nothing at first."""
     process = app.serve()
 
     def stalled(number: int) -> socket.socket:
