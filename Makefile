@@ -80,7 +80,7 @@ $(STAMP): requirements-test.txt setup.py pyproject.toml tests/constraints.py tes
 	@test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
 	@$(VENV)/bin/python tests/constraints.py $(VENV)/constraints.txt
 	@$(VENV)/bin/python -m pip install -qq --disable-pip-version-check \
-		-c $(VENV)/constraints.txt -r requirements-test.txt -e '.[bjoern,cheroot,granian,gunicorn,instance,json,profile,sentry,uwsgi,werkzeug]'
+		-c $(VENV)/constraints.txt -r requirements-test.txt -e '.[bjoern,cheroot,granian,gunicorn,instance,json,profile,pyruvate,sentry,uwsgi,werkzeug]'
 	@touch $@
 
 test: $(STAMP) debian-packages

@@ -19,7 +19,7 @@ import pytest
 
 import views
 from databases import ZEOServer
-from handmade import wait_for
+from handmade import Client, wait_for
 from receivers import Receiver, posts, read_envelope
 from recipe.wsgi.servers.table import SERVERS
 from storages import LEDGER, Site, assert_all_there, writing
@@ -136,6 +136,13 @@ def peak(pid: int) -> int:
 
 
 def test_a_body_in_chunks_reaches_zope(built: Built, server: str) -> None:
+    if not SERVERS[server].chunked:
+        # At once, since the connection ends while a client still sends
+        with Client(("127.0.0.1", built.ports[server])) as client:
+            head = "POST /@@upload HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+            client.send(f"{head}3\r\none\r\n0\r\n\r\n")
+            assert client.file.readline() == b"HTTP/1.1 411 Length Required\r\n"
+        return
     connection = http.client.HTTPConnection("127.0.0.1", built.ports[server], timeout=60)
     headers = {"Content-Type": "application/octet-stream", "Transfer-Encoding": "chunked"}
     connection.request("POST", "/@@upload", iter([b"one", b"two" * 1000]), headers, encode_chunked=True)

@@ -193,9 +193,9 @@ def kill(pid: int) -> None:
 def lost_with_a_worker(name: str, clients: int) -> int:
     """How many requests at most get no answer when a worker is killed: one of each client.
 
-    A worker of granian's has a socket of its own: those who are led there before it is noticed lose one more.
+    Where a worker has a socket of its own, those who are led there before it is noticed lose one more.
     """
-    return 2 * clients if name == "granian" else clients
+    return 2 * clients if name in ("granian", "pyruvate") else clients
 
 
 @contextmanager

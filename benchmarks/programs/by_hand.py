@@ -84,6 +84,13 @@ def uwsgi(port: int) -> None:
     ])  # fmt: skip
 
 
+def pyruvate(port: int) -> None:
+    """Serve with pyruvate."""
+    from pyruvate import serve
+
+    serve(make(), f"{HOST}:{port}", THREADS)
+
+
 def werkzeug(port: int) -> None:
     """Serve with werkzeug, a thread for each connection."""
     from werkzeug.serving import make_server
@@ -92,7 +99,7 @@ def werkzeug(port: int) -> None:
 
 
 SERVERS: dict[str, Callable[[int], None]] = {
-    each.__name__: each for each in (waitress, gunicorn, cheroot, bjoern, granian, uwsgi, werkzeug)
+    each.__name__: each for each in (waitress, gunicorn, cheroot, bjoern, granian, uwsgi, pyruvate, werkzeug)
 }
 
 if __name__ == "__main__":

@@ -114,10 +114,22 @@ def receiving(listeners: Sequence[Listener]) -> bool:
     A connection is idle where an answer was the last that went over it. Linux tells, and tells it
     of TCP; elsewhere this is False.
     """
+    return any(_is_receiving(sock) for sock in _clients(listeners))
+
+
+def connected(listeners: Sequence[Listener]) -> bool:
+    """Whether a client of this process is there, as far as the system can tell; it tells of TCP in Linux."""
+    if sys.platform != "linux" or any(one.is_unix for one in listeners):
+        return True
+    # The first field of struct tcp_info: ESTABLISHED and CLOSE_WAIT, of <netinet/tcp.h>
+    states = (sock.getsockopt(socket.SOL_TCP, socket.TCP_INFO, 1)[0] for sock in _clients(listeners))
+    return any(state in (1, 8) for state in states)
+
+
+def _clients(listeners: Sequence[Listener]) -> Iterator[socket.socket]:
     ports = {one.socket.getsockname()[1] for one in listeners if not one.is_unix}
-    if sys.platform != "linux" or not ports:
-        return False
-    return any(_is_receiving(sock) for sock in _sockets() if _is_client(sock, ports))
+    if sys.platform == "linux" and ports:
+        yield from (sock for sock in _sockets() if _is_client(sock, ports))
 
 
 def _sockets() -> Iterator[socket.socket]:

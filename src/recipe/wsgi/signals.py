@@ -4,6 +4,7 @@ TERM, HUP and INT end it gracefully; USR1 and USR2 reopen the logs. A signal tha
 started to ignore (``nohup``, a shell's background job) stays ignored.
 """
 
+import fcntl
 import os
 import signal
 import threading
@@ -66,6 +67,9 @@ def stop() -> None:
 #: of Python's ran, and one where it ran, and the exception may have been swallowed.
 DEAF, SWALLOWED = 0.5, 5.0
 
+#: The least number of a file descriptor that is nobody else's by convention.
+HIGH = 10
+
 _reopening = False
 _insisting = False
 _noticed = False
@@ -95,12 +99,21 @@ def reopen_logs() -> None:
     # A thread does the work, woken through a pipe: in the handler it could interrupt a log
     # handler in the midst of a line. The pipe is written by Python's C handler, so this works
     # also while the main thread is in C code (a server's own loop) and runs no handlers.
-    reading, writing = os.pipe()
+    reading, writing = _pipe()
     os.set_blocking(writing, False)
     threading.Thread(target=_wait, args=(reading,), name="log-reopener", daemon=True).start()
     for number in REOPEN:
         signal.signal(number, lambda _number, _frame: None)
     signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+
+
+def _pipe() -> tuple[int, int]:
+    """Return the ends of a pipe; the first file descriptors are left to sockets (sd_listen_fds(3))."""
+    low = os.pipe()
+    high = [fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, HIGH) for end in low]
+    for end in low:
+        os.close(end)
+    return high[0], high[1]
 
 
 def forget() -> None:
@@ -124,3 +137,15 @@ def _wait(pipe: int) -> None:
 def _is_ours(number: int) -> bool:
     """Whether a signal to stop still has our handler, and no server's own."""
     return number in STOP and signal.getsignal(number) in _handlers
+
+
+def in_c(number: int) -> bytes:
+    """Return what a signal calls in C, the first field of struct sigaction; nothing, where that cannot be told."""
+    try:
+        import ctypes
+
+        action = ctypes.create_string_buffer(1024)
+        ctypes.CDLL(None).sigaction(number, None, action)
+    except (ImportError, OSError, AttributeError):
+        return b""
+    return action.raw[: ctypes.sizeof(ctypes.c_void_p)]

@@ -11,7 +11,7 @@ from typing import Any
 
 import bjoern
 
-from recipe.wsgi import embedded
+from recipe.wsgi import embedded, signals
 from recipe.wsgi.embedded import Embedded
 from recipe.wsgi.prefork import made
 from recipe.wsgi.servers import Server as Base
@@ -54,7 +54,7 @@ class Server(Embedded):
 
     def serve(self, app: WSGIApp, goes_on: Callable[[], bool]) -> None:
         """As `Embedded`."""
-        self._before = _handler(signal.SIGINT)
+        self._before = signals.in_c(signal.SIGINT)
         super().serve(app, goes_on)
 
     def run(self, app: WSGIApp, listener: Listener) -> None:
@@ -65,20 +65,8 @@ class Server(Embedded):
     def settle(self) -> None:
         """Wait until it has taken SIGINT, with which it ends at once. That is a matter of milliseconds."""
         limit = time.monotonic() + SETTLED
-        while _handler(signal.SIGINT) == self._before and time.monotonic() < limit:
+        while signals.in_c(signal.SIGINT) == self._before and time.monotonic() < limit:
             time.sleep(0.001)
-
-
-def _handler(number: int) -> bytes:
-    """Return what a signal calls in C, the first field of struct sigaction; nothing, where that cannot be told."""
-    try:
-        import ctypes
-
-        action = ctypes.create_string_buffer(1024)
-        ctypes.CDLL(None).sigaction(number, None, action)
-    except (ImportError, OSError, AttributeError):
-        return b""
-    return action.raw[: ctypes.sizeof(ctypes.c_void_p)]
 
 
 def _iterating(app: WSGIApp) -> WSGIApp:

@@ -23,6 +23,9 @@ class Description:
     own_options   whether it has settings of its own, for ``wsgi-server-options``
     lasting       whether a connection takes more than one request
     slow_clients  whether clients that send or take their bytes slowly leave the threads to others
+    chunked       whether a body in chunks arrives; otherwise the request is answered with 411
+    eager         whether a client may send its body at once though it asks for ``100 Continue``; otherwise it waits
+    answer_limit  seconds that a client has for an answer, at most; 0: as long as it takes
     covered       settings of its own that are not for ``wsgi-server-options``: the option that is for them, or nothing
     remark        what else is worth knowing, one sentence
     """
@@ -42,6 +45,9 @@ class Description:
     own_options: bool = True
     lasting: bool = True
     slow_clients: bool = False
+    chunked: bool = True
+    eager: bool = True
+    answer_limit: int = 0
     covered: Mapping[str, str] = field(default_factory=dict)
     remark: str = ""
 
@@ -238,4 +244,26 @@ UWSGI = Description(
     f"{_BUFFERS}",
 )
 
-SERVERS = {each.name: each for each in (WAITRESS, GUNICORN, CHEROOT, BJOERN, GRANIAN, UWSGI, WERKZEUG)}
+PYRUVATE = Description(
+    name="pyruvate",
+    module="recipe.wsgi.servers.pyruvate",
+    extra="pyruvate",
+    homepage="https://gitlab.com/tschorr/pyruvate",
+    workers=True,
+    several=False,
+    header_limit=False,
+    lasting=False,
+    slow_clients=True,
+    chunked=False,
+    eager=False,
+    answer_limit=255,
+    covered={
+        **dict.fromkeys(("addr", "socket"), "http-address"),
+        "num_workers": "threads",
+        **dict.fromkeys(("chunked_transfer", "max_reuse_count", "keepalive_timeout", "application"), ""),
+    },
+    remark="Linux only. The body of each request is in memory, three times. Wants a proxy in front of it that buffers"
+    " requests and answers, such as nginx: without one, slow downloads are cut, and bodies in chunks refused.",
+)
+
+SERVERS = {each.name: each for each in (WAITRESS, GUNICORN, CHEROOT, BJOERN, GRANIAN, UWSGI, PYRUVATE, WERKZEUG)}

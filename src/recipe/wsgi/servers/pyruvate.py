@@ -1,0 +1,233 @@
+"""pyruvate: HTTP in Rust, and threads for Python; one request per connection.
+
+What it does not do right is done for it here: it never closes an answer, and drops the end of one that the
+client takes slowly. A body in chunks cannot be had from it, and is refused.
+"""
+
+import fcntl
+import logging
+import os
+import signal
+import socket
+import sys
+import time
+import weakref
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+
+import pyruvate
+
+from recipe.wsgi import casts, embedded, guard, signals
+from recipe.wsgi.embedded import Embedded
+from recipe.wsgi.errors import StartError
+from recipe.wsgi.prefork import made
+from recipe.wsgi.requests import FAULT, Requests, connected
+from recipe.wsgi.servers import Server as Base
+from recipe.wsgi.servers import WSGIApp
+from recipe.wsgi.settings import Settings
+from recipe.wsgi.sockets import Listener
+
+logger = logging.getLogger("pyruvate")
+
+#: Where it takes a socket that is bound already: the first one of sd_listen_fds(3), and no other.
+DESCRIPTOR = 3
+
+#: By which it is told so.
+ACTIVATION = ("LISTEN_FDS", "LISTEN_PID")
+
+#: What it gets where ``[server:main]`` does not say otherwise. Its own are 32 headers of a request, and 60
+#: seconds in which a client has to take an answer; more than 255 it cannot.
+DEFAULTS: dict[str, Any] = {
+    "async_logging": True,
+    "max_number_headers": 100,
+    "qmon_warn_threshold": 0,
+    "send_timeout": 255,
+}
+
+#: The smallest and the largest of each number.
+BOUNDS = {"max_number_headers": (1, 65535), "qmon_warn_threshold": (0, 65535), "send_timeout": (1, 255)}
+
+#: Seconds after which it has taken its socket for sure.
+SETTLED = 60.0
+
+
+def server_factory(global_conf: Mapping[str, str], **settings: str) -> Base:
+    """PasteDeploy's ``paste.server_factory``. Raises StartError."""
+    return made(Server, read(global_conf, settings))
+
+
+def serve(app: WSGIApp, global_conf: Mapping[str, str], **settings: str) -> None:
+    """PasteDeploy's ``paste.server_runner``. Raises StartError."""
+    server_factory(global_conf, **settings)(app)
+
+
+def read(global_conf: Mapping[str, str], settings: Mapping[str, str]) -> Settings:
+    """Read the settings, and do nothing yet. Raises StartError where one is wrong."""
+    if sys.platform != "linux":
+        raise StartError("[server:main]: pyruvate takes a socket that is bound on Linux only")
+    return embedded.read(global_conf, settings, Server, wrong)
+
+
+def wrong(settings: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Yield the name and the mistake of each setting that pyruvate does not take."""
+    kinds = _kinds()
+    faults = dict(casts.wrong(settings, kinds, "pyruvate"))
+    for name, (least, most) in BOUNDS.items():
+        if name in settings and name not in faults and not least <= int(settings[name]) <= most:
+            faults[name] = f"{settings[name]!r} is not between {least} and {most}"
+    yield from faults.items()
+
+
+def _kinds() -> dict[str, type]:
+    return {name: type(default) for name, default in DEFAULTS.items()}
+
+
+class Server(Embedded):
+    """pyruvate with its bound socket."""
+
+    name = "pyruvate"
+    several = False
+    forks = True
+    hoards = True
+    lasting = False
+
+    def __init__(self, settings: Settings, listeners: list[Listener]) -> None:
+        """Raise StartError also where another has the file descriptor."""
+        super().__init__(settings, listeners)
+        #: the answers that are being sent
+        self._answers: weakref.WeakSet[Generator[bytes, None, None]] = weakref.WeakSet()
+        try:
+            _reserve(listeners)
+        except StartError:
+            self.close()
+            raise
+
+    def start(self, app: WSGIApp) -> None:
+        """As `Embedded`."""
+        self._sigint = signals.in_c(signal.SIGINT)
+        self._environment = {name: os.environ.get(name) for name in ACTIVATION}
+        os.environ.update(LISTEN_FDS="1", LISTEN_PID=str(os.getpid()))
+        super().start(app)
+
+    def run(self, app: WSGIApp, listener: Listener) -> None:
+        """Serve the listener, without end."""
+        chosen = DEFAULTS | casts.values(self.settings.own, _kinds())
+        chosen["qmon_warn_threshold"] = chosen["qmon_warn_threshold"] or None
+        os.dup2(listener.socket.fileno(), DESCRIPTOR, inheritable=False)
+        pyruvate.serve(self._whole(app, listener), None, self.settings.adjustments.threads, **chosen)
+
+    def settle(self) -> None:
+        """Wait until it has taken SIGINT, with which it ends; it has its socket by then."""
+        limit = time.monotonic() + SETTLED
+        while signals.in_c(signal.SIGINT) == self._sigint and not self._over.is_set() and time.monotonic() < limit:
+            time.sleep(0.001)
+        for name, text in self._environment.items():
+            os.environ.pop(name)
+            if text is not None:
+                os.environ[name] = text
+
+    def _whole(self, app: WSGIApp, listener: Listener) -> WSGIApp:
+        """Do for `app` what pyruvate does not."""
+        name = ("unix", 80) if listener.is_unix else listener.socket.getsockname()
+        known = {
+            "SERVER_NAME": name[0],
+            "SERVER_PORT": str(name[1]),
+            "wsgi.multithread": self.settings.adjustments.threads > 1,
+            "wsgi.multiprocess": self.settings.workers > 1,
+        }
+
+        def whole(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+            # Its own way with files tells nobody when it is through
+            environ.pop("wsgi.file_wrapper", None)
+            environ.update(known)
+            environ["CONTENT_LENGTH"] = str(environ.get("CONTENT_LENGTH", ""))  # of int
+            answer = Answer(environ, start_response)
+            if "HTTP_TRANSFER_ENCODING" in environ:
+                # What has arrived of it is all that there is; the rest goes with the connection
+                why = "The body of the request has no Content-Length."
+                return answer.blocks(guard.refusal(answer.start, "411 Length Required", why))
+            blocks = answer.blocks(app(environ, answer.start))
+            self._answers.add(blocks)
+            return blocks
+
+        return whole
+
+    def _is_through(self, requests: Requests, start: float) -> bool:
+        # A call of it ends the answers that its threads have dropped
+        pyruvate.FileWrapper(None)
+        if requests.under_way and not connected(self.listeners):
+            for blocks in list(self._answers):
+                with suppress(ValueError):  # it is at work
+                    blocks.close()
+        return super()._is_through(requests, start)
+
+
+class Answer:
+    """An answer on its way to a client."""
+
+    def __init__(self, environ: Mapping[str, Any], start_response: Callable[..., Any]) -> None:
+        self._start_response = start_response
+        self._path = environ.get("PATH_INFO")
+        self._may_be_in_chunks = environ["SERVER_PROTOCOL"] == "HTTP/1.1" and environ["REQUEST_METHOD"] != "HEAD"
+        self._in_chunks = False
+
+    def start(self, status: str, headers: Sequence[tuple[str, str]], *_exc_info: object) -> None:
+        """As PEP 3333's start_response.
+
+        pyruvate takes an answer whose length it knows to be through before the last block is with the client. So
+        it hears of none: the length goes with the status, which it sends as it is. It says itself that each
+        connection ends.
+        """
+        lengths = [text for name, text in headers if name.lower() == "content-length"]
+        kept = [(name, text) for name, text in headers if name.lower() not in ("content-length", "connection")]
+        self._in_chunks = self._may_be_in_chunks and not lengths and status[:3] not in ("204", "304")
+        if self._in_chunks:
+            kept.append(("Transfer-Encoding", "chunked"))
+        self._start_response("\r\n".join([status, *(f"Content-Length: {length}" for length in lengths)]), kept)
+
+    def blocks(self, body: Iterable[bytes]) -> Generator[bytes, None, None]:
+        """Yield what pyruvate is to send; the body is closed at its end, and where pyruvate drops it."""
+        begun = False
+        try:
+            for block in body:
+                if block:
+                    begun = True
+                    yield b"%x\r\n%b\r\n" % (len(block), block) if self._in_chunks else block
+            if self._in_chunks:
+                yield b"0\r\n\r\n"
+            # It asks for the one after this when it has sent all before
+            yield b""
+        except Exception:
+            logger.exception("Exception while serving %s", self._path)
+            if not begun:
+                self.start("500 Internal Server Error", [("Content-Length", str(len(FAULT)))])
+                yield FAULT
+        finally:
+            close = getattr(body, "close", None)
+            if close is not None:
+                close()
+
+
+def _reserve(listeners: Sequence[Listener]) -> None:
+    """Keep the file descriptor for the socket. Raises StartError where something of this process is there.
+
+    What was opened before this program began can be inherited (PEP 446), and nobody here knows it by its number:
+    it is moved, and stays open.
+    """
+    for listener in listeners:
+        if listener.socket.fileno() == DESCRIPTOR:
+            moved = fcntl.fcntl(DESCRIPTOR, fcntl.F_DUPFD_CLOEXEC, DESCRIPTOR + 1)
+            os.close(listener.socket.detach())
+            listener.socket = socket.socket(fileno=moved)
+    with suppress(OSError):  # where nothing is there
+        if fcntl.fcntl(DESCRIPTOR, fcntl.F_GETFD) & fcntl.FD_CLOEXEC:
+            raise StartError(
+                f"[server:main]: pyruvate takes its socket as file descriptor {DESCRIPTOR}, which is in use for "
+                f"{os.readlink(f'/proc/self/fd/{DESCRIPTOR}')}; bin/NAME leaves it free"
+            )
+        fcntl.fcntl(DESCRIPTOR, fcntl.F_DUPFD, DESCRIPTOR + 1)
+    placeholder = os.open(os.devnull, os.O_RDONLY)
+    if placeholder != DESCRIPTOR:
+        os.dup2(placeholder, DESCRIPTOR, inheritable=False)
+        os.close(placeholder)
