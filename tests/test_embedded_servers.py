@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import signal
+import socket
+import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
+from contextlib import ExitStack
 from http.client import HTTPConnection
 from importlib import import_module
 from importlib.metadata import version
@@ -14,8 +18,10 @@ from typing import Any
 import pytest
 
 from handmade import App, Client, wait_for
+from recipe.address import Address
 from recipe.control.workers import workers
 from recipe.wsgi.servers.table import SERVERS
+from recipe.wsgi.sockets import Listener, bind, lead, siblings
 
 EMBEDDED = ["cheroot", "bjoern", "granian", "uwsgi", "pyruvate", "werkzeug"]
 
@@ -169,3 +175,40 @@ def test_workers_end_with_their_master(team: App) -> None:
     processes = workers(process.pid)
     process.kill()
     wait_for(lambda: not [pid for pid in processes if Path(f"/proc/{pid}/cmdline").exists()])
+
+
+def connections(group: list[Listener], clients: int) -> Counter[int]:
+    """How many of so many clients are led to each sibling, by its index."""
+    found: Counter[int] = Counter()
+    with ExitStack() as stack:
+        for _ in range(clients):
+            stack.enter_context(socket.create_connection(group[0].socket.getsockname()[:2]))
+        for index, each in enumerate(group):
+            each.socket.setblocking(False)
+            while True:
+                try:
+                    stack.enter_context(each.socket.accept()[0])
+                except BlockingIOError:
+                    break
+                found[index] += 1
+    assert found.total() == clients
+    return found
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the kernel leads nobody")
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+@pytest.mark.parametrize("early", [True, False])
+def test_clients_are_led_to_the_siblings_that_serve(host: str, early: bool, port: int) -> None:
+    [listener] = bind(Address(host, port), early=early, backlog=100, permissions=0o600)
+    group = siblings(listener, 100, 3)
+    try:
+        assert lead(group, [])
+        for each in group if not early else ():
+            each.listen(100)
+        assert set(connections(group, 90)) == {0, 1, 2}
+        for serving in ([1], [0, 2], [2], [0, 1, 2]):
+            assert lead(group, serving)
+            assert set(connections(group, 90)) == set(serving)
+    finally:
+        for each in group:
+            each.close()

@@ -22,7 +22,7 @@ import pytest
 from handmade import Client, Process, accessible, asking, get, refused, rerun_where_all_can_read, wait_for
 from recipe.wsgi.servers.table import SERVERS
 from support import free_port
-from wsgi_servers import Served, answers_within, end, kill, lost_with_a_worker, slow_clients, taken
+from wsgi_servers import Served, answers_within, end, kill, slow_clients, taken
 
 STOPS = [signal.SIGTERM, signal.SIGHUP, signal.SIGINT]
 SLOW = (
@@ -408,7 +408,7 @@ def test_a_worker_that_dies_is_replaced_and_nobody_notices(served: Served) -> No
         seen = len(answered)
         wait_for(lambda: any(one not in (f"pid {first}", f"pid {second}") for one in answered[seen:]))
     # At most those that the dead worker had taken
-    assert len(lost) <= lost_with_a_worker(served.name, 4)
+    assert len(lost) <= 4
     assert "Traceback" not in served.log.read_text()
     with asking(served.port, "/sleep/0.02", clients=4, lasting=False) as (answered, lost):
         wait_for(lambda: len(answered) > 20)

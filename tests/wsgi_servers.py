@@ -190,14 +190,6 @@ def kill(pid: int) -> None:
     os.kill(pid, signal.SIGKILL)
 
 
-def lost_with_a_worker(name: str, clients: int) -> int:
-    """How many requests at most get no answer when a worker is killed: one of each client.
-
-    Where a worker has a socket of its own, those who are led there before it is noticed lose one more.
-    """
-    return 2 * clients if name in ("granian", "pyruvate") else clients
-
-
 @contextmanager
 def in_background(work: Any) -> Iterator[threading.Thread]:
     """Run a function beside the block, and wait for it at its end."""

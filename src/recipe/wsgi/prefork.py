@@ -5,12 +5,14 @@ has it; this process replaces those that die, and passes signals on.
 """
 
 import logging
+import mmap
 import os
 import select
 import signal
 import sys
 import time
 from contextlib import suppress
+from functools import partial
 from typing import NamedTuple
 
 from recipe.wsgi import databases, signals, worker
@@ -18,7 +20,7 @@ from recipe.wsgi.embedded import Embedded
 from recipe.wsgi.errors import StartError
 from recipe.wsgi.servers import Forking, Server
 from recipe.wsgi.settings import Settings, bind_all
-from recipe.wsgi.sockets import Listener, siblings
+from recipe.wsgi.sockets import Listener, lead, siblings
 
 #: Seconds that a worker gets over the graceful timeout, to close its databases.
 CLOSING = 5.0
@@ -55,7 +57,13 @@ class Prefork(Forking):
         super().__init__(settings)
         self.server = server(settings, self.listeners)
         self._logger = logging.getLogger(server.name)
+        #: the siblings of each address, where each worker has a socket of its own
+        self._siblings: list[list[Listener]] = []
         self._sockets = self._for_each()
+        #: for each worker a byte that it sets once it serves; shared with all of them
+        self._serving = mmap.mmap(-1, settings.workers)
+        self._led: list[int] | None = None  # to whom clients are led
+        self._leads = True  # whether the system leads them
         #: by process id
         self._workers: dict[int, Started] = {}
         self._stops = 0  # how often we were told to stop
@@ -72,6 +80,7 @@ class Prefork(Forking):
             self.close()
             raise
         self.listeners = list(dict.fromkeys(one for group in each for one in group))
+        self._siblings = [group for group in each if not group[0].is_unix]
         return [list(one) for one in zip(*each, strict=True)]
 
     def run(self) -> None:
@@ -87,6 +96,7 @@ class Prefork(Forking):
 
     def _watch(self) -> None:
         """Keep all workers there, until a signal or a failure of the first ones."""
+        self._lead()
         for number in range(self.settings.workers):
             self._start(number)
         while not self._stops and self._replace():
@@ -96,17 +106,25 @@ class Prefork(Forking):
     def _replace(self) -> bool:
         """Start a worker for each that is gone; return whether that makes sense."""
         ended = self._ended()
+        self._lead()
         if any(code == worker.FAILED for _, code, _ in ended):
             return False
         for process, code, (number, since, _) in ended:
             self._logger.error("Worker %d ended (%d), another one takes its place", process, code)
-            if self.server.hoards and self._workers:
+            if self._workers and not self._leads:
                 for listener in self._sockets[number]:
                     listener.leave_to_siblings()
             # One that ends at once would keep the machine busy
             time.sleep(max(0.0, since + PAUSE - time.monotonic()))
             self._start(number)
         return True
+
+    def _lead(self) -> None:
+        """Lead clients to the workers that serve; who is at the socket of one that is gone waits for its successor."""
+        serving = [number for number in range(self.settings.workers) if self._serving[number]]
+        if self._leads and serving != self._led:
+            self._led = serving
+            self._leads = all(lead(group, serving) for group in self._siblings)
 
     def _ended(self) -> list[tuple[int, int, Started]]:
         """Take the workers that have ended out of the others; return their process ids and exit codes, too."""
@@ -115,6 +133,7 @@ class Prefork(Forking):
             gone, status = os.waitpid(process, os.WNOHANG)
             if gone:
                 one = self._workers.pop(process)
+                self._serving[one.number] = 0
                 if one.ended is not None:
                     os.close(one.ended)
                 found.append((process, os.waitstatus_to_exitcode(status), one))
@@ -127,11 +146,11 @@ class Prefork(Forking):
         master = os.getpid()
         process = os.fork()
         if process == 0:
-            self._work(master, self._sockets[number])
+            self._work(master, number)
         self._workers[process] = Started(number, time.monotonic(), _end_of(process))
         signal.pthread_sigmask(signal.SIG_UNBLOCK, held)
 
-    def _work(self, master: int, listeners: list[Listener]) -> None:
+    def _work(self, master: int, number: int) -> None:
         """Serve, in a worker, until the master says or is gone; raises SystemExit."""
         signals.forget()
         # Ctrl-C is for all of a terminal, and the master's
@@ -142,12 +161,20 @@ class Prefork(Forking):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, (*signals.STOP, *signals.REOPEN))
         try:
             app = worker.load()
-            self.server.listeners = listeners
-            self.server.on_ready = worker.ready
+            if self._leads:
+                # Whoever comes first: the system counts them in this order
+                for listener in self.listeners:
+                    listener.listen(self.settings.adjustments.backlog)
+            self.server.listeners = self._sockets[number]
+            self.server.on_ready = partial(self._ready, number)
             self.server.serve(app, lambda: os.getppid() == master)
         finally:
             databases.close_all()
         sys.exit(0)
+
+    def _ready(self, number: int) -> None:
+        self._serving[number] = 1
+        worker.ready()
 
     def _stop(self) -> None:
         self._stops += 1

@@ -6,15 +6,19 @@ import socket
 import stat
 import struct
 import sys
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from itertools import chain
 
 from recipe.address import Address
 from recipe.wsgi.errors import StartError, describe
 
-#: From <asm/socket.h>; Python does not name it.
-SO_ATTACH_FILTER = 26
+#: From <asm/socket.h>; Python does not name them.
+SO_ATTACH_FILTER, SO_ATTACH_REUSEPORT_CBPF = 26, 51
+
+#: Of the classic BPF, <linux/filter.h>: load a random number, take the rest, skip so many unless equal, return.
+LOAD, RANDOM, MODULO, UNLESS, RETURN = 0x20, 0xFFFFF000 + 56, 0x94, 0x15, 0x06
 
 #: IPv4 and IPv6.
 FAMILIES = (socket.AF_INET, socket.AF_INET6)
@@ -137,6 +141,18 @@ def siblings(listener: Listener, backlog: int, number: int) -> list[Listener]:
     return found
 
 
+def lead(group: Sequence[Listener], serving: Sequence[int]) -> bool:
+    """Let the kernel choose among some siblings of a group, by lot; return whether it does.
+
+    `serving` are their indices; where there are none, it is among all. Linux numbers siblings in the order in which
+    they begin to listen, as long as none of them ends. SO_ATTACH_REUSEPORT_CBPF, socket(7).
+    """
+    chosen = list(serving) or list(range(len(group)))
+    draw = [(LOAD, 0, 0, RANDOM), (MODULO, 0, 0, len(chosen))]
+    cases = [[(UNLESS, 0, 1, lot), (RETURN, 0, 0, index)] for lot, index in enumerate(chosen)]
+    return _attach(group[0].socket, SO_ATTACH_REUSEPORT_CBPF, [*draw, *chain(*cases), (RETURN, 0, 0, chosen[0])])
+
+
 def _bind_tcp(address: Address, early: bool, families: Collection[int]) -> list[Listener]:
     listeners: list[Listener] = []
     missing: OSError | None = None
@@ -188,17 +204,23 @@ def _tcp_socket(family: int, sockaddr: tuple[object, ...], reuse_port: bool = Fa
 def _drop_packets(sock: socket.socket) -> None:
     """Attach a packet filter that lets nothing through: who connects now asks again in a second.
 
-    SO_ATTACH_FILTER, socket(7); the program is one instruction of the classic BPF, return 0.
-    Where there is no such thing, nothing happens.
+    SO_ATTACH_FILTER, socket(7). Where there is no such thing, nothing happens.
     """
+    _attach(sock, SO_ATTACH_FILTER, [(RETURN, 0, 0, 0)])
+
+
+def _attach(sock: socket.socket, option: int, instructions: Sequence[tuple[int, int, int, int]]) -> bool:
+    """Give a socket a program of the classic BPF (struct sock_fprog); return whether the system takes it."""
     if sys.platform != "linux":
-        return
+        return False
     with suppress(ImportError, OSError):
         import ctypes
 
-        instruction = ctypes.create_string_buffer(struct.pack("=HBBI", 0x06, 0, 0, 0))
-        program = struct.pack("@HP", 1, ctypes.addressof(instruction))
-        sock.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, program)
+        code = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *each) for each in instructions))
+        program = struct.pack("@HP", len(instructions), ctypes.addressof(code))
+        sock.setsockopt(socket.SOL_SOCKET, option, program)
+        return True
+    return False
 
 
 def _bind_unix(address: Address, permissions: int, early: bool) -> tuple[socket.socket, bool, int]:

@@ -165,7 +165,8 @@ GRANIAN = Description(
         **dict.fromkeys(("interface", "target", "log_access", "working_dir"), ""),
     },
     remark="HTTP/1 only, here. Each address has ``threads`` of its own, and each worker a socket: where one dies,"
-    f" those who have just connected to it lose their request, too. {_BUFFERS}",
+    " those who have just connected to it wait for its successor; with a Linux before 4.6 they lose their request, too."
+    f" {_BUFFERS}",
 )
 
 WERKZEUG = Description(
