@@ -393,6 +393,9 @@ def test_four_hundred_slow_clients(served: Served) -> None:
     end(process)
 
 
+#: Servers whose workers accept from one socket; none of them can be told to stop that.
+SHARING = ("bjoern", "uwsgi")
+
 # --- several processes -----------------------------------------------------------------------
 
 
@@ -414,6 +417,22 @@ def test_a_worker_that_dies_is_replaced_and_nobody_notices(served: Served) -> No
         wait_for(lambda: len(answered) > 20)
         end(process)
     assert lost == []
+
+
+@pytest.mark.parametrize("served", FORKING, indirect=True)
+def test_a_worker_that_is_told_to_end_is_replaced(served: Served) -> None:
+    """The sockets are its successor's, too, and the other workers'."""
+    served.configure("workers = 2\ngraceful_timeout = 2")
+    process = served.serve()
+    first, second = sorted(served.pids(2))
+    with asking(served.port, "/pid", clients=4, lasting=False) as (answered, lost):
+        os.kill(first, signal.SIGTERM)
+        wait_for(lambda: any(one not in (f"pid {first}", f"pid {second}") for one in answered))
+        seen = len(answered)
+        wait_for(lambda: len(answered) > seen + 50)
+    # One that shares its socket goes on to take clients, until the timeout
+    assert len(lost) <= (4 if served.name in SHARING else 0)
+    end(process)
 
 
 @pytest.mark.parametrize("served", FORKING, indirect=True)

@@ -56,6 +56,8 @@ class Embedded(Server):
         self._stops = 0  # how often we were told to stop
         self._failure: BaseException | None = None
         self._over = threading.Event()  # a loop has ended
+        #: to be called before it waits for the requests under way
+        self.on_drain: Callable[[], None] = self._let_nobody_in
 
     def run(self, app: WSGIApp, listener: Listener) -> None:
         """Serve `app` on a listener, which listens, without end. Called in a thread."""
@@ -114,10 +116,13 @@ class Embedded(Server):
     def _stop(self) -> None:
         self._stops += 1
 
-    def _drain(self, requests: Requests, logger: logging.Logger) -> None:
-        """Let nobody in, and wait until those who are in have their answers."""
+    def _let_nobody_in(self) -> None:
         for listener in self.listeners:
             listener.let_nobody_in()
+
+    def _drain(self, requests: Requests, logger: logging.Logger) -> None:
+        """Let nobody in, and wait until those who are in have their answers."""
+        self.on_drain()
         requests.draining = True
         start = time.monotonic()
         while not self._is_through(requests, start):

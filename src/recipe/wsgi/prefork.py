@@ -167,6 +167,7 @@ class Prefork(Forking):
                     listener.listen(self.settings.adjustments.backlog)
             self.server.listeners = self._sockets[number]
             self.server.on_ready = partial(self._ready, number)
+            self.server.on_drain = partial(self._leave, number)
             self.server.serve(app, lambda: os.getppid() == master)
         finally:
             databases.close_all()
@@ -175,6 +176,10 @@ class Prefork(Forking):
     def _ready(self, number: int) -> None:
         self._serving[number] = 1
         worker.ready()
+
+    def _leave(self, number: int) -> None:
+        """Take no more clients, where they are led; the sockets are the others', too, and the master's to shut."""
+        self._serving[number] = 0
 
     def _stop(self) -> None:
         self._stops += 1
