@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from handmade import App, Client, wait_for
+from handmade import App, Client, asking, wait_for
 from recipe.address import Address
 from recipe.control.workers import workers
 from recipe.wsgi.servers.table import SERVERS
@@ -169,12 +169,14 @@ def team(request: pytest.FixtureRequest, tmp_path: Path, port: int) -> Iterator[
     app.close()
 
 
-def test_workers_end_with_their_master(team: App) -> None:
+def test_workers_end_with_their_master(team: App, port: int) -> None:
     process = team.serve()
     wait_for(lambda: len(workers(process.pid)) == 2)
     processes = workers(process.pid)
-    process.kill()
-    wait_for(lambda: not [pid for pid in processes if Path(f"/proc/{pid}/cmdline").exists()])
+    with asking(port, "/", clients=2, lasting=False):
+        process.kill()
+        wait_for(lambda: not [pid for pid in processes if Path(f"/proc/{pid}/cmdline").exists()])
+    assert "under way" not in team.log.read_text()
 
 
 def connections(group: list[Listener], clients: int) -> Counter[int]:

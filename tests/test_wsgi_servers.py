@@ -12,6 +12,7 @@ import re
 import select
 import shutil
 import signal
+import socket
 import tempfile
 import time
 from collections.abc import Iterator
@@ -117,6 +118,30 @@ def test_a_client_that_may_wait_for_100_continue(running: Served, waits: bool) -
                 while client.file.readline().strip():
                     pass
             assert client.answer()[1].startswith("4 ")
+
+
+def test_a_body_that_breaks_off_is_none(served: Served) -> None:
+    """The application would take a part for the whole."""
+    served.configure()
+    process = served.serve()
+    head = "POST /log/broken-off HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n\r\n"
+    for shut in (socket.SHUT_WR, socket.SHUT_RDWR):
+        with Client(served.address) as client:
+            client.send(head + "x" * 5000)
+            client.socket.shutdown(shut)
+            if shut == socket.SHUT_WR:
+                assert " 200 " not in client.file.readline().decode()
+    with Client(served.address) as client:
+        client.send(head + "x" * 100_000)
+        assert client.answer()
+    end(process)
+    assert served.log.read_text().count("broken-off") == 1
+
+
+def test_a_header_with_an_underscore(running: Served) -> None:
+    """It would be the header with a dash, which a proxy may have set or taken out."""
+    told = running.tell("X_Remote_User: admin")
+    assert ("HTTP_X_REMOTE_USER" in told) != running.server.dashes_only
 
 
 def test_a_body_in_chunks_that_are_none_is_refused(running: Served) -> None:

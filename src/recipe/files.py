@@ -8,6 +8,7 @@ from pathlib import Path
 
 from recipe import journal
 from recipe.render import File
+from recipe.wsgi.privileges import FINGERPRINT
 
 Owner = tuple[int, int]  # of a file: user and group, by their numbers
 
@@ -55,7 +56,7 @@ def mode(file: File) -> int:
 
 def _owner(file: File, wanted: Owner | None) -> Owner | None:
     """Who is to have a file that root writes; None: whoever writes it."""
-    if os.geteuid() != 0 or file.mode & 0o044:
+    if os.geteuid() != 0 or file.mode & 0o044 or os.path.basename(file.path) == FINGERPRINT:
         return None
     if wanted is None:
         with suppress(FileNotFoundError):

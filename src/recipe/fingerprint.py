@@ -16,8 +16,9 @@ from typing import Any
 from zc.buildout import easy_install
 
 from recipe import journal
+from recipe.wsgi.privileges import FINGERPRINT
 
-NAME = "fingerprint.json"  # in the directory ``etc`` of a part
+NAME = FINGERPRINT  # in the directory ``etc`` of a part
 
 #: What one consists of: hashes of the ingredients; the paths that were looked at; and what an unchanged run needs.
 KEYS = {"ingredients", "seen", "made", "unpinned", "warnings"}

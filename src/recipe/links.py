@@ -112,9 +112,9 @@ def make(tree: Tree) -> bool:
 
     Raises OSError; LinkError where there can be no links.
     """
+    compile_missing(sorted(tree.eggs))  # first, since compiled files are linked, too
     if os.path.isdir(tree.directory):
         return False
-    compile_missing(sorted(tree.eggs))  # first, since compiled files are linked, too
     location, name = os.path.split(tree.directory)
     staged = f"{location}/.{name}.new"
     shutil.rmtree(staged, ignore_errors=True)  # of a run that was killed

@@ -19,6 +19,7 @@ ROWS: tuple[tuple[str, Callable[[Description], object]], ...] = (
     ("``wsgi-server-options``", lambda server: server.own_options),
     ("several requests over one connection", lambda server: server.lasting),
     ("400 slow clients do not keep others out", lambda server: server.slow_clients),
+    ("headers with an underscore are dropped", lambda server: server.dashes_only),
     ("bodies in chunks", lambda server: server.chunked),
     ("a body at once with ``Expect: 100-continue``", lambda server: server.eager),
     ("seconds that an answer may take", lambda server: str(server.answer_limit) if server.answer_limit else "any"),

@@ -27,7 +27,7 @@ from recipe.wsgi.sockets import Listener, url
 #: connection and the application, and an answer between the application and the connection.
 LINGER = 0.5
 
-#: Seconds between looks at whether to go on; a signal is noticed at once.
+#: Seconds between looks at whether to go on: after so many at most a signal to stop is noticed.
 TICK = 0.5
 
 
@@ -57,7 +57,7 @@ class Embedded(Server):
         self._failure: BaseException | None = None
         self._over = threading.Event()  # a loop has ended
         #: to be called before it waits for the requests under way
-        self.on_drain: Callable[[], None] = self._let_nobody_in
+        self.on_drain: Callable[[], None] = self.let_nobody_in
 
     def run(self, app: WSGIApp, listener: Listener) -> None:
         """Serve `app` on a listener, which listens, without end. Called in a thread."""
@@ -116,7 +116,8 @@ class Embedded(Server):
     def _stop(self) -> None:
         self._stops += 1
 
-    def _let_nobody_in(self) -> None:
+    def let_nobody_in(self) -> None:
+        """Let no further client connect to any of the listeners."""
         for listener in self.listeners:
             listener.let_nobody_in()
 

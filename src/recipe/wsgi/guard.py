@@ -18,6 +18,8 @@ from recipe.wsgi.settings import Settings
 #: Bytes of a body that are kept in memory, and those read at once.
 IN_MEMORY, AT_ONCE = 524288, 65536
 
+BROKEN_OFF = "The body of the request does not end as it should."
+
 
 def around(app: WSGIApp, settings: Settings) -> WSGIApp:
     """Return `app` behind the limit for bodies, and with the client's address from a trusted proxy."""
@@ -66,13 +68,16 @@ def _limited(app: WSGIApp, limit: int) -> WSGIApp:
         while wanted := AT_ONCE if length is None else min(AT_ONCE, length - size):
             data = _read(source, wanted)
             if data is None:
-                return refusal(start_response, "400 Bad Request", "The body of the request does not end as it should.")
+                return refusal(start_response, "400 Bad Request", BROKEN_OFF)
             if not data:
                 break
             body.write(data)
             size += len(data)
             if size > limit:
                 return _refuse(start_response)
+        if length is not None and size < length:
+            # The client has gone; some servers tell it by no error
+            return refusal(start_response, "400 Bad Request", BROKEN_OFF)
         if length is None:
             environ["CONTENT_LENGTH"] = str(size)
             del environ["HTTP_TRANSFER_ENCODING"]

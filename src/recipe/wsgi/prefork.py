@@ -66,6 +66,8 @@ class Prefork(Forking):
         self._leads = True  # whether the system leads them
         #: by process id
         self._workers: dict[int, Started] = {}
+        #: workers that are to be started, and when (`time.monotonic()`)
+        self._due = dict.fromkeys(range(settings.workers), 0.0)
         self._stops = 0  # how often we were told to stop
 
     def _for_each(self) -> list[list[Listener]]:
@@ -96,9 +98,6 @@ class Prefork(Forking):
 
     def _watch(self) -> None:
         """Keep all workers there, until a signal or a failure of the first ones."""
-        self._lead()
-        for number in range(self.settings.workers):
-            self._start(number)
         while not self._stops and self._replace():
             # At once, since clients may wait at a socket that nobody serves any more
             select.select([each.ended for each in self._workers.values() if each.ended is not None], [], [], TICK)
@@ -115,7 +114,8 @@ class Prefork(Forking):
                 for listener in self._sockets[number]:
                     listener.leave_to_siblings()
             # One that ends at once would keep the machine busy
-            time.sleep(max(0.0, since + PAUSE - time.monotonic()))
+            self._due[number] = since + PAUSE
+        for number in [number for number, due in self._due.items() if due <= time.monotonic()]:
             self._start(number)
         return True
 
@@ -144,11 +144,23 @@ class Prefork(Forking):
         # A signal that comes right now waits for the worker's own handlers
         signal.pthread_sigmask(signal.SIG_BLOCK, held)
         master = os.getpid()
-        process = os.fork()
+        process = self._fork()
         if process == 0:
             self._work(master, number)
-        self._workers[process] = Started(number, time.monotonic(), _end_of(process))
+        if process is None:
+            self._due[number] = time.monotonic() + PAUSE
+        else:
+            del self._due[number]
+            self._workers[process] = Started(number, time.monotonic(), _end_of(process))
         signal.pthread_sigmask(signal.SIG_UNBLOCK, held)
+
+    def _fork(self) -> int | None:
+        """As os.fork; None where the system has no process left. The other workers serve on."""
+        try:
+            return os.fork()
+        except OSError as error:
+            self._logger.error("No process for a worker, it is tried again: %s", error)
+            return None
 
     def _work(self, master: int, number: int) -> None:
         """Serve, in a worker, until the master says or is gone; raises SystemExit."""
@@ -161,13 +173,13 @@ class Prefork(Forking):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, (*signals.STOP, *signals.REOPEN))
         try:
             app = worker.load()
-            if self._leads:
-                # Whoever comes first: the system counts them in this order
-                for listener in self.listeners:
+            with worker.telling():
+                # Whoever comes first, all of them: the system counts them in this order
+                for listener in self.listeners if self._leads else self._sockets[number]:
                     listener.listen(self.settings.adjustments.backlog)
             self.server.listeners = self._sockets[number]
             self.server.on_ready = partial(self._ready, number)
-            self.server.on_drain = partial(self._leave, number)
+            self.server.on_drain = partial(self._leave, number, master)
             self.server.serve(app, lambda: os.getppid() == master)
         finally:
             databases.close_all()
@@ -177,9 +189,11 @@ class Prefork(Forking):
         self._serving[number] = 1
         worker.ready()
 
-    def _leave(self, number: int) -> None:
+    def _leave(self, number: int, master: int) -> None:
         """Take no more clients, where they are led; the sockets are the others', too, and the master's to shut."""
         self._serving[number] = 0
+        if os.getppid() != master:  # it is gone, and all end
+            self.server.let_nobody_in()
 
     def _stop(self) -> None:
         self._stops += 1

@@ -5,6 +5,9 @@ import pwd
 
 from recipe.wsgi.errors import StartError
 
+#: In ``etc`` of a part, and never given to the server's user: buildout, which may be root's, goes by it.
+FINGERPRINT = "fingerprint.json"
+
 
 def lookup(user: str) -> pwd.struct_passwd:
     """Return the entry of a user given by name or number.

@@ -138,7 +138,7 @@ def _drop(options: argparse.Namespace, server: Any, report: "Report") -> None:
     etc = os.path.join(home, "etc")
     for path in (os.path.join(home, "inituser"), *glob(f"{escape(etc)}/*"), *glob(f"{escape(etc)}/package-includes/*")):
         with suppress(FileNotFoundError):
-            if not os.lstat(path).st_mode & 0o044:
+            if not os.lstat(path).st_mode & 0o044 and os.path.basename(path) != privileges.FINGERPRINT:
                 os.chown(path, entry.pw_uid, entry.pw_gid, follow_symlinks=False)
     privileges.become(entry)
 

@@ -6,6 +6,7 @@ Settings in ``[server:main]``: ``listen``, ``fast-listen`` and ``graceful_timeou
 """
 
 import logging
+import select
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -24,9 +25,10 @@ from recipe.wsgi.servers import WSGIApp
 from recipe.wsgi.settings import Settings, adjustments, bind_all, common
 from recipe.wsgi.sockets import Listener, url
 
-#: Connections at a time. waitress's own 100 are soon taken by clients that are slow, and all others wait then;
-#: with select() it may have no descriptor from 1024 up, and the application opens files, too.
-CONNECTION_LIMIT = "500"
+#: Connections at a time: waitress's own 100 are soon taken by clients that are slow, and all others wait then.
+#: Each may have a temporary file or two beside it, and select() ends the server where it meets a descriptor from
+#: 1024 up.
+DEFAULTS = {"connection_limit": "500", "asyncore_use_poll": str(hasattr(select, "poll"))}
 
 #: Seconds an idle connection is kept when the server stops: what a client is just sending on it
 #: is answered, and it learns then that the connection ends.
@@ -52,7 +54,7 @@ def read(global_conf: Mapping[str, str], settings: Mapping[str, str]) -> Setting
     rest, addresses, timeout = common(global_conf, settings)
     if rest.pop("workers", "1") != "1":
         raise StartError("[server:main] workers: waitress serves in one process")
-    return Settings(addresses, adjustments({"connection_limit": CONNECTION_LIMIT} | rest), timeout)
+    return Settings(addresses, adjustments(DEFAULTS | rest), timeout)
 
 
 def serve(app: WSGIApp, global_conf: Mapping[str, str], **settings: str) -> None:

@@ -58,10 +58,13 @@ class Listener:
 
         Closing alone would throw out who gets in between the last accept and the close.
         """
-        if self.is_unix:
-            self._remove()
-        else:
+        if not self.is_unix:
             _drop_packets(self.socket)
+            return
+        self._remove()
+        if self._is_ours():  # in a directory that is not
+            with suppress(OSError):
+                os.chmod(self.address.path, 0)
 
     def leave_to_siblings(self) -> None:
         """Lead clients to the siblings, until this listens again; it stays bound.

@@ -82,12 +82,28 @@ class Server(Embedded):
         one = _Server(sock, app, **arguments)
         for name, value in casts.values({k: v for k, v in own.items() if k not in arguments}, _attributes()).items():
             setattr(one, name, value)
-        one.max_request_header_size = self.settings.header_size or 0
+        one.max_request_header_size = adjusted.max_request_header_size
         return one
+
+
+class _HeaderReader(server.HeaderReader):
+    def _allow_header(self, name: bytes) -> bool:
+        """Drop ``X_Name``, as waitress does: to the application it would be the ``X-Name`` that a proxy has checked."""
+        return b"_" not in name
+
+
+class _Request(server.HTTPRequest):
+    header_reader = _HeaderReader()
+
+
+class _Connection(server.HTTPConnection):
+    RequestHandlerClass = _Request
 
 
 class _Server(wsgi.Server):
     """A server on a socket that is bound already."""
+
+    ConnectionClass = _Connection
 
     def __init__(self, sock: socket.socket, app: WSGIApp, **settings: Any) -> None:
         name = sock.getsockname()

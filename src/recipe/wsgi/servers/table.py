@@ -23,6 +23,7 @@ class Description:
     own_options   whether it has settings of its own, for ``wsgi-server-options``
     lasting       whether a connection takes more than one request
     slow_clients  whether clients that send or take their bytes slowly leave the threads to others
+    dashes_only   whether headers with an underscore are dropped, which the application takes for those with a dash
     chunked       whether a body in chunks arrives; otherwise the request is answered with 411
     eager         whether a client may send its body at once though it asks for ``100 Continue``; otherwise it waits
     answer_limit  seconds that a client has for an answer, at most; 0: as long as it takes
@@ -45,6 +46,7 @@ class Description:
     own_options: bool = True
     lasting: bool = True
     slow_clients: bool = False
+    dashes_only: bool = True
     chunked: bool = True
     eager: bool = True
     answer_limit: int = 0
@@ -56,15 +58,6 @@ class Description:
         """Its name in wsgi.ini, after that of the distribution."""
         return self.factory or self.name
 
-
-#: What each of these options asks of a server, by the field that says whether it can.
-NEEDS = {
-    "threads": "threads",
-    "workers": "workers",
-    "http-header-max-length": "header_limit",
-    "http-fast-listen": "late",
-    "wsgi-server-options": "own_options",
-}
 
 WAITRESS = Description(
     name="waitress",
@@ -154,6 +147,7 @@ GRANIAN = Description(
     extra="granian",
     workers=True,
     header_limit=False,
+    dashes_only=False,
     homepage="https://github.com/emmett-framework/granian",
     covered={
         **dict.fromkeys(("address", "port", "uds"), "http-address"),
@@ -190,6 +184,7 @@ UWSGI = Description(
     extra="uwsgi",
     workers=True,
     lasting=False,
+    dashes_only=False,
     homepage="https://uwsgi-docs.readthedocs.io/en/latest/Options.html",
     covered={
         **dict.fromkeys(_UWSGI_SOCKETS, "http-address"),
@@ -255,6 +250,7 @@ PYRUVATE = Description(
     header_limit=False,
     lasting=False,
     slow_clients=True,
+    dashes_only=False,
     chunked=False,
     eager=False,
     answer_limit=255,
