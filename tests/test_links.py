@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from recipe import links
@@ -369,6 +369,14 @@ def test_any_eggs_are_seen_as_before(
 
     @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
     @given(entries())
+    @example(
+        [
+            ("develop", {"a/data.txt": "data", "a/c.py": ""}),
+            ("egg", {"a/__init__.py": PKGUTIL}),
+            ("egg", {}),
+            ("egg", {"a/data.txt": "data", "a/c.py": ""}),
+        ]
+    )
     def check_them(described: list[tuple[str, dict[str, str]]]) -> None:
         directory = tmp_path_factory.mktemp("eggs")
         paths = [_made(kind, directory, f"p{number}", files) for number, (kind, files) in enumerate(described)]

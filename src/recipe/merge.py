@@ -103,7 +103,7 @@ class Merge:
         self.unsafe: set[int] = set()
         self._paths = paths
         roots = ((index, _place(path)) for index, path in enumerate(paths))
-        self._level("", [(index, place) for index, place in roots if place])
+        self._level("", [(index, place) for index, place in roots if place], self.start)
 
     @cached_property
     def _has_pkg_resources(self) -> bool:
@@ -115,8 +115,11 @@ class Merge:
         """Whether a namespace must be a directory even where one egg has it: pkg_resources orders real paths."""
         return self._has_pkg_resources and offer.kind is Kind.NAMESPACE and "declare_namespace" in offer.init_text
 
-    def _level(self, prefix: str, places: Sequence[tuple[int, Place]]) -> None:
-        """Merge directories, in the order of the path; `prefix` is theirs in the tree."""
+    def _level(self, prefix: str, places: Sequence[tuple[int, Place]], start: int) -> None:
+        """Merge directories, in the order of the path; `prefix` is theirs in the tree.
+
+        What stays on the path comes after the tree where its number is above `start`.
+        """
         offers: dict[str, list[Offer]] = {}
         for root, place in places:
             for name, files in _names(place, top=not prefix).items():
@@ -125,12 +128,12 @@ class Merge:
             if len(found) == 1 and not self._resolves_links(found[0]):
                 self._link(prefix, found[0])
             elif any(offer.root in self.eggs for offer in found):
-                self._join(prefix, name, found)
+                self._join(prefix, name, found, start)
 
-    def _join(self, prefix: str, name: str, found: Sequence[Offer]) -> None:
+    def _join(self, prefix: str, name: str, found: Sequence[Offer], start: int) -> None:
         strong = sorted((offer for offer in found if offer.is_strong), key=_by_root)
         if name != "__init__":
-            self._check_order(strong)
+            self._check_order(strong, start)
             self._note_shadowed(f"{prefix}{name}", strong)
         visible = self._visible(found)
         if not visible:
@@ -140,7 +143,9 @@ class Merge:
             kinds = MERGED if visible[0].kind is Kind.PORTION else (*MERGED, Kind.PACKAGE)
             visible += [offer for offer in found if offer.root not in self.eggs and offer.kind in kinds]
         if len(visible) > 1 or self._resolves_links(visible[0]):
-            self._level(f"{prefix}{name}/", [(offer.root, offer.place / name) for offer in visible])
+            if strong and strong[0].root in self.eggs and strong[0].kind is Kind.NAMESPACE:
+                start = -1  # its own directory is the first that its __path__ names
+            self._level(f"{prefix}{name}/", [(offer.root, offer.place / name) for offer in visible], start)
         else:
             self._link(prefix, visible[0])
 
@@ -163,12 +168,12 @@ class Merge:
         text = leader.init_text
         return "extend_path" in text and not ("declare_namespace" in text and self._has_pkg_resources)
 
-    def _check_order(self, strong: Sequence[Offer]) -> None:
+    def _check_order(self, strong: Sequence[Offer], start: int) -> None:
         """Note the eggs that must stay where they are, since the directory comes earlier on the path."""
         leader = blocker = None
         for offer in strong:
             if offer.root not in self.eggs:
-                if offer.root > self.start and leader is None:
+                if offer.root > start and leader is None:
                     blocker = blocker or offer
             elif blocker and not (offer.kind is Kind.NAMESPACE and offer.init_text == blocker.init_text):
                 self.unsafe.add(offer.root)
