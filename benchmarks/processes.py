@@ -98,7 +98,9 @@ def ask(port: int, connections: int, seconds: int, path: str = "/") -> Load:
     All answers must be good ones. What is not complete is not counted; that a server closes a connection after its
     answer is for wrk an error of reading.
     """
-    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", f"http://127.0.0.1:{port}{path}"]
+    url = f"http://127.0.0.1:{port}{path}"
+    # A server that lets some wait for seconds (granian) is slow, and tells it by its latency
+    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "30s", "--latency", url]
     output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     if "Non-2xx" in output or re.search(r"Socket errors: (?!connect 0, read \d+, write 0, timeout 0)", output):
         raise RuntimeError(f"not all requests were answered:\n{output}")

@@ -418,8 +418,8 @@ def test_four_hundred_slow_clients(served: Served) -> None:
     end(process)
 
 
-#: Servers whose workers accept from one socket; none of them can be told to stop that.
-SHARING = ("bjoern", "uwsgi")
+#: Servers whose workers accept from one socket, and cannot be told to stop that.
+SHARING = ("uwsgi",)
 
 # --- several processes -----------------------------------------------------------------------
 

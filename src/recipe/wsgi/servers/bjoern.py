@@ -50,6 +50,7 @@ class Server(Embedded):
     name = "bjoern"
     several = False
     forks = True
+    hoards = True  # a loop accepts all who wait before it serves one
     _before = b""
 
     def serve(self, app: WSGIApp, goes_on: Callable[[], bool]) -> None:
