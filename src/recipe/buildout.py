@@ -13,11 +13,11 @@ from recipe import checks, files, fingerprint, journal, judge, links, manifest, 
 from recipe.control.facts import FILE as FACTS
 from recipe.control.manager import SOCKET
 from recipe.eggs import Eggs, WorkingSet, initialization
-from recipe.face import Recipe, parts
 from recipe.instance import RECIPE, Instance, describe
 from recipe.options import Problems, Settings
 from recipe.options.declare import Context
 from recipe.options.kinds import TRUE
+from recipe.parts import Given, parts
 from recipe.render import File
 from recipe.wsgi import privileges
 from recipe.wsgi.errors import StartError
@@ -28,7 +28,7 @@ from recipe.zserver import interpreter
 class Part:
     """A part that is made, or made anew."""
 
-    def __init__(self, recipe: Recipe) -> None:
+    def __init__(self, recipe: Given) -> None:
         self.buildout = recipe.buildout
         self.name = recipe.name
         self.options = recipe.options

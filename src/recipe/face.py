@@ -7,9 +7,9 @@ import logging
 import os
 from collections.abc import MutableMapping
 from typing import Any
-from weakref import WeakValueDictionary
 
 from recipe import fingerprint
+from recipe.parts import parts
 from recipe.pipeline import PIPELINE
 
 
@@ -66,7 +66,3 @@ class Recipe:
             self.log.warning(warning)
         self.options["zope-conf"] = last["seen"]["zope-conf"][0]
         return []
-
-
-#: The parts of the buildout that runs in this process, by their location.
-parts: WeakValueDictionary[str, Recipe] = WeakValueDictionary()

@@ -11,14 +11,15 @@ import select
 import signal
 import sys
 import time
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from functools import partial
 from typing import NamedTuple
 
-from recipe.wsgi import databases, signals, worker
+from recipe.wsgi import databases, embedded, signals, worker
 from recipe.wsgi.embedded import Embedded
 from recipe.wsgi.errors import StartError
-from recipe.wsgi.servers import Forking, Server
+from recipe.wsgi.servers import Forking, Server, WSGIApp
 from recipe.wsgi.settings import Settings, bind_all
 from recipe.wsgi.sockets import Listener, lead, siblings
 
@@ -29,9 +30,25 @@ CLOSING = 5.0
 TICK, PAUSE = 0.1, 1.0
 
 
-def made(server: type[Embedded], settings: Settings) -> Server:
-    """Bind, and return the server, with workers where there are to be several. Raises StartError."""
-    return Prefork(settings, server) if settings.workers > 1 else server(settings, bind_all(settings))
+EntryPoints = tuple[Callable[..., Server], Callable[..., None], Callable[..., Settings]]
+
+
+def entry_points(
+    server: type[Embedded], wrong: Callable[[Mapping[str, str]], Iterable[tuple[str, str]]]
+) -> EntryPoints:
+    """Return ``server_factory``, ``serve`` and ``read`` of a server's module (see `recipe.wsgi.servers`)."""
+
+    def read(global_conf: Mapping[str, str], settings: Mapping[str, str]) -> Settings:
+        return embedded.read(global_conf, settings, server, wrong)
+
+    def server_factory(global_conf: Mapping[str, str], **settings: str) -> Server:
+        known = read(global_conf, settings)
+        return Prefork(known, server) if known.workers > 1 else server(known, bind_all(known))
+
+    def serve(app: WSGIApp, global_conf: Mapping[str, str], **settings: str) -> None:
+        server_factory(global_conf, **settings)(app)
+
+    return server_factory, serve, read
 
 
 class Started(NamedTuple):

@@ -11,31 +11,14 @@ from typing import Any
 
 import bjoern
 
-from recipe.wsgi import embedded, signals
+from recipe.wsgi import signals
 from recipe.wsgi.embedded import Embedded
-from recipe.wsgi.prefork import made
-from recipe.wsgi.servers import Server as Base
+from recipe.wsgi.prefork import entry_points
 from recipe.wsgi.servers import WSGIApp
-from recipe.wsgi.settings import Settings
 from recipe.wsgi.sockets import Listener
 
 #: Seconds after which its loop has begun for sure.
 SETTLED = 0.5
-
-
-def server_factory(global_conf: Mapping[str, str], **settings: str) -> Base:
-    """PasteDeploy's ``paste.server_factory``. Raises StartError."""
-    return made(Server, read(global_conf, settings))
-
-
-def serve(app: WSGIApp, global_conf: Mapping[str, str], **settings: str) -> None:
-    """PasteDeploy's ``paste.server_runner``. Raises StartError."""
-    server_factory(global_conf, **settings)(app)
-
-
-def read(global_conf: Mapping[str, str], settings: Mapping[str, str]) -> Settings:
-    """Read the settings, and do nothing yet. Raises StartError where one is wrong."""
-    return embedded.read(global_conf, settings, Server, wrong)
 
 
 def wrong(settings: Mapping[str, str]) -> Iterator[tuple[str, str]]:
@@ -78,3 +61,6 @@ def _iterating(app: WSGIApp) -> WSGIApp:
         return app(environ, start_response)
 
     return iterating
+
+
+server_factory, serve, read = entry_points(Server, wrong)

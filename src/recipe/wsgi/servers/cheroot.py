@@ -12,12 +12,10 @@ from typing import Any
 
 from cheroot import server, wsgi
 
-from recipe.wsgi import casts, embedded
+from recipe.wsgi import casts
 from recipe.wsgi.embedded import Embedded
-from recipe.wsgi.prefork import made
-from recipe.wsgi.servers import Server as Base
+from recipe.wsgi.prefork import entry_points
 from recipe.wsgi.servers import WSGIApp
-from recipe.wsgi.settings import Settings
 from recipe.wsgi.sockets import Listener
 
 #: Attributes that are no settings, or that we set.
@@ -27,21 +25,6 @@ OURS = {
 }  # fmt: skip
 
 logger = logging.getLogger("cheroot")
-
-
-def server_factory(global_conf: Mapping[str, str], **settings: str) -> Base:
-    """PasteDeploy's ``paste.server_factory``. Raises StartError."""
-    return made(Server, read(global_conf, settings))
-
-
-def serve(app: WSGIApp, global_conf: Mapping[str, str], **settings: str) -> None:
-    """PasteDeploy's ``paste.server_runner``. Raises StartError."""
-    server_factory(global_conf, **settings)(app)
-
-
-def read(global_conf: Mapping[str, str], settings: Mapping[str, str]) -> Settings:
-    """Read the settings, and do nothing yet. Raises StartError where one is wrong."""
-    return embedded.read(global_conf, settings, Server, wrong)
 
 
 def wrong(settings: Mapping[str, str]) -> Iterator[tuple[str, str]]:
@@ -123,3 +106,6 @@ class _Server(wsgi.Server):
     def error_log(self, msg: str = "", level: int = 20, traceback: bool = False) -> None:
         """Log, instead of writing to stderr."""
         logger.log(level, msg, exc_info=traceback)
+
+
+server_factory, serve, read = entry_points(Server, wrong)

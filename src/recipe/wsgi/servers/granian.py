@@ -14,12 +14,10 @@ from typing import Any
 from granian import _futures, _loops, wsgi
 from granian.http import HTTP1Settings
 
-from recipe.wsgi import casts, embedded
+from recipe.wsgi import casts
 from recipe.wsgi.embedded import Embedded
-from recipe.wsgi.prefork import made
-from recipe.wsgi.servers import Server as Base
+from recipe.wsgi.prefork import entry_points
 from recipe.wsgi.servers import WSGIApp
-from recipe.wsgi.settings import Settings
 from recipe.wsgi.sockets import Listener
 
 #: What is in Rust; its types are told wrongly.
@@ -37,21 +35,6 @@ DEFAULTS: dict[str, Any] = {
 
 NO_TLS: tuple[Any, ...] = (False, None, None, None, "tls1.3", None, [], False)
 NO_METRICS = (None, None)
-
-
-def server_factory(global_conf: Mapping[str, str], **settings: str) -> Base:
-    """PasteDeploy's ``paste.server_factory``. Raises StartError."""
-    return made(Server, read(global_conf, settings))
-
-
-def serve(app: WSGIApp, global_conf: Mapping[str, str], **settings: str) -> None:
-    """PasteDeploy's ``paste.server_runner``. Raises StartError."""
-    server_factory(global_conf, **settings)(app)
-
-
-def read(global_conf: Mapping[str, str], settings: Mapping[str, str]) -> Settings:
-    """Read the settings, and do nothing yet. Raises StartError where one is wrong."""
-    return embedded.read(global_conf, settings, Server, wrong)
 
 
 def wrong(settings: Mapping[str, str]) -> Iterator[tuple[str, str]]:
@@ -105,3 +88,6 @@ class Server(Embedded):
             *NO_TLS,
             NO_METRICS,
         )
+
+
+server_factory, serve, read = entry_points(Server, wrong)

@@ -18,12 +18,11 @@ from typing import Any
 
 import pyruvate
 
-from recipe.wsgi import casts, embedded, guard, signals
+from recipe.wsgi import casts, guard, signals
 from recipe.wsgi.embedded import Embedded
 from recipe.wsgi.errors import StartError
-from recipe.wsgi.prefork import made
+from recipe.wsgi.prefork import entry_points
 from recipe.wsgi.requests import FAULT, Requests, connected
-from recipe.wsgi.servers import Server as Base
 from recipe.wsgi.servers import WSGIApp
 from recipe.wsgi.settings import Settings
 from recipe.wsgi.sockets import Listener
@@ -52,23 +51,6 @@ BOUNDS = {"max_number_headers": (1, 65535), "qmon_warn_threshold": (0, 65535), "
 SETTLED = 60.0
 
 
-def server_factory(global_conf: Mapping[str, str], **settings: str) -> Base:
-    """PasteDeploy's ``paste.server_factory``. Raises StartError."""
-    return made(Server, read(global_conf, settings))
-
-
-def serve(app: WSGIApp, global_conf: Mapping[str, str], **settings: str) -> None:
-    """PasteDeploy's ``paste.server_runner``. Raises StartError."""
-    server_factory(global_conf, **settings)(app)
-
-
-def read(global_conf: Mapping[str, str], settings: Mapping[str, str]) -> Settings:
-    """Read the settings, and do nothing yet. Raises StartError where one is wrong."""
-    if sys.platform != "linux":
-        raise StartError("[server:main]: pyruvate takes a socket that is bound on Linux only")
-    return embedded.read(global_conf, settings, Server, wrong)
-
-
 def wrong(settings: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     """Yield the name and the mistake of each setting that pyruvate does not take."""
     kinds = _kinds()
@@ -95,6 +77,9 @@ class Server(Embedded):
     def __init__(self, settings: Settings, listeners: list[Listener]) -> None:
         """Raise StartError also where another has the file descriptor."""
         super().__init__(settings, listeners)
+        if sys.platform != "linux":
+            self.close()
+            raise StartError("[server:main]: pyruvate takes a socket that is bound on Linux only")
         #: the answers that are being sent
         self._answers: weakref.WeakSet[Generator[bytes, None, None]] = weakref.WeakSet()
         try:
@@ -231,3 +216,6 @@ def _reserve(listeners: Sequence[Listener]) -> None:
     if placeholder != DESCRIPTOR:
         os.dup2(placeholder, DESCRIPTOR, inheritable=False)
         os.close(placeholder)
+
+
+server_factory, serve, read = entry_points(Server, wrong)

@@ -19,12 +19,10 @@ from typing import Any
 import pyuwsgi
 
 from recipe.spelling import hint
-from recipe.wsgi import embedded, guard, signals
+from recipe.wsgi import guard, signals
 from recipe.wsgi.embedded import Embedded, of_unix
-from recipe.wsgi.prefork import made
-from recipe.wsgi.servers import Server as Base
+from recipe.wsgi.prefork import entry_points
 from recipe.wsgi.servers import WSGIApp
-from recipe.wsgi.settings import Settings
 
 #: What it gets where ``[server:main]`` does not say otherwise. Its defaults are four seconds for a client
 #: that is silent, and four kilobytes for a head; more than 64 it cannot.
@@ -54,21 +52,6 @@ PATIENCE = 60
 
 #: What it calls, by this name.
 application: WSGIApp | None = None
-
-
-def server_factory(global_conf: Mapping[str, str], **settings: str) -> Base:
-    """PasteDeploy's ``paste.server_factory``. Raises StartError."""
-    return made(Server, read(global_conf, settings))
-
-
-def serve(app: WSGIApp, global_conf: Mapping[str, str], **settings: str) -> None:
-    """PasteDeploy's ``paste.server_runner``. Raises StartError."""
-    server_factory(global_conf, **settings)(app)
-
-
-def read(global_conf: Mapping[str, str], settings: Mapping[str, str]) -> Settings:
-    """Read the settings, and do nothing yet. Raises StartError where one is wrong."""
-    return embedded.read(global_conf, settings, Server, wrong)
 
 
 def wrong(settings: Mapping[str, str]) -> Iterator[tuple[str, str]]:
@@ -208,3 +191,6 @@ class _Body(io.RawIOBase):
         size = min(len(buffer), len(self._rest))
         buffer[:size], self._rest = self._rest[:size], self._rest[size:]
         return size
+
+
+server_factory, serve, read = entry_points(Server, wrong)

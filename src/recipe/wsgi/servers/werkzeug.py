@@ -7,30 +7,12 @@ from typing import Any
 from werkzeug import serving
 from werkzeug.wsgi import get_input_stream
 
-from recipe.wsgi import embedded
 from recipe.wsgi.embedded import Embedded
-from recipe.wsgi.prefork import made
-from recipe.wsgi.servers import Server as Base
+from recipe.wsgi.prefork import entry_points
 from recipe.wsgi.servers import WSGIApp
-from recipe.wsgi.settings import Settings
 from recipe.wsgi.sockets import Listener
 
 logger = logging.getLogger("werkzeug")
-
-
-def server_factory(global_conf: Mapping[str, str], **settings: str) -> Base:
-    """PasteDeploy's ``paste.server_factory``. Raises StartError."""
-    return made(Server, read(global_conf, settings))
-
-
-def serve(app: WSGIApp, global_conf: Mapping[str, str], **settings: str) -> None:
-    """PasteDeploy's ``paste.server_runner``. Raises StartError."""
-    server_factory(global_conf, **settings)(app)
-
-
-def read(global_conf: Mapping[str, str], settings: Mapping[str, str]) -> Settings:
-    """Read the settings, and do nothing yet. Raises StartError where one is wrong."""
-    return embedded.read(global_conf, settings, Server, wrong)
 
 
 def wrong(settings: Mapping[str, str]) -> Iterator[tuple[str, str]]:
@@ -75,3 +57,6 @@ def _bounded(app: WSGIApp) -> WSGIApp:
         return app(environ, start_response)
 
     return bounded
+
+
+server_factory, serve, read = entry_points(Server, wrong)
