@@ -48,7 +48,10 @@ def entry_points(
     def serve(app: WSGIApp, global_conf: Mapping[str, str], **settings: str) -> None:
         server_factory(global_conf, **settings)(app)
 
-    return server_factory, serve, read
+    entries = server_factory, serve, read
+    for each in entries:  # whoever has one finds the others in its module
+        each.__module__ = server.__module__
+    return entries
 
 
 class Started(NamedTuple):
