@@ -15,8 +15,10 @@ from support import free_port
 CONNECTIONS = (4, 20)
 
 
-def turn(directory: Path, port: int, seconds: int, connections: tuple[int, ...] = CONNECTIONS) -> Callable[[], Values]:
-    """Return a turn that asks a server for some seconds, over each number of connections.
+def turn(
+    directory: Path, port: int, seconds: int, connections: tuple[int, ...] = CONNECTIONS, path: str = "/"
+) -> Callable[[], Values]:
+    """Return a turn that asks a server for a page for some seconds, over each number of connections.
 
     `directory` is one that its command line names.
     """
@@ -25,7 +27,7 @@ def turn(directory: Path, port: int, seconds: int, connections: tuple[int, ...] 
         values: dict[str, float] = {}
         for count in connections:
             before = cpu_time(directory)
-            load = ask(port, count, seconds)
+            load = ask(port, count, seconds, path)
             used = cpu_time(directory) - before
             values |= {
                 f"rate {count}": load.rate, f"p99 {count}": load.p99, f"cpu {count}": used / load.requests * 1e6

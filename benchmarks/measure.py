@@ -103,9 +103,10 @@ def ratios(samples: Samples, comparison: Comparison) -> list[float]:
 
 
 def alternate(contenders: Contenders, rounds: int, tell: Tell = lambda text: None) -> Samples:
-    """Let each contender have its turn in each round; another one is first each time.
+    """Let each contender have its turn in each round, the next time the other way round, beginning with another pair.
 
-    The turns before the first round do not count: they leave caches warm, and databases made.
+    What is compared had best be a pair, since a machine is not the same for long. The turns before the first round do
+    not count: they leave caches warm, and databases made.
     """
     names = list(contenders)
     for name in names:
@@ -113,8 +114,9 @@ def alternate(contenders: Contenders, rounds: int, tell: Tell = lambda text: Non
         contenders[name]()
     samples: Samples = {name: {} for name in names}
     for number in range(rounds):
-        first = number % len(names)
-        for name in names[first:] + names[:first]:
+        first = 2 * (number // 2) % len(names)
+        order = names[first:] + names[:first]
+        for name in reversed(order) if number % 2 else order:
             values = contenders[name]()
             tell(f"{number + 1}/{rounds} {name}: " + ", ".join(f"{key} {value:.4g}" for key, value in values.items()))
             for key, value in values.items():

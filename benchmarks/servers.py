@@ -13,27 +13,40 @@ from benchmarks.sites import NAME as RECIPE
 from benchmarks.sites import build, part
 from databases import PostgreSQL, ZEOServer
 from recipe.wsgi.servers.table import SERVERS
-from support import free_port, running
+from support import Buildout, free_port, running
 
 WAITRESS = "waitress"
 NAMES = tuple(SERVERS)
 OTHERS = tuple(name for name in NAMES if name != WAITRESS)
 WITH_WORKERS = tuple(name for name, server in SERVERS.items() if server.workers)
-PROGRAM = Path(__file__).parent / "programs/by_hand.py"
+PROGRAMS = Path(__file__).parent / "programs"
+PROGRAM, OVERVIEW = PROGRAMS / "by_hand.py", PROGRAMS / "overview.py"
 
 ZEO, POSTGRESQL = "ZEO", "PostgreSQL"
 
+#: The pages that workers are asked for: one takes a tenth of what the other one does, and says more of the server.
+FRONT, LISTING = "front page", "listing"
+PAGES = {FRONT: "/", LISTING: "/overview"}
 
-def through(
-    bench: Bench, stack: ExitStack, options: Mapping[str, str], connections: tuple[int, ...], eggs: str = "Zope"
-) -> Contenders:
-    """Serve one part for each of these options, by their names; the turns ask them."""
+
+def build_parts(bench: Bench, options: Mapping[str, str], eggs: str = "Zope") -> tuple[Buildout, dict[str, int]]:
+    """Build a part for each of these options, by their names; return the buildout, and the port of each part."""
     require_wrk()
     ports = {name: free_port() for name in options}
     texts = (part(ports[name], f"var = var-{name}\n{options[name]}", name, eggs) for name in options)
-    buildout = build(bench.directory / "recipe", OURS, "".join(texts))
+    return build(bench.directory / "recipe", OURS, "".join(texts)), ports
+
+
+def serve(stack: ExitStack, buildout: Buildout, ports: Mapping[str, int]) -> None:
+    """Start these parts."""
     for name, port in ports.items():
         stack.enter_context(booted(buildout, port, "console", name))
+
+
+def through(bench: Bench, stack: ExitStack, connections: tuple[int, ...]) -> Contenders:
+    """Serve one part for each server; the turns ask them."""
+    buildout, ports = build_parts(bench, {name: f"wsgi-server = {name}" for name in NAMES})
+    serve(stack, buildout, ports)
     return {name: frontpage.turn(buildout.part(name), ports[name], bench.seconds, connections) for name in ports}
 
 
@@ -54,20 +67,20 @@ def by_hand(bench: Bench, stack: ExitStack) -> Contenders:
 def both(bench: Bench) -> Iterator[Contenders]:
     """Each server through the recipe, and by hand."""
     with ExitStack() as stack:
-        recipe = through(bench, stack, {name: f"wsgi-server = {name}" for name in NAMES}, (4,))
-        yield {**recipe, **by_hand(bench, stack)}
+        found = {**through(bench, stack, (4,)), **by_hand(bench, stack)}
+        yield {each: found[each] for name in NAMES for each in (name, f"{name} by hand")}
 
 
 @contextmanager
 def servers(bench: Bench) -> Iterator[Contenders]:
     """Each server through the recipe."""
     with ExitStack() as stack:
-        yield through(bench, stack, {name: f"wsgi-server = {name}" for name in NAMES}, frontpage.CONNECTIONS)
+        yield through(bench, stack, frontpage.CONNECTIONS)
 
 
 @contextmanager
 def workers(bench: Bench) -> Iterator[Contenders]:
-    """Each server that has workers, with one and two of them, on both databases."""
+    """Each server that has workers, with one and two of them, on both databases, asked for both pages."""
     with closing(ZEOServer()) as zeo, closing(PostgreSQL()) as postgresql, ExitStack() as stack:
         postgresql.add("zope", "secret")
         dsn = f"dbname=zope user=zope password=secret host=127.0.0.1 port={postgresql.port}"
@@ -81,12 +94,25 @@ def workers(bench: Bench) -> Iterator[Contenders]:
             for database, text in databases.items()
             for count in (1, 2)
         }
-        yield through(bench, stack, options, (20,), "Zope psycopg2-binary")
+        buildout, ports = build_parts(bench, options, "Zope psycopg2-binary")
+        for database in databases:
+            buildout.call(f"bin/{label(WITH_WORKERS[0], database, 1)}", "run", str(OVERVIEW))
+        serve(stack, buildout, ports)
+        yield {
+            contender(name, page): frontpage.turn(buildout.part(name), port, bench.seconds, (20,), path)
+            for page, path in PAGES.items()
+            for name, port in ports.items()
+        }
 
 
 def label(name: str, database: str, count: int) -> str:
-    """Return the name of a contender, which is that of a part, too."""
+    """Return the name of a part."""
     return f"{name}-{database}-{count}"
+
+
+def contender(part_name: str, page: str) -> str:
+    """Return the name of a contender: a part that is asked for a page."""
+    return f"{part_name}, {page}"
 
 
 BY_HAND = Subject(
@@ -119,23 +145,26 @@ BESIDE_WAITRESS = Subject(
     page="servers",
 )
 
+
+def beside_one(
+    name: str, database: str, page: str, title: str, quantity: str, unit: str, aim: float | None = None
+) -> Comparison:
+    """Compare two workers with one."""
+    two, one = (contender(label(name, database, count), page) for count in (2, 1))
+    return Comparison(f"{name}, {database}, {page}: {title}", quantity, unit, aim, aim is not None, two, one)
+
+
 WORKERS = Subject(
     "workers",
     "Two workers beside one, 20 connections",
     tuple(
-        Comparison(
-            f"{name}, {database}: {title}",
-            quantity,
-            unit,
-            aim,
-            more,
-            contender=label(name, database, 2),
-            baseline=label(name, database, 1),
-        )
-        for title, quantity, unit, aim, more in (
-            ("requests a second", "rate 20", "/s", 1.8, True),
-            ("99th percentile", "p99 20", "ms", None, False),
-            ("memory under load", "memory", "MB", None, False),
+        beside_one(name, database, *what)
+        for what in (
+            (LISTING, "requests/s", "rate 20", "/s", 1.8),
+            (LISTING, "p99", "p99 20", "ms"),
+            (LISTING, "memory", "memory", "MB"),
+            (FRONT, "requests/s", "rate 20", "/s", 1.8),
+            (FRONT, "p99", "p99 20", "ms"),
         )
         for name in WITH_WORKERS
         for database in (ZEO, POSTGRESQL)

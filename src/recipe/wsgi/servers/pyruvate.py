@@ -47,6 +47,9 @@ DEFAULTS: dict[str, Any] = {
 #: The smallest and the largest of each number.
 BOUNDS = {"max_number_headers": (1, 65535), "qmon_warn_threshold": (0, 65535), "send_timeout": (1, 255)}
 
+#: The last block of an answer: pyruvate asks for the one after it when it has sent all before.
+END = b""
+
 #: Seconds after which it has taken its socket for sure.
 SETTLED = 60.0
 
@@ -131,8 +134,11 @@ class Server(Embedded):
             if "HTTP_TRANSFER_ENCODING" in environ:
                 # What has arrived of it is all that there is; the rest goes with the connection
                 why = "The body of the request has no Content-Length."
-                return answer.blocks(guard.refusal(answer.start, "411 Length Required", why))
-            blocks = answer.blocks(app(environ, answer.start))
+                return answer.at_once(guard.refusal(answer.start, "411 Length Required", why))
+            body = app(environ, answer.start)
+            if isinstance(body, list):
+                return answer.at_once(body)
+            blocks = answer.blocks(body)
             self._answers.add(blocks)
             return blocks
 
@@ -171,18 +177,18 @@ class Answer:
             kept.append(("Transfer-Encoding", "chunked"))
         self._start_response("\r\n".join([status, *(f"Content-Length: {length}" for length in lengths)]), kept)
 
+    def at_once(self, body: Iterable[bytes]) -> list[bytes]:
+        """Return what pyruvate is to send of a body that is there as a whole, and is not to be closed."""
+        return [b"".join(self._framed(body)), END]
+
     def blocks(self, body: Iterable[bytes]) -> Generator[bytes, None, None]:
         """Yield what pyruvate is to send; the body is closed at its end, and where pyruvate drops it."""
         begun = False
         try:
-            for block in body:
-                if block:
-                    begun = True
-                    yield b"%x\r\n%b\r\n" % (len(block), block) if self._in_chunks else block
-            if self._in_chunks:
-                yield b"0\r\n\r\n"
-            # It asks for the one after this when it has sent all before
-            yield b""
+            for block in self._framed(body):
+                begun = True
+                yield block
+            yield END
         except Exception:
             logger.exception("Exception while serving %s", self._path)
             if not begun:
@@ -192,6 +198,13 @@ class Answer:
             close = getattr(body, "close", None)
             if close is not None:
                 close()
+
+    def _framed(self, body: Iterable[bytes]) -> Iterator[bytes]:
+        for block in body:
+            if block:
+                yield b"%x\r\n%b\r\n" % (len(block), block) if self._in_chunks else block
+        if self._in_chunks:
+            yield b"0\r\n\r\n"
 
 
 def _reserve(listeners: Sequence[Listener]) -> None:
