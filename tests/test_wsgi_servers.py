@@ -15,7 +15,9 @@ import signal
 import socket
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -442,6 +444,23 @@ def test_a_worker_that_dies_is_replaced_and_nobody_notices(served: Served) -> No
         wait_for(lambda: len(answered) > 20)
         end(process)
     assert lost == []
+
+
+@pytest.mark.parametrize("served", FORKING, indirect=True)
+def test_each_worker_gets_clients(served: Served) -> None:
+    """Also where all of them come at once, and stay, as a proxy's do."""
+    served.configure("workers = 2")
+    process = served.serve()
+    pids = served.pids(2)
+    for _ in range(3):
+        with ExitStack() as stack:
+            clients = [stack.enter_context(Client(served.address)) for _ in range(40)]
+            for client in clients:
+                client.ask("/sleep/0.02")
+            counts = Counter(client.answer()[1] for client in clients)
+        assert set(counts) == {f"pid {pid}" for pid in pids}
+        assert min(counts.values()) >= 4
+    end(process)
 
 
 @pytest.mark.parametrize("served", FORKING, indirect=True)

@@ -5,7 +5,6 @@ has it; this process replaces those that die, and passes signals on.
 """
 
 import logging
-import mmap
 import os
 import select
 import signal
@@ -19,9 +18,9 @@ from typing import NamedTuple
 from recipe.wsgi import databases, embedded, signals, worker
 from recipe.wsgi.embedded import Embedded
 from recipe.wsgi.errors import StartError
+from recipe.wsgi.reuseport import SharedSockets, Spread
 from recipe.wsgi.servers import Forking, Server, WSGIApp
 from recipe.wsgi.settings import Settings, bind_all
-from recipe.wsgi.sockets import Listener, lead, siblings
 
 #: Seconds that a worker gets over the graceful timeout, to close its databases.
 CLOSING = 5.0
@@ -74,36 +73,18 @@ class Prefork(Forking):
     """A server in several processes."""
 
     def __init__(self, settings: Settings, server: type[Embedded]) -> None:
-        super().__init__(settings)
-        self.server = server(settings, self.listeners)
+        super().__init__(settings, Spread if server.hoards else SharedSockets)
+        try:
+            self.server = server(settings, self.sockets.of(0))
+        except StartError:
+            self.close()
+            raise
         self._logger = logging.getLogger(server.name)
-        #: the siblings of each address, where each worker has a socket of its own
-        self._siblings: list[list[Listener]] = []
-        self._sockets = self._for_each()
-        #: for each worker a byte that it sets once it serves; shared with all of them
-        self._serving = mmap.mmap(-1, settings.workers)
-        self._led: list[int] | None = None  # to whom clients are led
-        self._leads = True  # whether the system leads them
         #: by process id
         self._workers: dict[int, Started] = {}
         #: workers that are to be started, and when (`time.monotonic()`)
         self._due = dict.fromkeys(range(settings.workers), 0.0)
         self._stops = 0  # how often we were told to stop
-
-    def _for_each(self) -> list[list[Listener]]:
-        """The sockets of each worker; a successor takes those of its predecessor."""
-        number = self.settings.workers
-        if not self.server.hoards:
-            return [self.listeners] * number
-        backlog = self.settings.adjustments.backlog
-        try:
-            each = [siblings(listener, backlog, number) for listener in self.listeners]
-        except StartError:
-            self.close()
-            raise
-        self.listeners = list(dict.fromkeys(one for group in each for one in group))
-        self._siblings = [group for group in each if not group[0].is_unix]
-        return [list(one) for one in zip(*each, strict=True)]
 
     def run(self) -> None:
         """Serve until a signal ends it; in a worker, raise SystemExit then."""
@@ -125,26 +106,18 @@ class Prefork(Forking):
     def _replace(self) -> bool:
         """Start a worker for each that is gone; return whether that makes sense."""
         ended = self._ended()
-        self._lead()
+        self.sockets.lead()
         if any(code == worker.FAILED for _, code, _ in ended):
             return False
         for process, code, (number, since, _) in ended:
             self._logger.error("Worker %d ended (%d), another one takes its place", process, code)
-            if self._workers and not self._leads:
-                for listener in self._sockets[number]:
-                    listener.leave_to_siblings()
+            if self._workers:
+                self.sockets.leave(number)
             # One that ends at once would keep the machine busy
             self._due[number] = since + PAUSE
         for number in [number for number, due in self._due.items() if due <= time.monotonic()]:
             self._start(number)
         return True
-
-    def _lead(self) -> None:
-        """Lead clients to the workers that serve; who is at the socket of one that is gone waits for its successor."""
-        serving = [number for number in range(self.settings.workers) if self._serving[number]]
-        if self._leads and serving != self._led:
-            self._led = serving
-            self._leads = all(lead(group, serving) for group in self._siblings)
 
     def _ended(self) -> list[tuple[int, int, Started]]:
         """Take the workers that have ended out of the others; return their process ids and exit codes, too."""
@@ -153,7 +126,7 @@ class Prefork(Forking):
             gone, status = os.waitpid(process, os.WNOHANG)
             if gone:
                 one = self._workers.pop(process)
-                self._serving[one.number] = 0
+                self.sockets.note(one.number, serves=False)
                 if one.ended is not None:
                     os.close(one.ended)
                 found.append((process, os.waitstatus_to_exitcode(status), one))
@@ -194,10 +167,8 @@ class Prefork(Forking):
         try:
             app = worker.load()
             with worker.telling():
-                # Whoever comes first, all of them: the system counts them in this order
-                for listener in self.listeners if self._leads else self._sockets[number]:
-                    listener.listen(self.settings.adjustments.backlog)
-            self.server.listeners = self._sockets[number]
+                self.sockets.listen(number)
+            self.server.listeners = self.sockets.of(number)
             self.server.on_ready = partial(self._ready, number)
             self.server.on_drain = partial(self._leave, number, master)
             self.server.serve(app, lambda: os.getppid() == master)
@@ -206,12 +177,12 @@ class Prefork(Forking):
         sys.exit(0)
 
     def _ready(self, number: int) -> None:
-        self._serving[number] = 1
+        self.sockets.note(number, serves=True)
         worker.ready()
 
     def _leave(self, number: int, master: int) -> None:
         """Take no more clients, where they are led; the sockets are the others', too, and the master's to shut."""
-        self._serving[number] = 0
+        self.sockets.note(number, serves=False)
         if os.getppid() != master:  # it is gone, and all end
             self.server.let_nobody_in()
 

@@ -19,6 +19,8 @@ import sys
 from collections.abc import Callable, Iterable
 
 from recipe.wsgi import databases
+from recipe.wsgi.errors import StartError
+from recipe.wsgi.reuseport import SharedSockets
 from recipe.wsgi.settings import Settings, bind_all
 from recipe.wsgi.sockets import Listener
 
@@ -53,9 +55,16 @@ class Forking(Server):
     are let in; `recipe.wsgi.worker.application` does both.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, sockets: type[SharedSockets] = SharedSockets) -> None:
+        """Bind the sockets of all workers. Raises StartError where one cannot be had; then none is left behind."""
         super().__init__(bind_all(settings))
         self.settings = settings
+        try:
+            self.sockets = sockets(self.listeners, settings.workers, settings.adjustments.backlog)
+        except StartError:
+            self.close()
+            raise
+        self.listeners = self.sockets.listeners
 
     def run(self) -> None:
         """Serve until a signal ends it, in this process and its workers; return when the last of these is gone."""

@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
+from contextlib import suppress
 from queue import SimpleQueue
 from typing import Any
 
@@ -29,6 +30,7 @@ from gunicorn.workers.base import Worker
 from recipe.spelling import hint
 from recipe.wsgi import databases, logreopen, signals, worker
 from recipe.wsgi.errors import StartError
+from recipe.wsgi.reuseport import SharedSockets, Spread
 from recipe.wsgi.servers import Forking, WSGIApp
 from recipe.wsgi.settings import Settings
 from recipe.wsgi.settings import read as read_settings
@@ -36,6 +38,9 @@ from recipe.wsgi.sockets import url
 
 #: The longest request line that gunicorn can be made to take; its default is half of that.
 LONGEST_LINE = 8190
+
+#: Seconds after which the master has led clients away from a worker that ends.
+LED = 0.1
 
 #: Seconds that a worker gets over the graceful timeout, to close its databases.
 CLOSING = 5.0
@@ -75,6 +80,13 @@ def wrong(settings: Mapping[str, str]) -> Iterator[tuple[str, str]]:
 
 class Server(Forking):
     """gunicorn with its bound sockets."""
+
+    #: in a worker: which one it is
+    number = 0
+
+    def __init__(self, settings: Settings) -> None:
+        # A worker that wakes up first may accept all who wait, and keep them
+        super().__init__(settings, Spread if settings.workers > 1 else SharedSockets)
 
     def run(self) -> None:
         """Serve until a signal ends it; in a worker, raise SystemExit then."""
@@ -156,6 +168,9 @@ class Master(Arbiter):  # type: ignore[misc]
     def __init__(self, app: Application) -> None:
         #: bound already; what listens late does so in the workers
         self.LISTENERS = [listener.socket for listener in app.server.listeners]
+        self.sockets = app.server.sockets
+        #: which worker each is, by process id
+        self._numbers: dict[int, int] = {}
         self._stops = 0  # how often it was told to stop
         self._ending = False
         super().__init__(app)
@@ -174,13 +189,26 @@ class Master(Arbiter):  # type: ignore[misc]
         super().signal(sig, frame)
 
     def spawn_worker(self) -> Any:
-        """As gunicorn, but a signal that comes right now waits for the worker's handlers."""
+        """As gunicorn, with the worker's sockets; but a signal that comes right now waits for its handlers."""
         held = (*signals.STOP, *signals.REOPEN, signal.SIGQUIT)
+        self.app.server.number = number = self._vacant()
+        self.LISTENERS = [listener.socket for listener in self.sockets.of(number)]
         signal.pthread_sigmask(signal.SIG_BLOCK, held)
         try:
-            return super().spawn_worker()
+            process = super().spawn_worker()
         finally:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, held)
+        self._numbers[process] = number
+        return process
+
+    def _vacant(self) -> int:
+        """The number of a worker that is not there."""
+        return min(set(range(self.sockets.workers)).difference(self._numbers.values()))
+
+    def manage_workers(self) -> None:
+        """As gunicorn, and lead the clients."""
+        super().manage_workers()
+        self.sockets.lead()
 
     def handle_hup(self) -> None:
         """End gracefully, on HUP and INT as on TERM."""
@@ -194,6 +222,12 @@ class Master(Arbiter):  # type: ignore[misc]
 
     handle_usr2 = handle_usr1
 
+    def handle_ttin(self) -> None:
+        """Keep the number of workers, of which each has its sockets; on TTOU, too."""
+        self.log.warning("The number of workers is that of wsgi.ini")
+
+    handle_ttou = handle_ttin
+
     def reap_workers(self) -> None:
         """As gunicorn, but one that could not start is no news when all are to end."""
         try:
@@ -201,6 +235,13 @@ class Master(Arbiter):  # type: ignore[misc]
         except HaltServer:
             if not self._ending:
                 raise
+        ended = [self._numbers.pop(process) for process in self._numbers.keys() - self.WORKERS.keys()]
+        for number in ended:
+            self.sockets.note(number, serves=False)
+        # At once: before it starts another one, gunicorn takes a rest
+        self.sockets.lead()
+        for number in ended if self.WORKERS else ():
+            self.sockets.leave(number)
 
     def stop(self, graceful: bool = True) -> None:
         """End the workers, and return when they have ended; those that do not are killed."""
@@ -228,8 +269,6 @@ class Master(Arbiter):  # type: ignore[misc]
 class Ours(Worker):  # type: ignore[misc]
     """What is ours in a worker, before a class of gunicorn's workers."""
 
-    _stopping = False
-
     def init_process(self) -> None:
         """As gunicorn, and close the databases at the end."""
         try:
@@ -251,8 +290,8 @@ class Ours(Worker):  # type: ignore[misc]
 
     def handle_exit(self, sig: int, frame: Any) -> None:
         """End gracefully; at once before it serves."""
-        self._stopping = True
         super().handle_exit(sig, frame)
+        self._note(serves=False)
         if not self.booted:
             sys.exit(0)
 
@@ -270,11 +309,24 @@ class Ours(Worker):  # type: ignore[misc]
             super().load_wsgi()
         finally:
             loaded.set()
-        for listener in self.app.server.listeners:
-            with worker.telling():
-                listener.listen(self.cfg.backlog)
-            logging.getLogger("gunicorn.error").info("Serving on %s", url(listener.socket))
+        with worker.telling():
+            self._served.listen(self.app.server.number)
+        for sock in self.sockets:
+            logging.getLogger("gunicorn.error").info("Serving on %s", url(sock))
+        self._note(serves=True)
         worker.ready()
+
+    @property
+    def _served(self) -> SharedSockets:
+        sockets: SharedSockets = self.app.server.sockets
+        return sockets
+
+    def _note(self, serves: bool) -> None:
+        """Say whether this takes clients, and let the master look: as if a child had ended."""
+        self._served.note(self.app.server.number, serves)
+        if os.getppid() == self.ppid:
+            with suppress(ProcessLookupError):
+                os.kill(self.ppid, signal.SIGCHLD)
 
     def _notify_until(self, loaded: threading.Event) -> None:
         while not loaded.wait(1):
@@ -285,13 +337,19 @@ class Ours(Worker):  # type: ignore[misc]
         return Threads(self.cfg.threads)
 
     def set_accept_enabled(self, enabled: bool) -> None:
-        """As gunicorn's threaded worker; and accept whom the system has let in before it was told to stop."""
+        """As gunicorn's threaded worker; but at its end it goes on until clients are led elsewhere, and takes all."""
+        self._note(serves=enabled)
+        if enabled or self.alive:
+            super().set_accept_enabled(enabled)
+            return
+        limit = time.monotonic() + LED
+        while (rest := limit - time.monotonic()) > 0:
+            self.wait_for_and_dispatch_events(timeout=rest)
         super().set_accept_enabled(enabled)
-        if self._stopping:
-            for sock in self.sockets:
-                while select.select([sock], [], [], 0)[0]:
-                    self.accept(sock)
-                sock.close()
+        for sock in self.sockets:
+            while select.select([sock], [], [], 0)[0]:
+                self.accept(sock)
+            sock.close()
 
     def run(self) -> None:
         """As gunicorn, and tell of requests that got no answer."""
