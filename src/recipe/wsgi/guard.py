@@ -18,7 +18,9 @@ from recipe.wsgi.settings import Settings
 #: Bytes of a body that are kept in memory, and those read at once.
 IN_MEMORY, AT_ONCE = 524288, 65536
 
-BROKEN_OFF = "The body of the request does not end as it should."
+#: The status of a request that is refused, and why it is.
+TOO_LARGE = ("413 Request Entity Too Large", "The body of the request exceeds max_request_body_size.")
+BROKEN_OFF = ("400 Bad Request", "The body of the request does not end as it should.")
 
 
 def around(app: WSGIApp, settings: Settings) -> WSGIApp:
@@ -57,35 +59,48 @@ def _limited(app: WSGIApp, limit: int) -> WSGIApp:
     """
 
     def limited(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-        source, length = environ["wsgi.input"], _length(environ)
-        if length is not None and length > limit:
-            return _refuse(start_response)
-        if length is not None and _can_seek(source):
+        if not environ.get("CONTENT_LENGTH") and "HTTP_TRANSFER_ENCODING" not in environ:
+            environ["wsgi.input"] = io.BytesIO()
             return app(environ, start_response)
-        # Closed when it is collected: the application may read it until its answer is through
-        body = tempfile.SpooledTemporaryFile(IN_MEMORY) if length != 0 else io.BytesIO()  # noqa: SIM115
-        size = 0
-        while wanted := AT_ONCE if length is None else min(AT_ONCE, length - size):
-            data = _read(source, wanted)
-            if data is None:
-                return refusal(start_response, "400 Bad Request", BROKEN_OFF)
-            if not data:
-                break
-            body.write(data)
-            size += len(data)
-            if size > limit:
-                return _refuse(start_response)
-        if length is not None and size < length:
-            # The client has gone; some servers tell it by no error
-            return refusal(start_response, "400 Bad Request", BROKEN_OFF)
-        if length is None:
-            environ["CONTENT_LENGTH"] = str(size)
-            del environ["HTTP_TRANSFER_ENCODING"]
-        body.seek(0)
-        environ["wsgi.input"] = body
+        source, length = environ["wsgi.input"], _length(environ)
+        if length is None or length > limit or not _can_seek(source):
+            try:
+                body, size = _received(source, length, limit)
+            except BodyError as error:
+                return refusal(start_response, *error.args)
+            environ["wsgi.input"] = body
+            if length is None:
+                environ["CONTENT_LENGTH"] = str(size)
+                del environ["HTTP_TRANSFER_ENCODING"]
         return app(environ, start_response)
 
     return limited
+
+
+class BodyError(Exception):
+    """A request is not to reach the application; the arguments are status and reason."""
+
+
+def _received(source: Any, length: int | None, limit: int) -> tuple[Any, int]:
+    """Read a body of which the length is known, or not; return it as a file, and its size. Raises BodyError."""
+    if length is not None and length > limit:
+        raise BodyError(*TOO_LARGE)
+    # Closed when it is collected: the application may read it until its answer is through
+    body = tempfile.SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115
+    size = 0
+    while wanted := AT_ONCE if length is None else min(AT_ONCE, length - size):
+        data = _read(source, wanted)
+        if not data:
+            break
+        body.write(data)
+        size += len(data)
+        if size > limit:
+            raise BodyError(*TOO_LARGE)
+    if length is not None and size < length:
+        # The client has gone; some servers tell it by no error
+        raise BodyError(*BROKEN_OFF)
+    body.seek(0)
+    return body, size
 
 
 def _length(environ: dict[str, Any]) -> int | None:
@@ -101,18 +116,13 @@ def _can_seek(source: Any) -> bool:
     return seekable is not None and bool(seekable())
 
 
-def _read(source: Any, size: int) -> bytes | None:
-    """Read a part of a body; None where it breaks off, or is in chunks that are none."""
+def _read(source: Any, size: int) -> bytes:
+    """Read a part of a body. Raises BodyError where it breaks off, or is in chunks that are none."""
     try:
         data: bytes = source.read(size)
     except Exception:  # each server has its own
-        return None
+        raise BodyError(*BROKEN_OFF) from None
     return data
-
-
-def _refuse(start_response: Any) -> Iterable[bytes]:
-    why = "The body of the request exceeds max_request_body_size."
-    return refusal(start_response, "413 Request Entity Too Large", why)
 
 
 def refusal(start_response: Any, status: str, why: str) -> Iterable[bytes]:

@@ -6,9 +6,9 @@ import socket
 import stat
 import struct
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 from recipe.wsgi.servers import WSGIApp
@@ -25,52 +25,53 @@ FAULT = b"Internal Server Error"
 
 
 class Requests:
-    """Counts the requests that have begun and not ended."""
+    """Knows the requests that have begun and not ended."""
 
     def __init__(self, logger: logging.Logger) -> None:
-        self.under_way = 0
-        #: when the last one began or ended (`time.monotonic()`)
+        #: a thing for each; what happens to a set happens at once for all threads
+        self._begun: set[object] = set()
+        #: when the last one ended (`time.monotonic()`)
         self.changed = time.monotonic()
         #: from now on each answer is its connection's last one, and says so
         self.draining = False
         self._logger = logger
-        self._lock = threading.Lock()
+
+    @property
+    def under_way(self) -> int:
+        """How many there are."""
+        return len(self._begun)
 
     def counted(self, app: WSGIApp) -> WSGIApp:
         """Return `app`, counted; what it raises is logged, and answered with 500."""
 
         def counted(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-            def start(status: str, headers: list[tuple[str, str]], *exc_info: Any) -> Any:
+            def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
                 if self.draining:
                     headers = [*headers, ("Connection", "close")]
-                return start_response(status, headers, *exc_info)
+                return start_response(status, headers, exc_info) if exc_info else start_response(status, headers)
 
-            self._count(1)
+            request = object()
+            self._begun.add(request)
             try:
                 body = app(environ, start)
                 if environ["REQUEST_METHOD"] == "HEAD":
                     body = _left_out(body)
             except Exception:
                 self._logger.exception("Exception while serving %s", environ.get("PATH_INFO"))
-                self._count(-1)
+                self._end(request)
                 headers = [("Content-Type", "text/plain"), ("Content-Length", str(len(FAULT)))]
                 start("500 Internal Server Error", headers, sys.exc_info())
                 return [FAULT]
-            return self._ending(body)
+            if isinstance(body, list) and sum(map(len, body)) <= AT_ONCE:
+                self._end(request)
+                return body
+            return Body(body, partial(self._end, request))
 
         return counted
 
-    def _ending(self, body: Iterable[bytes]) -> Iterable[bytes]:
-        """Return the body, with its end counted."""
-        if isinstance(body, list) and sum(map(len, body)) <= AT_ONCE:
-            self._count(-1)
-            return body
-        return Body(body, lambda: self._count(-1))
-
-    def _count(self, difference: int) -> None:
-        with self._lock:
-            self.under_way += difference
-            self.changed = time.monotonic()
+    def _end(self, request: object) -> None:
+        self.changed = time.monotonic()
+        self._begun.remove(request)
 
 
 def _left_out(body: Iterable[bytes]) -> list[bytes]:

@@ -146,7 +146,8 @@ def _whole(app: WSGIApp, header_size: int | None) -> WSGIApp:
         environ["wsgi.url_scheme"] = "http"
         # A unix socket has no address, and this is what it makes of none
         is_unix = environ.get("REMOTE_ADDR", "") in ("", "0.0.0.0")
-        return (app_of_unix if is_unix else app)(environ, lambda status, headers, *_: start_response(status, headers))
+        serve = app_of_unix if is_unix else app
+        return serve(environ, lambda status, headers, _=None: start_response(status, headers))
 
     return whole
 
@@ -158,13 +159,13 @@ def _head(environ: Mapping[str, Any]) -> int:
 
 
 def _input(environ: Mapping[str, Any]) -> Any:
-    import uwsgi  # there is one once it runs
-
     body = environ["wsgi.input"]
     chunked = "chunked" in environ.get("HTTP_TRANSFER_ENCODING", "").lower()
     asks = environ.get("HTTP_EXPECT", "").lower() == "100-continue" and environ["SERVER_PROTOCOL"] != "HTTP/1.0"
     if not (chunked or asks):
         return body
+    import uwsgi  # there is one once it runs
+
     take = (lambda _size: uwsgi.chunked_read()) if chunked else body.read
     return io.BufferedReader(_Body(take, uwsgi.connection_fd() if asks else None), 65536)
 
