@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import signal
@@ -56,21 +55,6 @@ def test_its_own_settings_are_gone_by(served: Served) -> None:
         wait_for(lambda: len(set(answered)) >= 3)
     assert lost == []
     end(process)
-
-
-def test_who_waits_for_a_worker_that_died_is_answered_at_a_stop(served: Served) -> None:
-    """Its successor has yet to load; the other one takes them."""
-    served.configure("workers = 2")
-    process = served.serve(SLOW_START="1")
-    first, second = served.pids(2)
-    os.kill(first, signal.SIGSTOP)
-    clients = [Client(served.address) for _ in range(20)]
-    for client in clients:
-        client.ask("/pid")
-    kill(first)
-    process.send(signal.SIGTERM)
-    assert {client.answer()[1] for client in clients} == {f"pid {second}"}
-    assert process.ended() == 0
 
 
 def test_workers_that_take_one_client_at_a_time_share_them(served: Served) -> None:

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import select
 import socket
 import stat
 import struct
@@ -142,6 +143,13 @@ def siblings(listener: Listener, backlog: int, number: int) -> list[Listener]:
     for one in found[1:] if listener.early else ():
         one.listen(backlog)
     return found
+
+
+def waiting(listeners: Sequence[Listener]) -> bool:
+    """Whether a client is at one of these whom nobody has accepted."""
+    # One that does not listen yet can be read all the same
+    listening = [one.socket for one in listeners if one.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)]
+    return bool(select.select(listening, [], [], 0)[0])
 
 
 def lead(group: Sequence[Listener], serving: Sequence[int]) -> bool:
