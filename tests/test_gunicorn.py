@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -35,6 +36,7 @@ def test_the_table_names_settings_that_it_has() -> None:
         ("keep_alive = 5", "keep_alive: gunicorn has no such setting; did you mean keepalive?"),
         ("worker_class = no.such.Worker", "[server:main]: gunicorn: class uri 'no.such.Worker' invalid or not found\n"),
         ("http_protocols = h2", "http_protocols includes h2"),
+        ("worker_class = gevent", "worker_class: 'gevent' makes sockets of its own"),
     ],
 )
 def test_a_setting_that_it_does_not_take_is_told_in_one_line(served: Served, setting: str, mistake: str) -> None:
@@ -52,6 +54,21 @@ def test_its_own_settings_are_gone_by(served: Served) -> None:
     with asking(served.port, "/pid", clients=3, lasting=False) as (answered, lost):
         wait_for(lambda: len(set(answered)) >= 3)
     assert lost == []
+    end(process)
+
+
+def test_workers_that_take_one_client_at_a_time_share_them(served: Served) -> None:
+    served.configure("workers = 2\nworker_class = sync\nthreads = 1")
+    process = served.serve()
+    served.pids(2)
+    with Client(served.address) as busy:
+        busy.ask("/sleep/4")
+        time.sleep(0.2)
+        start = time.monotonic()
+        for _ in range(12):
+            get(served.address)
+        assert time.monotonic() - start < 3
+        busy.answer()
     end(process)
 
 

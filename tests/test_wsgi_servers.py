@@ -464,6 +464,37 @@ def test_each_worker_gets_clients(served: Served) -> None:
 
 
 @pytest.mark.parametrize("served", FORKING, indirect=True)
+def test_nobody_waits_for_the_second_worker(served: Served) -> None:
+    """It loads after the first one, and clients are let in as soon as that serves."""
+    served.configure("workers = 2", f"listen = 127.0.0.1:{served.port}")
+    process = served.start(SLOW_START="3")
+    wait_for(lambda: not refused(served.port))
+    for _ in range(100):
+        start = time.monotonic()
+        get(served.address)
+        assert time.monotonic() - start < 2
+    end(process)
+
+
+@pytest.mark.parametrize("served", FORKING, indirect=True)
+@pytest.mark.parametrize("after", [0, 0.5], ids=["at once", "while the next one loads"])
+def test_who_waits_for_a_worker_that_died_is_answered_at_a_stop(served: Served, after: float) -> None:
+    """By another one, or by its successor."""
+    served.configure("workers = 2")
+    process = served.serve(SLOW_START="1.5")
+    first, second = served.pids(2)
+    os.kill(first, signal.SIGSTOP)
+    clients = [Client(served.address) for _ in range(20)]
+    for client in clients:
+        client.ask("/pid")
+    kill(first)
+    time.sleep(after)
+    process.send(signal.SIGTERM)
+    assert f"pid {second}" in {client.answer()[1] for client in clients}
+    assert process.ended() == 0
+
+
+@pytest.mark.parametrize("served", FORKING, indirect=True)
 def test_a_worker_that_is_told_to_end_is_replaced(served: Served) -> None:
     """The sockets are its successor's, too, and the other workers'."""
     served.configure("workers = 2\ngraceful_timeout = 2")

@@ -6,7 +6,6 @@ their answers, and returns.
 """
 
 import logging
-import select
 import signal
 import socket
 import threading
@@ -21,7 +20,7 @@ from recipe.wsgi.requests import Requests, receiving
 from recipe.wsgi.servers import Server, WSGIApp
 from recipe.wsgi.settings import Settings
 from recipe.wsgi.settings import read as read_settings
-from recipe.wsgi.sockets import Listener, url
+from recipe.wsgi.sockets import Listener, url, waiting
 
 #: Seconds without a request after which all are taken to be answered: one may be between a
 #: connection and the application, and an answer between the application and the connection.
@@ -85,7 +84,7 @@ class Embedded(Server):
         logger = logging.getLogger(self.name)
         requests = Requests(logger)
         requests.draining = not self.lasting
-        with signals.on_stop(self._stop):
+        with signals.on_stop(self.stop):
             handlers = {number: signal.getsignal(number) for number in signals.STOP}
             for listener in self.listeners:
                 listener.listen(self.settings.adjustments.backlog)
@@ -113,7 +112,8 @@ class Embedded(Server):
         finally:
             self._over.set()
 
-    def _stop(self) -> None:
+    def stop(self) -> None:
+        """End gracefully; the second time at once."""
         self._stops += 1
 
     def let_nobody_in(self) -> None:
@@ -136,9 +136,7 @@ class Embedded(Server):
     def _is_through(self, requests: Requests, start: float) -> bool:
         if requests.under_way or time.monotonic() - max(requests.changed, start) < LINGER:
             return False
-        # A listening socket that can be read has a client whom the server has not accepted
-        waiting, _, _ = select.select([one.socket for one in self.listeners], [], [], 0)
-        return not waiting and not receiving(self.listeners)
+        return not waiting(self.listeners) and not receiving(self.listeners)
 
 
 def of_unix(app: WSGIApp) -> WSGIApp:

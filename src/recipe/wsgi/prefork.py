@@ -21,6 +21,7 @@ from recipe.wsgi.errors import StartError
 from recipe.wsgi.reuseport import SharedSockets, Spread
 from recipe.wsgi.servers import Forking, Server, WSGIApp
 from recipe.wsgi.settings import Settings, bind_all
+from recipe.wsgi.sockets import waiting
 
 #: Seconds that a worker gets over the graceful timeout, to close its databases.
 CLOSING = 5.0
@@ -161,7 +162,8 @@ class Prefork(Forking):
         # Ctrl-C is for all of a terminal, and the master's
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
-        signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(0))
+        signal.signal(signal.SIGTERM, lambda _number, _frame: self._told(number))
+        self._stops = 0
         signals.reopen_logs()
         signal.pthread_sigmask(signal.SIG_UNBLOCK, (*signals.STOP, *signals.REOPEN))
         try:
@@ -175,6 +177,13 @@ class Prefork(Forking):
         finally:
             databases.close_all()
         sys.exit(0)
+
+    def _told(self, number: int) -> None:
+        """End, in a worker that loads; but whom its predecessor has left at its sockets is served first."""
+        self._stops += 1
+        if self._stops > 1 or not worker.one_has_served() or not waiting(self.sockets.of(number)):
+            sys.exit(0)
+        self.server.stop()
 
     def _ready(self, number: int) -> None:
         self.sockets.note(number, serves=True)
@@ -197,10 +206,20 @@ class Prefork(Forking):
             with suppress(ProcessLookupError):
                 os.kill(process, number)
 
+    def _replace_for_those_who_wait(self) -> None:
+        """Start the successor of a worker that has ended with clients at its sockets."""
+        numbers = {*self._due, *(one.number for _, _, one in self._ended())}
+        for number in numbers:
+            self._due[number] = 0.0
+            if waiting(self.sockets.of(number)):
+                self._start(number)
+
     def _end(self) -> None:
         """Let nobody in, end the workers, and return when they have ended; those that do not are killed."""
         for listener in self.listeners:
             listener.let_nobody_in()
+        if self._stops:
+            self._replace_for_those_who_wait()
         told = 0
         limit = time.monotonic() + self.settings.graceful_timeout + CLOSING
         while self._workers and time.monotonic() < limit:

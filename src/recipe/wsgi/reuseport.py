@@ -33,6 +33,10 @@ class SharedSockets:
     def leave(self, number: int) -> None:
         """Where nobody can be led, leave the clients of a worker that has ended to the others."""
 
+    def unserved(self) -> list[Listener]:
+        """Return those at which nobody but the caller, a worker that ends, would see to clients."""
+        return self.listeners
+
 
 class OwnSockets(SharedSockets):
     """Each worker has sockets of its own: of shared ones, a server that accepts all who wait leaves none to the others.
@@ -59,6 +63,9 @@ class OwnSockets(SharedSockets):
 
     def listen(self, number: int) -> None:
         """As `SharedSockets`."""
+        if not any(self._serving[:]):
+            # The others have yet to load, and the master looks again only later
+            self._lead_to([number])
         # Whoever comes first, all of them: the system counts them in this order
         for listener in self.listeners if self._leads else self.of(number):
             listener.listen(self.backlog)
@@ -69,10 +76,19 @@ class OwnSockets(SharedSockets):
 
     def lead(self) -> None:
         """As `SharedSockets`."""
-        serving = [number for number in range(self.workers) if self._serving[number]]
-        if self._leads and serving != self._led:
+        # Where nobody serves, to one: at the others' sockets, clients would wait until these have loaded, too
+        serving = [number for number in range(self.workers) if self._serving[number]] or [0]
+        if serving != self._led:
             self._led = serving
-            self._leads = all(lead(group, serving) for group in self._groups)
+            self._lead_to(serving)
+
+    def _lead_to(self, numbers: list[int]) -> None:
+        self._leads = self._leads and all(lead(group, numbers) for group in self._groups)
+
+    def unserved(self) -> list[Listener]:
+        """As `SharedSockets`."""
+        numbers = (number for number in range(self.workers) if not self._serving[number])
+        return list(dict.fromkeys(one for number in numbers for one in self.of(number)))
 
     def leave(self, number: int) -> None:
         """As `SharedSockets`."""

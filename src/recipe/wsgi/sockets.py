@@ -2,6 +2,7 @@
 
 import errno
 import os
+import select
 import socket
 import stat
 import struct
@@ -144,16 +145,22 @@ def siblings(listener: Listener, backlog: int, number: int) -> list[Listener]:
     return found
 
 
+def waiting(listeners: Sequence[Listener]) -> bool:
+    """Whether a client is at one of these whom nobody has accepted."""
+    # One that does not listen yet can be read all the same
+    listening = [one.socket for one in listeners if one.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)]
+    return bool(select.select(listening, [], [], 0)[0])
+
+
 def lead(group: Sequence[Listener], serving: Sequence[int]) -> bool:
     """Let the kernel choose among some siblings of a group, by lot; return whether it does.
 
-    `serving` are their indices; where there are none, it is among all. Linux numbers siblings in the order in which
-    they begin to listen, as long as none of them ends. SO_ATTACH_REUSEPORT_CBPF, socket(7).
+    `serving` are their indices, one or more. Linux numbers siblings in the order in which they begin to listen, as
+    long as none of them ends. SO_ATTACH_REUSEPORT_CBPF, socket(7).
     """
-    chosen = list(serving) or list(range(len(group)))
-    draw = [(LOAD, 0, 0, RANDOM), (MODULO, 0, 0, len(chosen))]
-    cases = [[(UNLESS, 0, 1, lot), (RETURN, 0, 0, index)] for lot, index in enumerate(chosen)]
-    return _attach(group[0].socket, SO_ATTACH_REUSEPORT_CBPF, [*draw, *chain(*cases), (RETURN, 0, 0, chosen[0])])
+    draw = [(LOAD, 0, 0, RANDOM), (MODULO, 0, 0, len(serving))]
+    cases = [[(UNLESS, 0, 1, lot), (RETURN, 0, 0, index)] for lot, index in enumerate(serving)]
+    return _attach(group[0].socket, SO_ATTACH_REUSEPORT_CBPF, [*draw, *chain(*cases), (RETURN, 0, 0, serving[0])])
 
 
 def _bind_tcp(address: Address, early: bool, families: Collection[int]) -> list[Listener]:

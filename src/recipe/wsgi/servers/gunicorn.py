@@ -72,6 +72,9 @@ def wrong(settings: Mapping[str, str]) -> Iterator[tuple[str, str]]:
         if name not in config.settings:
             yield name, f"gunicorn has no such setting{hint(name, config.settings)}"
             continue
+        if name == "worker_class" and "gevent" in text:
+            yield name, f"{text!r} makes sockets of its own, and cannot have those of http-address"
+            continue
         try:
             config.set(name, text)
         except Exception as error:  # whatever a validator of gunicorn's raises
@@ -85,8 +88,7 @@ class Server(Forking):
     number = 0
 
     def __init__(self, settings: Settings) -> None:
-        # A worker that wakes up first may accept all who wait, and keep them
-        super().__init__(settings, Spread if settings.workers > 1 else SharedSockets)
+        super().__init__(settings, Spread if settings.workers > 1 and _hoards(settings) else SharedSockets)
 
     def run(self) -> None:
         """Serve until a signal ends it; in a worker, raise SystemExit then."""
@@ -137,6 +139,14 @@ class Application(BaseApplication):  # type: ignore[misc]
         return worker.load()
 
 
+def _hoards(settings: Settings) -> bool:
+    """Whether a worker that wakes up first may accept all who wait, and keep them: each class but sync does so."""
+    config = Config()
+    for name, value in (_defaults(settings) | dict(settings.own)).items():
+        config.set(name, value)
+    return config.worker_class_str != "sync" and not config.worker_class_str.endswith(".SyncWorker")
+
+
 def _defaults(settings: Settings) -> dict[str, Any]:
     """Return the settings of gunicorn's that follow from ours, and those that have another default here."""
     found = {
@@ -167,7 +177,7 @@ class Master(Arbiter):  # type: ignore[misc]
 
     def __init__(self, app: Application) -> None:
         #: bound already; what listens late does so in the workers
-        self.LISTENERS = [listener.socket for listener in app.server.listeners]
+        self.LISTENERS = [listener.socket for listener in app.server.sockets.of(0)]
         self.sockets = app.server.sockets
         #: which worker each is, by process id
         self._numbers: dict[int, int] = {}
@@ -207,8 +217,9 @@ class Master(Arbiter):  # type: ignore[misc]
 
     def manage_workers(self) -> None:
         """As gunicorn, and lead the clients."""
-        super().manage_workers()
+        # Before, since it rests after each one that it starts
         self.sockets.lead()
+        super().manage_workers()
 
     def handle_hup(self) -> None:
         """End gracefully, on HUP and INT as on TERM."""
@@ -246,6 +257,8 @@ class Master(Arbiter):  # type: ignore[misc]
     def stop(self, graceful: bool = True) -> None:
         """End the workers, and return when they have ended; those that do not are killed."""
         self._ending = True
+        # The others see to the clients of one that has ended
+        self.reap_workers()
         listeners = self.app.server.listeners
         for listener in listeners:
             listener.let_nobody_in()
@@ -325,7 +338,7 @@ class Ours(Worker):  # type: ignore[misc]
         """Say whether this takes clients, and let the master look: as if a child had ended."""
         self._served.note(self.app.server.number, serves)
         if os.getppid() == self.ppid:
-            with suppress(ProcessLookupError):
+            with suppress(OSError):
                 os.kill(self.ppid, signal.SIGCHLD)
 
     def _notify_until(self, loaded: threading.Event) -> None:
@@ -339,14 +352,25 @@ class Ours(Worker):  # type: ignore[misc]
     def set_accept_enabled(self, enabled: bool) -> None:
         """As gunicorn's threaded worker; but at its end it goes on until clients are led elsewhere, and takes all."""
         self._note(serves=enabled)
-        if enabled or self.alive:
+        orphaned = os.getppid() != self.ppid
+        if enabled or (self.alive and not orphaned):
             super().set_accept_enabled(enabled)
             return
+        if orphaned:
+            for listener in self.app.server.listeners:
+                listener.let_nobody_in()
         limit = time.monotonic() + LED
         while (rest := limit - time.monotonic()) > 0:
             self.wait_for_and_dispatch_events(timeout=rest)
         super().set_accept_enabled(enabled)
-        for sock in self.sockets:
+        self._take_all()
+
+    def _take_all(self) -> None:
+        """Accept whom the system has let in, and whom no other worker would; a second call does nothing."""
+        for sock in (listener.socket for listener in self._served.unserved()):
+            if sock.fileno() < 0:
+                continue
+            sock.setblocking(False)
             while select.select([sock], [], [], 0)[0]:
                 self.accept(sock)
             sock.close()

@@ -98,12 +98,13 @@ GUNICORN = Description(
             (
                 "config", "wsgi_app", "paste", "raw_paste_global_conf", "default_proc_name", "chdir", "daemon",
                 "preload_app", "reuse_port", "reload", "logger_class", "capture_output", "check_config",
-                "print_config",
+                "print_config", "enable_backlog_metric",
             ),
             "",
         ),
     },
     remark="A process forks the workers and replaces those that die, also where ``workers`` is 1. "
+    "Who has just connected to a worker that dies waits for its successor. "
     "Wants a proxy in front of it that buffers, such as nginx. It has to be 27.0.1 or newer: those before lose "
     "requests on connections that last when they stop.",
 )  # fmt: skip
