@@ -484,13 +484,15 @@ def test_who_waits_for_a_worker_that_died_is_answered_at_a_stop(served: Served, 
     process = served.serve(SLOW_START="1.5")
     first, second = served.pids(2)
     os.kill(first, signal.SIGSTOP)
-    clients = [Client(served.address) for _ in range(20)]
-    for client in clients:
-        client.ask("/pid")
-    kill(first)
-    time.sleep(after)
-    process.send(signal.SIGTERM)
-    assert f"pid {second}" in {client.answer()[1] for client in clients}
+    time.sleep(0.2)  # until the last of its threads has stopped
+    with ExitStack() as stack:
+        clients = [stack.enter_context(Client(served.address)) for _ in range(20)]
+        for client in clients:
+            client.ask("/pid")
+        kill(first)
+        time.sleep(after)
+        process.send(signal.SIGTERM)
+        assert f"pid {second}" in {client.answer()[1] for client in clients}
     assert process.ended() == 0
 
 
