@@ -17,7 +17,6 @@ from typing import NamedTuple
 
 from recipe.wsgi import databases, embedded, signals, worker
 from recipe.wsgi.embedded import Embedded
-from recipe.wsgi.errors import StartError
 from recipe.wsgi.reuseport import SharedSockets, Spread
 from recipe.wsgi.servers import Forking, Server, WSGIApp
 from recipe.wsgi.settings import Settings, bind_all
@@ -74,12 +73,10 @@ class Prefork(Forking):
     """A server in several processes."""
 
     def __init__(self, settings: Settings, server: type[Embedded]) -> None:
-        super().__init__(settings, Spread if server.hoards else SharedSockets)
-        try:
-            self.server = server(settings, self.sockets.of(0))
-        except StartError:
-            self.close()
-            raise
+        super().__init__(settings)
+        # First, since it may want a file descriptor that another socket would get
+        self.server = server(settings, self.listeners)
+        self.share(Spread if server.hoards else SharedSockets)
         self._logger = logging.getLogger(server.name)
         #: by process id
         self._workers: dict[int, Started] = {}

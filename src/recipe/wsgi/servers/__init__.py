@@ -55,12 +55,15 @@ class Forking(Server):
     are let in; `recipe.wsgi.worker.application` does both.
     """
 
-    def __init__(self, settings: Settings, sockets: type[SharedSockets] = SharedSockets) -> None:
-        """Bind the sockets of all workers. Raises StartError where one cannot be had; then none is left behind."""
+    def __init__(self, settings: Settings) -> None:
+        """Bind the addresses. Raises StartError where one cannot be had; then none is left behind."""
         super().__init__(bind_all(settings))
         self.settings = settings
+
+    def share(self, sockets: type[SharedSockets]) -> None:
+        """Make the sockets of the workers; to be called once. Raises StartError; then none is left behind."""
         try:
-            self.sockets = sockets(self.listeners, settings.workers, settings.adjustments.backlog)
+            self.sockets = sockets(self.listeners, self.settings.workers, self.settings.adjustments.backlog)
         except StartError:
             self.close()
             raise

@@ -7,7 +7,6 @@ signal does what, how it ends, where the log goes, and who says that clients are
 import logging
 import math
 import os
-import select
 import signal
 import socket
 import sys
@@ -34,7 +33,7 @@ from recipe.wsgi.reuseport import SharedSockets, Spread
 from recipe.wsgi.servers import Forking, WSGIApp
 from recipe.wsgi.settings import Settings
 from recipe.wsgi.settings import read as read_settings
-from recipe.wsgi.sockets import url
+from recipe.wsgi.sockets import url, waiting
 
 #: The longest request line that gunicorn can be made to take; its default is half of that.
 LONGEST_LINE = 8190
@@ -88,7 +87,8 @@ class Server(Forking):
     number = 0
 
     def __init__(self, settings: Settings) -> None:
-        super().__init__(settings, Spread if settings.workers > 1 and _hoards(settings) else SharedSockets)
+        super().__init__(settings)
+        self.share(Spread if settings.workers > 1 and _hoards(settings) else SharedSockets)
 
     def run(self) -> None:
         """Serve until a signal ends it; in a worker, raise SystemExit then."""
@@ -367,13 +367,13 @@ class Ours(Worker):  # type: ignore[misc]
 
     def _take_all(self) -> None:
         """Accept whom the system has let in, and whom no other worker would; a second call does nothing."""
-        for sock in (listener.socket for listener in self._served.unserved()):
-            if sock.fileno() < 0:
+        for listener in self._served.unserved():
+            if listener.socket.fileno() < 0:
                 continue
-            sock.setblocking(False)
-            while select.select([sock], [], [], 0)[0]:
-                self.accept(sock)
-            sock.close()
+            listener.socket.setblocking(False)
+            while waiting([listener]):
+                self.accept(listener.socket)
+            listener.socket.close()
 
     def run(self) -> None:
         """As gunicorn, and tell of requests that got no answer."""
