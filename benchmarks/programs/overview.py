@@ -7,7 +7,7 @@ from OFS.DTMLDocument import DTMLDocument
 from OFS.Folder import Folder
 from Products.PageTemplates.ZopePageTemplate import ZopePageTemplate
 
-#: With so many it takes some ten milliseconds, as Plone's pages do.
+#: With so many it takes some tens of milliseconds, as Plone's pages do.
 DOCUMENTS = 500
 
 TEMPLATE = """\
