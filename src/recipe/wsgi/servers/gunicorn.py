@@ -72,7 +72,7 @@ def wrong(settings: Mapping[str, str]) -> Iterator[tuple[str, str]]:
             yield name, f"gunicorn has no such setting{hint(name, config.settings)}"
             continue
         if name == "worker_class" and "gevent" in text:
-            yield name, f"{text!r} makes sockets of its own, and cannot have those of http-address"
+            yield name, f"{text!r} makes sockets of its own; gthread and sync take those of http-address"
             continue
         try:
             config.set(name, text)
@@ -121,11 +121,8 @@ class Application(BaseApplication):  # type: ignore[misc]
         super().__init__()
 
     def do_load_config(self) -> None:
-        """Set what is ours first: the server's own settings win."""
-        settings = self.server.settings
-        self.cfg = Config()
-        for name, value in (_defaults(settings) | dict(settings.own)).items():
-            self.cfg.set(name, value)
+        """Read the settings, and put what is ours before the class of the workers."""
+        self.cfg = _config(self.server.settings)
         try:
             self.cfg.validate()
             found = self.cfg.worker_class
@@ -141,10 +138,16 @@ class Application(BaseApplication):  # type: ignore[misc]
 
 def _hoards(settings: Settings) -> bool:
     """Whether a worker that wakes up first may accept all who wait, and keep them: each class but sync does so."""
+    name = _config(settings).worker_class_str
+    return name != "sync" and not name.endswith(".SyncWorker")
+
+
+def _config(settings: Settings) -> Config:
+    """Set what is ours first: the server's own settings win."""
     config = Config()
     for name, value in (_defaults(settings) | dict(settings.own)).items():
         config.set(name, value)
-    return config.worker_class_str != "sync" and not config.worker_class_str.endswith(".SyncWorker")
+    return config
 
 
 def _defaults(settings: Settings) -> dict[str, Any]:

@@ -146,8 +146,8 @@ def _whole(app: WSGIApp, header_size: int | None) -> WSGIApp:
         environ["wsgi.url_scheme"] = "http"
         # A unix socket has no address, and this is what it makes of none
         is_unix = environ.get("REMOTE_ADDR", "") in ("", "0.0.0.0")
-        serve = app_of_unix if is_unix else app
-        return serve(environ, lambda status, headers, _=None: start_response(status, headers))
+        named = app_of_unix if is_unix else app
+        return named(environ, lambda status, headers, _=None: start_response(status, headers))
 
     return whole
 
