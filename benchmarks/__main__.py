@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmarks import accesslog, boot, frontpage, plot, rebuild, report, servers, status
+from benchmarks import accesslog, boot, by_hand, frontpage, plot, rebuild, report, servers, status
 from benchmarks.measure import Bench, Subject, Tell, run
 from support import CACHE, CHECKOUT
 
@@ -25,7 +25,7 @@ SUBJECTS = (
     accesslog.SUBJECT,
     boot.LINKS,
     boot.COLLECTOR,
-    servers.BY_HAND,
+    by_hand.SUBJECT,
     servers.BESIDE_WAITRESS,
     servers.WORKERS,
 )

@@ -50,7 +50,8 @@ class Bench:
 class Comparison:
     """One line of the table: a quantity of one contender, as a ratio to that of another one.
 
-    `aim` is the ratio that was aimed at: at most this, or at least where `more_is_better`.
+    `aim` is the ratio that was aimed at: at most this, or at least where `more_is_better`. A contender whose turn
+    measures both sides is its own baseline, by another quantity.
     """
 
     title: str
@@ -60,6 +61,19 @@ class Comparison:
     more_is_better: bool = False
     contender: str = OURS
     baseline: str = THEIRS
+    baseline_quantity: str = ""
+
+    @property
+    def sides(self) -> tuple[tuple[str, str], tuple[str, str]]:
+        """Contender and quantity of what is compared, and of what it is compared with."""
+        return (self.contender, self.quantity), (self.baseline, self.baseline_quantity or self.quantity)
+
+    @property
+    def labels(self) -> tuple[str, str]:
+        """What the two sides are called."""
+        if self.baseline_quantity:
+            return self.quantity, self.baseline_quantity
+        return self.contender, self.baseline
 
     def is_reached(self, ratio: float) -> bool:
         """Whether a ratio is what was aimed at."""
@@ -98,7 +112,7 @@ def spread(values: Iterable[float]) -> Spread:
 
 def ratios(samples: Samples, comparison: Comparison) -> list[float]:
     """Return the ratio of each round."""
-    pairs = (samples[name][comparison.quantity] for name in (comparison.contender, comparison.baseline))
+    pairs = (samples[name][quantity] for name, quantity in comparison.sides)
     return [ours / theirs for ours, theirs in zip(*pairs, strict=True)]
 
 

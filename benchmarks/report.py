@@ -33,10 +33,9 @@ def rows(subject: Subject, results: Results) -> list[Row]:
 
 def _row(comparison: Comparison, result: Mapping[str, Any] | None) -> Row:
     samples = result["samples"] if result else {}
-    names = (comparison.contender, comparison.baseline)
-    if not all(comparison.quantity in samples.get(name, {}) for name in names):
+    if not all(quantity in samples.get(name, {}) for name, quantity in comparison.sides):
         return Row(comparison)
-    ours, theirs = (spread(samples[name][comparison.quantity]) for name in names)
+    ours, theirs = (spread(samples[name][quantity]) for name, quantity in comparison.sides)
     return Row(comparison, ours, theirs, spread(ratios(samples, comparison)))
 
 
@@ -88,10 +87,11 @@ def verdict(row: Row) -> str:
 def cells(row: Row) -> tuple[str, str, str, str, str]:
     """Return a line of the table."""
     comparison = row.comparison
+    this, beside = comparison.labels
     return (
         comparison.title,
-        f"{comparison.contender}: {value(row.ours, comparison.unit)}",
-        f"{comparison.baseline}: {value(row.theirs, comparison.unit)}",
+        f"{this}: {value(row.ours, comparison.unit)}",
+        f"{beside}: {value(row.theirs, comparison.unit)}",
         ratio(row.ratio),
         verdict(row),
     )

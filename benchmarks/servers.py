@@ -1,4 +1,4 @@
-"""The WSGI servers: each through the recipe beside the same by hand, beside waitress, and with one and two workers."""
+"""The WSGI servers, each through the recipe: beside waitress, and with one and two workers."""
 
 from __future__ import annotations
 
@@ -8,25 +8,19 @@ from pathlib import Path
 
 from benchmarks import frontpage
 from benchmarks.measure import OURS, Bench, Comparison, Contenders, Subject
-from benchmarks.processes import booted, first_answer, require_wrk
-from benchmarks.sites import NAME as RECIPE
+from benchmarks.processes import booted, require_wrk
 from benchmarks.sites import build, part
 from databases import PostgreSQL, ZEOServer
 from recipe.wsgi.servers.table import SERVERS
-from support import Buildout, free_port, running
+from support import Buildout, free_port
 
 WAITRESS = "waitress"
 NAMES = tuple(SERVERS)
 OTHERS = tuple(name for name in NAMES if name != WAITRESS)
 WITH_WORKERS = tuple(name for name, server in SERVERS.items() if server.workers)
-PROGRAMS = Path(__file__).parent / "programs"
-PROGRAM, OVERVIEW = PROGRAMS / "by_hand.py", PROGRAMS / "overview.py"
+OVERVIEW = Path(__file__).parent / "programs/overview.py"
 
 ZEO, POSTGRESQL = "ZEO", "PostgreSQL"
-
-#: Seconds that a server is asked beside the same by hand: a difference of some percent drowns in what a machine does
-#: in the meantime, so the turns are short and the rounds many.
-SHORT = 1
 
 #: The pages that workers are asked for: the front page costs the client and the database as much as the server.
 FRONT, LISTING = "front page", "listing"
@@ -47,39 +41,13 @@ def serve(stack: ExitStack, buildout: Buildout, ports: Mapping[str, int]) -> Non
         stack.enter_context(booted(buildout, port, "console", name))
 
 
-def through(bench: Bench, stack: ExitStack, seconds: int, connections: tuple[int, ...]) -> Contenders:
-    """Serve one part for each server; the turns ask them."""
-    buildout, ports = build_parts(bench, {name: f"wsgi-server = {name}" for name in NAMES})
-    serve(stack, buildout, ports)
-    return {name: frontpage.turn(buildout.part(name), ports[name], seconds, connections) for name in ports}
-
-
-def by_hand(bench: Bench, stack: ExitStack) -> Contenders:
-    """Serve one part for each server, without the recipe's part in serving."""
-    texts = (part(None, f"var = var-{name}", name, f"Zope {RECIPE}[{SERVERS[name].extra}]") for name in NAMES)
-    buildout = build(bench.directory / "by-hand", OURS, "".join(texts))
-    found = {}
-    for name in NAMES:
-        directory, port = buildout.part(name), free_port()
-        command = (directory / "bin/interpreter", str(PROGRAM), name, str(directory / "etc/wsgi.ini"), str(port))
-        first_answer(port, stack.enter_context(running(*command, cwd=directory)))
-        found[f"{name} by hand"] = frontpage.turn(directory, port, SHORT, (4,))
-    return found
-
-
-@contextmanager
-def both(bench: Bench) -> Iterator[Contenders]:
-    """Each server through the recipe, and by hand."""
-    with ExitStack() as stack:
-        found = {**through(bench, stack, SHORT, (4,)), **by_hand(bench, stack)}
-        yield {each: found[each] for name in NAMES for each in (name, f"{name} by hand")}
-
-
 @contextmanager
 def servers(bench: Bench) -> Iterator[Contenders]:
     """Each server through the recipe."""
+    buildout, ports = build_parts(bench, {name: f"wsgi-server = {name}" for name in NAMES})
     with ExitStack() as stack:
-        yield through(bench, stack, bench.seconds, frontpage.CONNECTIONS)
+        serve(stack, buildout, ports)
+        yield {name: frontpage.turn(buildout.part(name), port, bench.seconds) for name, port in ports.items()}
 
 
 @contextmanager
@@ -118,18 +86,6 @@ def contender(part_name: str, page: str) -> str:
     """Return the name of a contender: a part that is asked for a page."""
     return f"{part_name}, {page}"
 
-
-BY_HAND = Subject(
-    "by-hand",
-    "Through the recipe, beside by hand",
-    tuple(
-        Comparison(f"{name}: requests a second", "rate 4", "/s", 0.98, True, contender=name, baseline=f"{name} by hand")
-        for name in NAMES
-    ),
-    both,
-    rounds=40,
-    page="servers",
-)
 
 BESIDE_WAITRESS = Subject(
     "servers",

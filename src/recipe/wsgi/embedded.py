@@ -41,7 +41,7 @@ class Embedded(Server):
     forks = False
     #: whether one of several workers would accept all clients, so that each wants a socket of its own
     hoards = False
-    #: whether a connection takes more than one request
+    #: whether a connection takes more than one request; a server where it does not tells the client itself
     lasting = True
 
     def __init__(self, settings: Settings, listeners: list[Listener]) -> None:
@@ -83,7 +83,6 @@ class Embedded(Server):
         signals.reopen_logs()
         logger = logging.getLogger(self.name)
         requests = Requests(logger)
-        requests.draining = not self.lasting
         with signals.on_stop(self.stop):
             handlers = {number: signal.getsignal(number) for number in signals.STOP}
             for listener in self.listeners:
@@ -124,7 +123,7 @@ class Embedded(Server):
     def _drain(self, requests: Requests, logger: logging.Logger) -> None:
         """Let nobody in, and wait until those who are in have their answers."""
         self.on_drain()
-        requests.draining = True
+        requests.draining = self.lasting
         start = time.monotonic()
         while not self._is_through(requests, start):
             if self._stops > 1 or time.monotonic() - start > self.settings.graceful_timeout:

@@ -28,7 +28,7 @@ class Requests:
     """Knows the requests that have begun and not ended."""
 
     def __init__(self, logger: logging.Logger) -> None:
-        #: a thing for each; what happens to a set happens at once for all threads
+        #: what each calls to start its answer; what happens to a set happens at once for all threads
         self._begun: set[object] = set()
         #: when the last one ended (`time.monotonic()`)
         self.changed = time.monotonic()
@@ -43,6 +43,7 @@ class Requests:
 
     def counted(self, app: WSGIApp) -> WSGIApp:
         """Return `app`, counted; what it raises is logged, and answered with 500."""
+        begun = self._begun
 
         def counted(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
             def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
@@ -50,28 +51,27 @@ class Requests:
                     headers = [*headers, ("Connection", "close")]
                 return start_response(status, headers, exc_info) if exc_info else start_response(status, headers)
 
-            request = object()
-            self._begun.add(request)
+            begun.add(start)
             try:
                 body = app(environ, start)
                 if environ["REQUEST_METHOD"] == "HEAD":
                     body = _left_out(body)
             except Exception:
                 self._logger.exception("Exception while serving %s", environ.get("PATH_INFO"))
-                self._end(request)
                 headers = [("Content-Type", "text/plain"), ("Content-Length", str(len(FAULT)))]
                 start("500 Internal Server Error", headers, sys.exc_info())
-                return [FAULT]
-            if isinstance(body, list) and sum(map(len, body)) <= AT_ONCE:
-                self._end(request)
+                body = [FAULT]
+            # Nearly every page is one block
+            if isinstance(body, list) and len(body) == 1 and len(body[0]) <= AT_ONCE:
+                self._end(start)
                 return body
-            return Body(body, partial(self._end, request))
+            return Body(body, partial(self._end, start))
 
         return counted
 
-    def _end(self, request: object) -> None:
+    def _end(self, start: object) -> None:
         self.changed = time.monotonic()
-        self._begun.remove(request)
+        self._begun.remove(start)
 
 
 def _left_out(body: Iterable[bytes]) -> list[bytes]:
@@ -83,7 +83,7 @@ def _left_out(body: Iterable[bytes]) -> list[bytes]:
         close = getattr(body, "close", None)
         if close is not None:
             close()
-    return []
+    return [b""]
 
 
 class Body:

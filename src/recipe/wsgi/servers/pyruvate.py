@@ -170,16 +170,24 @@ class Answer:
         it hears of none: the length goes with the status, which it sends as it is. It says itself that each
         connection ends.
         """
-        lengths = [text for name, text in headers if name.lower() == "content-length"]
-        kept = [(name, text) for name, text in headers if name.lower() not in ("content-length", "connection")]
-        self._in_chunks = self._may_be_in_chunks and not lengths and status[:3] not in ("204", "304")
+        kept = []
+        length = ""
+        for field in headers:
+            name = field[0].lower()
+            if name == "content-length":
+                length = f"\r\nContent-Length: {field[1]}"
+            elif name != "connection":
+                kept.append(field)
+        self._in_chunks = self._may_be_in_chunks and not length and status[:3] not in ("204", "304")
         if self._in_chunks:
             kept.append(("Transfer-Encoding", "chunked"))
-        self._start_response("\r\n".join([status, *(f"Content-Length: {length}" for length in lengths)]), kept)
+        self._start_response(status + length, kept)
 
     def at_once(self, body: Iterable[bytes]) -> list[bytes]:
         """Return what pyruvate is to send of a body that is there as a whole, and is not to be closed."""
-        return [b"".join(self._framed(body)), END]
+        if self._in_chunks:
+            body = self._framed(body)
+        return [b"".join(body), END]
 
     def blocks(self, body: Iterable[bytes]) -> Generator[bytes, None, None]:
         """Yield what pyruvate is to send; the body is closed at its end, and where pyruvate drops it."""

@@ -83,6 +83,8 @@ class Server(Embedded):
         """Begin to serve: one loop for all listeners."""
         global application
         application = _whole(app, self.settings.header_size)
+        if any(listener.is_unix for listener in self.listeners):
+            application = _of_unix(application)
         for listener in self.listeners:
             listener.socket.setblocking(False)
         self._ready, ready = os.pipe()
@@ -110,6 +112,8 @@ class Server(Embedded):
         for listener in self.listeners:
             yield "http-socket", f"fd://{listener.socket.fileno()}"
         yield "threads", str(self.settings.adjustments.threads)
+        # It closes it after each answer, and does not say so
+        yield "add-header", "Connection: close"
         # It has taken the signals by then, and accepts nobody until they are ours again
         yield "hook-accepting1", f"write:/dev/fd/{ready} ready"
         # Opening it takes until somebody reads it
@@ -128,12 +132,22 @@ class Server(Embedded):
         self._files.cleanup()
 
 
+def _of_unix(app: WSGIApp) -> WSGIApp:
+    """Name whoever comes by a unix socket, which has no address; this is what uWSGI makes of none."""
+    named = of_unix(app)
+
+    def chosen(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        is_unix = environ.get("REMOTE_ADDR", "") in ("", "0.0.0.0")
+        return (named if is_unix else app)(environ, start_response)
+
+    return chosen
+
+
 def _whole(app: WSGIApp, header_size: int | None) -> WSGIApp:
     """Do for `app` what uWSGI does not: limit the head, decode a body in chunks, say 100 Continue.
 
     And an answer to an error: it sends none where it hears of the error.
     """
-    app_of_unix = of_unix(app)
 
     def whole(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         if header_size is not None and _head(environ) > header_size:
@@ -141,13 +155,11 @@ def _whole(app: WSGIApp, header_size: int | None) -> WSGIApp:
             return guard.refusal(start_response, "431 Request Header Fields Too Large", why)
         # Answers are counted, which its own way with files would bypass
         del environ["wsgi.file_wrapper"]
-        environ["wsgi.input"] = _input(environ)
         # It believes what anybody forwards
         environ["wsgi.url_scheme"] = "http"
-        # A unix socket has no address, and this is what it makes of none
-        is_unix = environ.get("REMOTE_ADDR", "") in ("", "0.0.0.0")
-        named = app_of_unix if is_unix else app
-        return named(environ, lambda status, headers, _=None: start_response(status, headers))
+        if "HTTP_TRANSFER_ENCODING" in environ or "HTTP_EXPECT" in environ:
+            environ["wsgi.input"] = _input(environ)
+        return app(environ, lambda status, headers, _=None: start_response(status, headers))
 
     return whole
 
