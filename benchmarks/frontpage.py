@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from benchmarks.measure import OURS, THEIRS, Bench, Comparison, Contenders, Subject, Values
-from benchmarks.processes import ask, booted, cpu_time, memory, require_wrk
+from benchmarks.processes import ask, booted, cpu_time, finish, memory, require_wrk
 from benchmarks.sites import build, part
 from support import free_port
 
@@ -29,6 +29,8 @@ def turn(
             before = cpu_time(directory)
             load = ask(port, count, seconds, path)
             used = cpu_time(directory) - before
+            # Else the next turn would have a part of this one's work
+            finish(directory)
             values |= {
                 f"rate {count}": load.rate, f"p99 {count}": load.p99, f"cpu {count}": used / load.requests * 1e6
             }  # fmt: skip

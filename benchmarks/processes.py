@@ -14,7 +14,7 @@ from pathlib import Path
 
 from support import Buildout, Server, start
 
-#: From the start of a server to its first answer, at most; in seconds.
+#: From the start of a server to its first answer, at most, and from its last client to its rest; in seconds.
 PATIENCE = 120
 
 
@@ -79,6 +79,20 @@ def cpu_time(directory: Path) -> float:
 def _cpu_time(pid: int) -> float:
     # As clock_getcpuclockid(3), which Python does not have: CPUCLOCK_SCHED of <linux/posix-timers.h>
     return time.clock_gettime(~pid << 3 | 2)
+
+
+def finish(directory: Path) -> None:
+    """Wait until an instance has done what it has taken on from clients that have gone.
+
+    Raises TimeoutError.
+    """
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end:
+        before = cpu_time(directory)
+        time.sleep(0.1)
+        if cpu_time(directory) - before < 0.01:
+            return
+    raise TimeoutError(f"the processes of {directory} are at work after {PATIENCE} s without clients")
 
 
 @dataclass(frozen=True)

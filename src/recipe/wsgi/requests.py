@@ -61,10 +61,10 @@ class Requests:
                 headers = [("Content-Type", "text/plain"), ("Content-Length", str(len(FAULT)))]
                 start("500 Internal Server Error", headers, sys.exc_info())
                 body = [FAULT]
-            # Nearly every page is one block
-            if isinstance(body, list) and len(body) == 1 and len(body[0]) <= AT_ONCE:
+            # The publisher's answer is a tuple of an empty block and the page
+            if isinstance(body, (list, tuple)) and sum(map(len, body)) <= AT_ONCE:
                 self._end(start)
-                return body
+                return [b"".join(body)]
             return Body(body, partial(self._end, start))
 
         return counted
@@ -83,7 +83,7 @@ def _left_out(body: Iterable[bytes]) -> list[bytes]:
         close = getattr(body, "close", None)
         if close is not None:
             close()
-    return [b""]
+    return []
 
 
 class Body:

@@ -157,10 +157,11 @@ class Server(Embedded):
 class Answer:
     """An answer on its way to a client."""
 
+    __slots__ = ("_environ", "_in_chunks", "_start_response")
+
     def __init__(self, environ: Mapping[str, Any], start_response: Callable[..., Any]) -> None:
+        self._environ = environ
         self._start_response = start_response
-        self._path = environ.get("PATH_INFO")
-        self._may_be_in_chunks = environ["SERVER_PROTOCOL"] == "HTTP/1.1" and environ["REQUEST_METHOD"] != "HEAD"
         self._in_chunks = False
 
     def start(self, status: str, headers: Sequence[tuple[str, str]], *_exc_info: object) -> None:
@@ -178,10 +179,14 @@ class Answer:
                 length = f"\r\nContent-Length: {field[1]}"
             elif name != "connection":
                 kept.append(field)
-        self._in_chunks = self._may_be_in_chunks and not length and status[:3] not in ("204", "304")
+        self._in_chunks = not length and self._takes_chunks(status)
         if self._in_chunks:
             kept.append(("Transfer-Encoding", "chunked"))
         self._start_response(status + length, kept)
+
+    def _takes_chunks(self, status: str) -> bool:
+        method, protocol = self._environ["REQUEST_METHOD"], self._environ["SERVER_PROTOCOL"]
+        return method != "HEAD" and protocol == "HTTP/1.1" and status[:3] not in ("204", "304")
 
     def at_once(self, body: Iterable[bytes]) -> list[bytes]:
         """Return what pyruvate is to send of a body that is there as a whole, and is not to be closed."""
@@ -198,7 +203,7 @@ class Answer:
                 yield block
             yield END
         except Exception:
-            logger.exception("Exception while serving %s", self._path)
+            logger.exception("Exception while serving %s", self._environ.get("PATH_INFO"))
             if not begun:
                 self.start("500 Internal Server Error", [("Content-Length", str(len(FAULT)))])
                 yield FAULT
