@@ -68,6 +68,12 @@ def faulty(environ, start_response):
         raise ValueError("a fault")
     if environ["PATH_INFO"] == "/late":
         return late(start_response)
+    if environ["PATH_INFO"] == "/half":
+        start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", "8")])(b"half")
+        raise ValueError("a fault")
+    if environ["PATH_INFO"] == "/blocks":
+        start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", "6")])
+        return (b"", b"blo", b"cks")
     return application.application(environ, start_response)
 
 def late(start_response):
@@ -92,6 +98,7 @@ def test_a_connection_stays_in_step(app: App, port: int, server: str) -> None:
     assert ask("HEAD", "/") == (200, "")
     assert ask("HEAD", "/late") == (200, "")
     assert ask("GET", "/late") == (200, "late")
+    assert ask("GET", "/blocks") == (200, "blocks")
     if SERVERS[server].chunked:
         assert ask("POST", "/", [b"in ", b"chunks"], **{"Transfer-Encoding": "chunked"}) == (200, "in chunks")
     assert ask("GET", "/fault") == (500, "Internal Server Error")
@@ -100,6 +107,21 @@ def test_a_connection_stays_in_step(app: App, port: int, server: str) -> None:
     client.close()
     process.expect("ValueError: a fault")
     assert "Exception while serving /fault" in process.output
+
+
+def test_a_request_that_fails_in_the_midst_of_its_answer_is_over(tmp_path: Path, port: int) -> None:
+    app = App(tmp_path)
+    (app.directory / "faulty.py").write_text(FAULTY)
+    lines = f"use = egg:plone.recipe.zope2instance#cheroot\nlisten = 127.0.0.1:{port}\ngraceful_timeout = 30"
+    app.write(lines, application="paste.app_factory = faulty:factory")
+    process = app.serve()
+    with Client(("127.0.0.1", port)) as client:
+        client.ask("/half")
+        process.expect("ValueError: a fault")
+    told = time.monotonic()
+    process.send(signal.SIGTERM)
+    assert process.ended() == 0
+    assert time.monotonic() - told < 10
 
 
 def test_bjoern_says_that_it_listens_on_one_address(tmp_path: Path, port: int) -> None:

@@ -58,9 +58,10 @@ class Requests:
                     body = _left_out(body)
             except Exception:
                 self._logger.exception("Exception while serving %s", environ.get("PATH_INFO"))
+                self._end(start)
                 headers = [("Content-Type", "text/plain"), ("Content-Length", str(len(FAULT)))]
                 start("500 Internal Server Error", headers, sys.exc_info())
-                body = [FAULT]
+                return [FAULT]
             # The publisher's answer is a tuple of an empty block and the page
             if isinstance(body, (list, tuple)) and sum(map(len, body)) <= AT_ONCE:
                 self._end(start)
