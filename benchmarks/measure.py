@@ -163,6 +163,7 @@ def versions() -> str:
     """Say what is measured, in a line."""
     pinned = pins()
     plone = read_pins(TESTS / "with_plone/versions.cfg")["Plone"]
-    servers = sorted((name for name in pinned if name.lower() in SERVERS), key=str.lower)
+    # uWSGI comes as its wheel
+    servers = sorted((name for name in pinned if name.lower() in {*SERVERS, "pyuwsgi"}), key=str.lower)
     names = ", ".join(f"{name} {pinned[name]}" for name in ("Zope", "ZODB", "zc.buildout", *servers))
     return f"Python {platform.python_version()}, Plone {plone}, {names}"

@@ -82,7 +82,7 @@ def _cpu_time(pid: int) -> float:
 
 
 def finish(directory: Path) -> None:
-    """Wait until an instance has done what it has taken on from clients that have gone.
+    """Wait until an instance is idle: it may still do what it has taken on from clients that have gone.
 
     Raises TimeoutError.
     """

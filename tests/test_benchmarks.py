@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
@@ -11,10 +12,12 @@ import pytest
 from benchmarks import plot, report
 from benchmarks.__main__ import DIRECTORY, SUBJECTS, main, pages
 from benchmarks.measure import Bench, Comparison, Samples, Spread, Subject, alternate, ratios, spread
-from benchmarks.processes import parse
+from benchmarks.processes import cpu_time, finish, parse
+from support import running
 
 BOOT = Comparison("first answer", "boot", "s", aim=0.5)
 RATE = Comparison("requests a second", "rate", "/s", aim=1.2, more_is_better=True)
+PAIR = Comparison("a pair", "new", "/s", 0.9, True, contender="one", baseline="one", baseline_quantity="old")
 OTHER = Comparison("old & slow", "memory", "MB", contender="new", baseline="old")
 
 
@@ -62,6 +65,16 @@ def test_spread(values: list[float], expected: tuple[float, float, float]) -> No
     assert spread(values) == Spread(*expected)
 
 
+def test_time_of_cpu_is_that_of_the_processes_that_name_a_directory(tmp_path: Path) -> None:
+    program = "import time\nwhile time.process_time() < 0.3: pass\nprint(flush=True)\ntime.sleep(60)"
+    with running(sys.executable, "-c", program, str(tmp_path / "instance/etc"), cwd=tmp_path) as server:
+        server.wait_for_output("\n")
+        assert 0.3 <= cpu_time(tmp_path / "instance") < 1
+        assert cpu_time(tmp_path / "other") == 0
+        finish(tmp_path / "instance")
+        assert cpu_time(tmp_path / "instance") < 1
+
+
 def test_reading_wrk() -> None:
     output = (
         "  2 threads and 4 connections\n  Latency Distribution\n     50%    3.02ms\n     99%    1.25s \n"
@@ -87,6 +100,14 @@ def test_a_table_says_what_was_found_and_whether_the_aim_is_reached() -> None:
     assert boot.endswith("at most 0.5: reached")
     assert "ours: 1150 /s (1090 to 1250)" in rate
     assert rate.endswith("1.15 (1.09 to 1.25)  at least 1.2: not reached")
+
+
+def test_a_turn_may_measure_both_sides() -> None:
+    found = report.text([subject(PAIR)], results({"one": {"new": [3.0, 2.0], "old": [4.0, 2.0]}}))
+    (line,) = (each for each in found.splitlines() if each.startswith("a pair"))
+    assert "new: 2.50 /s" in line
+    assert "old: 3.00 /s" in line
+    assert line.endswith("0.88 (0.81 to 0.94)  at least 0.9: not reached")
 
 
 @pytest.mark.parametrize("found", [{}, {"ours": {"boot": [1.0]}, "9.1.0": {}}])

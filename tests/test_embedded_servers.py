@@ -74,6 +74,10 @@ def faulty(environ, start_response):
     if environ["PATH_INFO"] == "/blocks":
         start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", "6")])
         return (b"", b"blo", b"cks")
+    if environ["PATH_INFO"] == "/none":
+        return (b"", None)
+    if environ["PATH_INFO"] == "/text":
+        return (b"", "text")
     return application.application(environ, start_response)
 
 def late(start_response):
@@ -101,7 +105,8 @@ def test_a_connection_stays_in_step(app: App, port: int, server: str) -> None:
     assert ask("GET", "/blocks") == (200, "blocks")
     if SERVERS[server].chunked:
         assert ask("POST", "/", [b"in ", b"chunks"], **{"Transfer-Encoding": "chunked"}) == (200, "in chunks")
-    assert ask("GET", "/fault") == (500, "Internal Server Error")
+    for path in ("/fault", "/none", "/text"):
+        assert ask("GET", path) == (500, "Internal Server Error")
     assert ask("POST", "/", b"x" * 21)[0] == 413
     assert ask("GET", "/")[1].startswith("pid")
     client.close()

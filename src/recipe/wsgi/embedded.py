@@ -41,8 +41,6 @@ class Embedded(Server):
     forks = False
     #: whether one of several workers would accept all clients, so that each wants a socket of its own
     hoards = False
-    #: whether a connection takes more than one request; a server where it does not tells the client itself
-    lasting = True
 
     def __init__(self, settings: Settings, listeners: list[Listener]) -> None:
         """Raise StartError, and close the sockets, where they are too many."""
@@ -123,7 +121,7 @@ class Embedded(Server):
     def _drain(self, requests: Requests, logger: logging.Logger) -> None:
         """Let nobody in, and wait until those who are in have their answers."""
         self.on_drain()
-        requests.draining = self.lasting
+        requests.draining = True
         start = time.monotonic()
         while not self._is_through(requests, start):
             if self._stops > 1 or time.monotonic() - start > self.settings.graceful_timeout:

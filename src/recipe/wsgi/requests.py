@@ -51,21 +51,26 @@ class Requests:
                     headers = [*headers, ("Connection", "close")]
                 return start_response(status, headers, exc_info) if exc_info else start_response(status, headers)
 
+            method = environ["REQUEST_METHOD"]
             begun.add(start)
             try:
                 body = app(environ, start)
-                if environ["REQUEST_METHOD"] == "HEAD":
+                if method == "HEAD":
                     body = _left_out(body)
+                # What the publisher returns is a tuple: what was written, mostly nothing, and the page
+                if type(body) in (list, tuple) and sum(map(len, body)) <= AT_ONCE:
+                    whole = [b"".join(body)]
+                    self._end(start)
+                    return whole
             except Exception:
                 self._logger.exception("Exception while serving %s", environ.get("PATH_INFO"))
                 self._end(start)
                 headers = [("Content-Type", "text/plain"), ("Content-Length", str(len(FAULT)))]
                 start("500 Internal Server Error", headers, sys.exc_info())
                 return [FAULT]
-            # The publisher's answer is a tuple of an empty block and the page
-            if isinstance(body, (list, tuple)) and sum(map(len, body)) <= AT_ONCE:
+            except BaseException:
                 self._end(start)
-                return [b"".join(body)]
+                raise
             return Body(body, partial(self._end, start))
 
         return counted

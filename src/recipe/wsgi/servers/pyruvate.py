@@ -75,7 +75,6 @@ class Server(Embedded):
     several = False
     forks = True
     hoards = True
-    lasting = False
 
     def __init__(self, settings: Settings, listeners: list[Listener]) -> None:
         """Raise StartError also where another has the file descriptor."""
@@ -157,10 +156,13 @@ class Server(Embedded):
 class Answer:
     """An answer on its way to a client."""
 
-    __slots__ = ("_environ", "_in_chunks", "_start_response")
+    __slots__ = ("_in_chunks", "_method", "_path", "_protocol", "_start_response")
 
     def __init__(self, environ: Mapping[str, Any], start_response: Callable[..., Any]) -> None:
-        self._environ = environ
+        # The application may change these
+        self._method = environ["REQUEST_METHOD"]
+        self._path = environ.get("PATH_INFO")
+        self._protocol = environ["SERVER_PROTOCOL"]
         self._start_response = start_response
         self._in_chunks = False
 
@@ -185,8 +187,7 @@ class Answer:
         self._start_response(status + length, kept)
 
     def _takes_chunks(self, status: str) -> bool:
-        method, protocol = self._environ["REQUEST_METHOD"], self._environ["SERVER_PROTOCOL"]
-        return method != "HEAD" and protocol == "HTTP/1.1" and status[:3] not in ("204", "304")
+        return self._method != "HEAD" and self._protocol == "HTTP/1.1" and status[:3] not in ("204", "304")
 
     def at_once(self, body: Iterable[bytes]) -> list[bytes]:
         """Return what pyruvate is to send of a body that is there as a whole, and is not to be closed."""
@@ -203,7 +204,7 @@ class Answer:
                 yield block
             yield END
         except Exception:
-            logger.exception("Exception while serving %s", self._environ.get("PATH_INFO"))
+            logger.exception("Exception while serving %s", self._path)
             if not begun:
                 self.start("500 Internal Server Error", [("Content-Length", str(len(FAULT)))])
                 yield FAULT

@@ -77,7 +77,6 @@ class Server(Embedded):
 
     name = "uwsgi"
     forks = True
-    lasting = False
 
     def start(self, app: WSGIApp) -> None:
         """Begin to serve: one loop for all listeners."""
@@ -112,7 +111,7 @@ class Server(Embedded):
         for listener in self.listeners:
             yield "http-socket", f"fd://{listener.socket.fileno()}"
         yield "threads", str(self.settings.adjustments.threads)
-        # It closes it after each answer, and does not say so
+        # It closes a connection after each answer, and does not say so
         yield "add-header", "Connection: close"
         # It has taken the signals by then, and accepts nobody until they are ours again
         yield "hook-accepting1", f"write:/dev/fd/{ready} ready"
