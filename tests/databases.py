@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import ClassVar
 
@@ -26,6 +27,9 @@ USER = "nobody" if os.geteuid() == 0 else None
 
 #: The start of a database server on a loaded machine, in seconds.
 PATIENCE = 60
+
+#: Seconds from one signal to stop to the next.
+AGAIN = 5
 
 
 class DatabaseServer:
@@ -92,8 +96,13 @@ class DatabaseServer:
     def stop(self, number: signal.Signals | None = None) -> None:
         """Stop it, and wait until it is gone."""
         if self.process is not None:
-            self.process.send_signal(number or self.stop_signal)
-            self.process.wait(PATIENCE)
+            # Once more, since ZEO forgets a signal that comes when it has just begun to serve
+            for _ in range(0, PATIENCE, AGAIN):
+                self.process.send_signal(number or self.stop_signal)
+                with suppress(subprocess.TimeoutExpired):
+                    self.process.wait(AGAIN)
+                    break
+            assert self.process.poll() is not None, self.output()
             self.process = None
 
     def close(self) -> None:
