@@ -31,7 +31,7 @@ help:
 	@echo 'make options     write docs/options.rst and which-server-table.txt'
 	@echo 'make docs        Sphinx, warnings are errors: docs/_build/html/index.html'
 	@echo 'make test-plone  build Plone and see whether it serves (slow)'
-	@echo 'make bench       measure, beside 9.1.0, for docs/performance (an hour and a half; ARGS=--quick to try)'
+	@echo 'make bench       measure, beside 9.1.0, for docs/performance (two hours; ARGS=--quick to try)'
 	@echo 'make clean       remove all that was made here (also the data of the examples)'
 
 python:

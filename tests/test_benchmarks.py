@@ -66,13 +66,12 @@ def test_spread(values: list[float], expected: tuple[float, float, float]) -> No
 
 
 def test_time_of_cpu_is_that_of_the_processes_that_name_a_directory(tmp_path: Path) -> None:
-    program = "import time\nwhile time.process_time() < 0.3: pass\nprint(flush=True)\ntime.sleep(60)"
+    program = "import time\nprint(flush=True)\nwhile time.process_time() < 0.5: pass\ntime.sleep(60)"
     with running(sys.executable, "-c", program, str(tmp_path / "instance/etc"), cwd=tmp_path) as server:
         server.wait_for_output("\n")
-        assert 0.3 <= cpu_time(tmp_path / "instance") < 1
-        assert cpu_time(tmp_path / "other") == 0
         finish(tmp_path / "instance")
-        assert cpu_time(tmp_path / "instance") < 1
+        assert 0.5 <= cpu_time(tmp_path / "instance") < 1
+        assert cpu_time(tmp_path / "other") == 0
 
 
 def test_reading_wrk() -> None:
