@@ -98,8 +98,8 @@ types: $(STAMP)
 	@$(VENV)/bin/mypy
 
 options: $(STAMP)
-	@$(VENV)/bin/python -m recipe.options.reference > docs/options.rst
-	@$(VENV)/bin/python -m recipe.options.servers > docs/which-server-table.txt
+	@$(VENV)/bin/python -m recipe.reference.options > docs/options.rst
+	@$(VENV)/bin/python -m recipe.reference.servers > docs/which-server-table.txt
 
 docs: $(STAMP)
 	@$(VENV)/bin/sphinx-build -W --keep-going -q -b html docs docs/_build/html

@@ -81,9 +81,9 @@ setup(
     entry_points={
         "zc.buildout": ["default = plone.recipe.zope2instance.recipe:Recipe"],
         "zc.buildout.uninstall": ["default = recipe.buildout:uninstall"],
-        # One for each server of recipe.wsgi.servers.table
+        # One for each server of recipe.common.servers
         "paste.server_factory": [
-            "main = recipe.wsgi.server:server_factory",
+            "main = recipe.wsgi.servers.waitress:server_factory",
             "bjoern = recipe.wsgi.servers.bjoern:server_factory",
             "cheroot = recipe.wsgi.servers.cheroot:server_factory",
             "granian = recipe.wsgi.servers.granian:server_factory",
@@ -93,7 +93,7 @@ setup(
             "werkzeug = recipe.wsgi.servers.werkzeug:server_factory",
         ],
         "paste.server_runner": [
-            "main = recipe.wsgi.server:serve",
+            "main = recipe.wsgi.servers.waitress:serve",
             "bjoern = recipe.wsgi.servers.bjoern:serve",
             "cheroot = recipe.wsgi.servers.cheroot:serve",
             "granian = recipe.wsgi.servers.granian:serve",
@@ -104,7 +104,7 @@ setup(
         ],
         "paste.filter_factory": [
             "sentry = recipe.wsgi.sentry:filter_factory",
-            "translogger = recipe.wsgi.accesslog:filter_factory",
+            "translogger = recipe.wsgi.logs.accesslog:filter_factory",
         ],
     },
 )

@@ -62,7 +62,7 @@ def filters(calls: int) -> Iterator[dict[str, Callable[[], float]]]:
     """Both filters in this process, each with a log file as in wsgi.ini; what they return is `own_time`."""
     from paste.translogger import TransLogger
 
-    from recipe.wsgi.accesslog import filter_factory
+    from recipe.wsgi.logs.accesslog import filter_factory
 
     logger = logging.getLogger("wsgi")
     logger.setLevel(logging.INFO)

@@ -21,7 +21,7 @@ from benchmarks.processes import ask, cpu_time, first_answer
 from benchmarks.servers import NAMES, build_parts
 from benchmarks.sites import NAME as RECIPE
 from benchmarks.sites import build, part
-from recipe.wsgi.servers.table import SERVERS
+from recipe.common.servers import SERVERS
 from support import free_port, running
 
 PROGRAM = Path(__file__).parent / "programs/by_hand.py"

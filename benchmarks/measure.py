@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from constraints import pins, read_pins
-from recipe.wsgi.servers.table import SERVERS
+from recipe.common.servers import SERVERS
 from support import TESTS
 
 OURS, THEIRS = "ours", "9.1.0"

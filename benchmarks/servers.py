@@ -11,7 +11,7 @@ from benchmarks.measure import OURS, Bench, Comparison, Contenders, Subject
 from benchmarks.processes import booted, require_wrk
 from benchmarks.sites import build, part
 from databases import PostgreSQL, ZEOServer
-from recipe.wsgi.servers.table import SERVERS
+from recipe.common.servers import SERVERS
 from support import Buildout, free_port
 
 WAITRESS = "waitress"

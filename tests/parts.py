@@ -8,11 +8,12 @@ from io import StringIO
 
 from zc.buildout.configparser import parse
 
-from recipe import render
-from recipe.instance import Instance, describe
+from recipe.common.servers import SERVERS, Description
+from recipe.describe.instance import Instance, describe
 from recipe.options import Problems, read
 from recipe.options.declare import Context
-from recipe.wsgi.servers.table import SERVERS, Description
+from recipe.render import wsgi_ini as wsgi_ini_
+from recipe.render import zope_conf as zope_conf_
 
 BD = "/bd"
 
@@ -42,13 +43,13 @@ def zope_conf(text: str | dict[str, str], **more: str) -> str:
     """The zope.conf of a part without errors."""
     instance, problems = description(text, **more)  # type: ignore[arg-type]
     assert not problems.errors
-    return render.zope_conf(instance)
+    return zope_conf_.render(instance)
 
 
 def wsgi_ini(text: str | dict[str, str], templates: dict[str, str] | None = None, **more: str) -> str:
     """The wsgi.ini of a part without errors."""
     instance, problems = description(text, **more)  # type: ignore[arg-type]
-    result = render.wsgi_ini(instance, templates or {}, problems)
+    result = wsgi_ini_.render(instance, templates or {}, problems)
     assert not problems.errors
     return result
 

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import pytest
 
-from recipe.zserver.settings import COMMANDS
+from recipe.describe.zserver import COMMANDS
 from support import EGGS, TESTS, Buildout, _call, clean_environment
 
 LISTS = TESTS / "python27"

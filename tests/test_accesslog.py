@@ -17,8 +17,8 @@ import pytest
 from waitress import wasyncore
 from waitress.server import create_server
 
-from recipe.wsgi.accessline import RECORD_ATTRIBUTE, clf_time
-from recipe.wsgi.accesslog import AccessLog, filter_factory
+from recipe.wsgi.logs.accessline import RECORD_ATTRIBUTE, clf_time
+from recipe.wsgi.logs.accesslog import AccessLog, filter_factory
 
 Start = Callable[..., Any]
 

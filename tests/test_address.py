@@ -6,7 +6,7 @@ import socket
 
 import pytest
 
-from recipe.address import Address, parse
+from recipe.common.address import Address, parse
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from test_links import egg
 
 CODE = """
 import os, sys
-from recipe.bytecode import compile_missing
+from recipe.disk.bytecode import compile_missing
 if len(sys.argv) > 2:
     os.setuid(int(sys.argv[2]))
 compile_missing([sys.argv[1]])

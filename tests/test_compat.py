@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from parts import description, part
-from recipe import render
+from recipe.render import wsgi_ini, zcml, zope_conf
 from support import Buildout
 
 COMPAT = Path(__file__).parent / "compat"
@@ -86,8 +86,8 @@ def our_meaning(name: str, body: str, reference: Buildout) -> Iterator[str]:
     options = part(body.replace("${buildout:directory}", directory))
     instance, problems = description(options, ("Zope",), directory, name)
     templates = {f"{directory}/{file}": reference.read(file) for file in TEMPLATES}
-    texts = {"zope.conf": render.zope_conf(instance), "wsgi.ini": render.wsgi_ini(instance, templates, problems)}
-    texts |= {Path(file.path).name: file.text for file in render.zcml(instance)}
+    texts = {"zope.conf": zope_conf.render(instance), "wsgi.ini": wsgi_ini.render(instance, templates, problems)}
+    texts |= {Path(file.path).name: file.text for file in zcml.render(instance)}
     assert problems.errors == []
     yield from meaning(texts, directory, name)
 

@@ -26,9 +26,9 @@ import pytest
 
 from python27 import USER, give_away, python27, site
 from receivers import posts, read_form
-from recipe.options import servers
-from recipe.options.reference import reference
-from recipe.zserver.settings import COMMANDS
+from recipe.describe.zserver import COMMANDS
+from recipe.reference import servers
+from recipe.reference.options import reference
 from storages import Site
 from support import CHECKOUT, EGGS, TESTS, Buildout, fetch, free_port, running, serving, toolchain, wait_for_http
 from test_examples import copy_example
@@ -92,12 +92,12 @@ def read_ini(buildout: Buildout) -> configparser.RawConfigParser:
 
 
 def test_reference_is_not_stale() -> None:
-    """To renew it: ``python -m recipe.options.reference > docs/options.rst``."""
+    """To renew it: ``python -m recipe.reference.options > docs/options.rst``."""
     assert (DOCS / "options.rst").read_text(encoding="utf-8") == reference()
 
 
 def test_the_table_of_servers_is_up_to_date() -> None:
-    """To renew it: ``python -m recipe.options.servers > docs/which-server-table.txt``."""
+    """To renew it: ``python -m recipe.reference.servers > docs/which-server-table.txt``."""
     assert (DOCS / "which-server-table.txt").read_text(encoding="utf-8") == servers.table()
 
 
@@ -688,17 +688,17 @@ def test_adding_an_option(tmp_path: Path) -> None:
     insert(package / "options/instance.py", field, before="    python_check_interval: int = option(")
     insert(package / "templates/zope.conf", blocks()["option-line"], before="python-check-interval ")
     program = """if True:
-        from recipe import render
-        from recipe.instance import describe
+        from recipe.describe.instance import describe
         from recipe.options import Problems, read
         from recipe.options.declare import Context
-        from recipe.options.reference import reference
+        from recipe.reference.options import reference
+        from recipe.render import zope_conf
 
         def make(part):
             problems = Problems("instance")
             context = Context("instance", "/b", "/b/parts/instance", "/b/bin")
             settings = read(part, context, problems)
-            return render.zope_conf(describe(settings, part, context, (), False, problems)), problems
+            return zope_conf.render(describe(settings, part, context, (), False, problems)), problems
 
         assert "\\nhttp-realm Zope\\n" in make({})[0]
         assert "\\nhttp-realm Our $$ite\\n" in make({"http-realm": "Our $ite"})[0]

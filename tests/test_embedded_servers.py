@@ -18,9 +18,9 @@ from typing import Any
 import pytest
 
 from handmade import App, Client, asking, wait_for
-from recipe.address import Address
+from recipe.common.address import Address
+from recipe.common.servers import SERVERS
 from recipe.control.workers import workers
-from recipe.wsgi.servers.table import SERVERS
 from recipe.wsgi.sockets import Listener, bind, lead, siblings
 
 EMBEDDED = ["cheroot", "bjoern", "granian", "uwsgi", "pyruvate", "werkzeug"]

@@ -13,7 +13,7 @@ import pytest
 from gunicorn.config import Config
 
 from handmade import LOGGING, Client, asking, get, wait_for
-from recipe.wsgi.servers.table import GUNICORN
+from recipe.common.servers import GUNICORN
 from wsgi_servers import Served, end, kill
 
 

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from paste.deploy import loadwsgi
 
 from parts import wsgi_ini
-from recipe import inifile
-from recipe.place import Place
+from recipe.render import inifile
+from recipe.render.place import Place
 
 LINES = st.text(st.characters(exclude_categories=["Cc", "Cs", "Zl", "Zp"]), min_size=1).filter(
     lambda text: text == text.strip() and text.splitlines() == [text]

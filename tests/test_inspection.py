@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from recipe import inspection
+from recipe.common import inspection
 
 CONF = """\
 %define INSTANCEHOME {directory}

@@ -12,7 +12,7 @@ import pytest
 
 import receivers
 from receivers import Receiver
-from recipe import inspection
+from recipe.common import inspection
 from support import CHECKOUT, Buildout, serving
 
 EVENT = "Ready to handle requests"

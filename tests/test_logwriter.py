@@ -14,9 +14,10 @@ from pathlib import Path
 import pytest
 
 from handmade import wait_for
-from recipe.wsgi import logreopen, logwriter
-from recipe.wsgi.logwriter import LogWriter
-from recipe.wsgi.queuelog import QueueLog
+from recipe.wsgi.logs import reopen
+from recipe.wsgi.logs import writer as writer_module
+from recipe.wsgi.logs.queuelog import QueueLog
+from recipe.wsgi.logs.writer import LogWriter
 
 
 def record(entry: str, logger: logging.Logger) -> logging.LogRecord:
@@ -67,7 +68,7 @@ def test_from_many_threads_while_logs_are_reopened(logger: logging.Logger, tmp_p
     while any(thread.is_alive() for thread in threads):
         (tmp_path / "log").rename(tmp_path / f"log.{rotated}")
         rotated += 1
-        logreopen.reopen()
+        reopen.reopen()
         time.sleep(0.02)
     writer.flush()
     lines = [line for path in tmp_path.iterdir() for line in path.read_text().splitlines()]
@@ -97,27 +98,27 @@ def test_a_log_that_is_slower_than_the_site_is_waited_for(logger: logging.Logger
     logger.addHandler(Slow())
     writer = LogWriter(logger, record)
     most = 0
-    for number in range(logwriter.MOST_BEHIND + 5000):
+    for number in range(writer_module.MOST_BEHIND + 5000):
         writer.put(str(number))
         most = max(most, number + 1 - len(found))
     writer.flush()
-    assert found == [str(number) for number in range(logwriter.MOST_BEHIND + 5000)]
-    assert most <= logwriter.MOST_BEHIND + 2
+    assert found == [str(number) for number in range(writer_module.MOST_BEHIND + 5000)]
+    assert most <= writer_module.MOST_BEHIND + 2
 
 
 def test_a_server_that_lets_no_thread_run_writes_all_the_same(logger: logging.Logger, tmp_path: Path) -> None:
     to_file(logger, tmp_path / "log")
     writer = LogWriter(logger, record)
-    with logwriter._writing:  # the thread gets nowhere meanwhile, like one that never runs
+    with writer_module._writing:  # the thread gets nowhere meanwhile, like one that never runs
         writer.put("one")
-        time.sleep(logwriter.LATEST + 0.1)
+        time.sleep(writer_module.LATEST + 0.1)
         writer.put("two")
         assert (tmp_path / "log").read_text() == "one\ntwo\n"
 
 
 PROGRAM = """
 import logging, os, sys
-from recipe.wsgi.logwriter import LogWriter
+from recipe.wsgi.logs.writer import LogWriter
 logging.basicConfig(filename=sys.argv[1], format="%(message)s", level="INFO")
 writer = LogWriter(logging.getLogger(), lambda entry, logger: logging.makeLogRecord({"msg": entry, "levelno": 20}))
 """

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from parts import part
-from recipe.checks import check
+from recipe.buildout.checks import check
 from recipe.options import Problems, declared
 from recipe.options.declare import Applies, Context
 from support import Buildout

@@ -7,10 +7,10 @@ import dataclasses
 import pytest
 
 from parts import description, zope_conf
-from recipe.address import Address
+from recipe.common.address import Address
 from recipe.options import declared, hints
 from recipe.options.declare import Applies
-from recipe.options.part import Settings
+from recipe.options.reading import Settings
 
 
 def errors(text: str) -> list[str]:

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from parts import BD, description, ini, wsgi_ini, zope_conf
-from recipe import render
 from recipe.options import Problems
+from recipe.render import facts, files, scripts, zcml
+from recipe.render import wsgi_ini as wsgi_ini_
 
 
 def environment(text: str) -> dict[str, str]:
@@ -154,7 +155,7 @@ def test_a_bad_template_is_an_error_of_its_option(tmp_path: Path) -> None:
     file = tmp_path / "wsgi.ini.in"
     file.touch()
     instance, problems = description(f"wsgi-ini-template = {file}")
-    render.wsgi_ini(instance, {str(file): "a\n%(http_adress)s"}, problems)
+    wsgi_ini_.render(instance, {str(file): "a\n%(http_adress)s"}, problems)
     assert problems.errors[0].startswith(f"[instance] wsgi-ini-template: {file}, line 2: %(http_adress)s is not known")
     assert "http_address" in problems.errors[0]
 
@@ -174,8 +175,8 @@ def test_slugs() -> None:
     )
     instance, problems = description(text)
     assert problems.errors == []
-    files = {file.path.rpartition("/")[2]: file.text for file in render.zcml(instance)}
-    assert list(files) == [
+    texts = {file.path.rpartition("/")[2]: file.text for file in zcml.render(instance)}
+    assert list(texts) == [
         "site.zcml",
         "001-locales-configure.zcml",
         "002-a.b-configure.zcml",
@@ -185,22 +186,22 @@ def test_slugs() -> None:
         "998-resources-configure.zcml",
         "999-additional-overrides.zcml",
     ]
-    assert files["005-d-configure.zcml"] == '<include package="d" file="e.zcml" />\n'
-    assert "<x/>" in files["999-additional-overrides.zcml"]
+    assert texts["005-d-configure.zcml"] == '<include package="d" file="e.zcml" />\n'
+    assert "<x/>" in texts["999-additional-overrides.zcml"]
 
 
 def test_own_site_zcml_stands_alone() -> None:
     instance, _ = description("site-zcml = <configure/>\nzcml = a.b")
-    assert [file.text for file in render.zcml(instance)] == ["<configure/>\n"]
+    assert [file.text for file in zcml.render(instance)] == ["<configure/>\n"]
 
 
 def test_facts_for_the_control_script() -> None:
     instance, _ = description("effective-user = www\ndeprecation-warnings = off\nhttp-address = 81")
-    facts = json.loads(render.facts(instance))
-    assert facts["client_home"] == f"{BD}/var/instance"
-    assert facts["effective_user"] == "www"
-    assert facts["python_flags"] == ["-W", "ignore::DeprecationWarning"]
-    assert facts["listen"] == ["0.0.0.0:81"]
+    known = json.loads(facts.render(instance))
+    assert known["client_home"] == f"{BD}/var/instance"
+    assert known["effective_user"] == "www"
+    assert known["python_flags"] == ["-W", "ignore::DeprecationWarning"]
+    assert known["listen"] == ["0.0.0.0:81"]
 
 
 def test_where_the_server_listens_is_told_only_where_it_is_known(tmp_path: Path) -> None:
@@ -208,7 +209,7 @@ def test_where_the_server_listens_is_told_only_where_it_is_known(tmp_path: Path)
     template.touch()
 
     def listen(text: str) -> list[str]:
-        found: list[str] = json.loads(render.facts(description(text)[0]))["listen"]
+        found: list[str] = json.loads(facts.render(description(text)[0]))["listen"]
         return found
 
     assert listen("http-address = 81 82 81") == ["0.0.0.0:81", "0.0.0.0:82"]
@@ -219,8 +220,8 @@ def test_where_the_server_listens_is_told_only_where_it_is_known(tmp_path: Path)
 
 def test_the_scripts_name_the_configuration() -> None:
     instance, _ = description("zopectl-umask = 002")
-    python = render.Python("/usr/bin/python3", ("/eggs/a", "/eggs/b c"), "import os")
-    script = render.control_script(instance, python)
+    python = scripts.Python("/usr/bin/python3", ("/eggs/a", "/eggs/b c"), "import os")
+    script = scripts.control_script(instance, python)
     head, _, body = script.text.partition("import plone.recipe.zope2instance.ctl\n")
     assert script.path == f"{BD}/bin/instance"
     assert head.startswith("#!/usr/bin/python3\n")
@@ -234,21 +235,21 @@ def test_the_scripts_name_the_configuration() -> None:
 @pytest.mark.parametrize("executable", ["/opt/my python/bin/python", "/" + "x" * 130])
 def test_an_interpreter_that_the_kernel_would_not_take(executable: str) -> None:
     instance, _ = description("")
-    script = render.interpreter(instance, render.Python(executable, (), ""))
-    assert script.text.startswith(f"#!/bin/sh\n{render.CODING}\n'''exec' '{executable}'")
+    script = scripts.interpreter(instance, scripts.Python(executable, (), ""))
+    assert script.text.startswith(f"#!/bin/sh\n{scripts.CODING}\n'''exec' '{executable}'")
     compile(script.text, script.path, "exec")
 
 
 def test_zope_conf_of_one_s_own_is_used() -> None:
     instance, _ = description("zope-conf = my.conf")
     problems = Problems("instance")
-    files = {file.path for file in render.files(instance, render.Python("/p", (), ""), {}, problems)}
-    assert f"{BD}/parts/instance/etc/zope.conf" not in files
-    assert "zope_conf = /bd/my.conf" in render.wsgi_ini(instance, {}, problems)
+    paths = {file.path for file in files.render(instance, scripts.Python("/p", (), ""), {}, problems)}
+    assert f"{BD}/parts/instance/etc/zope.conf" not in paths
+    assert "zope_conf = /bd/my.conf" in wsgi_ini_.render(instance, {}, problems)
 
 
 def test_wsgi_path_is_used() -> None:
     instance, _ = description("wsgi = my.ini")
-    files = {file.path for file in render.files(instance, render.Python("/p", (), ""), {}, Problems("instance"))}
-    assert f"{BD}/parts/instance/etc/wsgi.ini" not in files
-    assert "'/bd/my.ini'" in render.control_script(instance, render.Python("/p", (), "")).text
+    paths = {file.path for file in files.render(instance, scripts.Python("/p", (), ""), {}, Problems("instance"))}
+    assert f"{BD}/parts/instance/etc/wsgi.ini" not in paths
+    assert "'/bd/my.ini'" in scripts.control_script(instance, scripts.Python("/p", (), "")).text

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from parts import description
-from recipe import render
-from recipe.confidential import holds_secret, is_secret
+from recipe.common.confidential import holds_secret, is_secret
+from recipe.render import files, scripts
 from support import Buildout, free_port, serving
 
 SECRET = "Tr0ub4dor"
@@ -87,8 +87,8 @@ PARTS = {
 def test_a_file_with_a_secret_is_its_owner_s_alone(name: str, text: str) -> None:
     instance, problems = description(text)
     assert not problems.errors
-    files = render.files(instance, render.Python("/usr/bin/python3", (), ""), {}, problems)
-    modes = {os.path.basename(file.path): file.mode for file in files}
+    made = files.render(instance, scripts.Python("/usr/bin/python3", (), ""), {}, problems)
+    modes = {os.path.basename(file.path): file.mode for file in made}
     others = {"zope.conf", "wsgi.ini"} - {name}
     assert modes[name] == 0o600
     assert {modes[other] for other in others} == {0o644}

@@ -110,7 +110,7 @@ def test_waitress_settings(app: App, port: int) -> None:
     [
         "use = egg:plone.recipe.zope2instance#main\npaste.server_factory = plone.recipe.zope2instance:main",
         "#use =\npaste.server_factory = plone.recipe.zope2instance:main",
-        "#use =\npaste.server_runner = recipe.wsgi.server:serve",
+        "#use =\npaste.server_runner = recipe.wsgi.servers.waitress:serve",
     ],
 )
 def test_ways_to_name_the_server(app: App, port: int, spelling: str) -> None:
@@ -327,7 +327,7 @@ def test_the_umask(app: App, port: int) -> None:
 def test_imports_little() -> None:
     # What `recipe.wsgi` is to the server, buildout is not.
     code = (
-        "import sys, recipe.wsgi.serve, recipe.wsgi.server, recipe.wsgi.pastefile;"
+        "import sys, recipe.wsgi.serve, recipe.wsgi.servers.waitress, recipe.common.pastefile;"
         "print([m for m in ('zc.buildout', 'Zope2', 'ZConfig') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

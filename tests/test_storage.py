@@ -7,11 +7,14 @@ from dataclasses import asdict, replace
 import pytest
 
 from parts import description, zope_conf
-from recipe import inspection, render, storage, zconfig
-from recipe.place import Place
+from recipe.common import inspection
+from recipe.describe import storages
+from recipe.describe.sections import Wrapped
+from recipe.render import files, scripts, zconfig
+from recipe.render.place import Place
 from support import Buildout
 
-PYTHON = render.Python("/usr/bin/python3", (), "")
+PYTHON = scripts.Python("/usr/bin/python3", (), "")
 
 
 def tree(text: str) -> str:
@@ -150,9 +153,9 @@ def test_a_temporary_storage_of_ones_own() -> None:
 def test_a_password_closes_zope_conf_to_others(text: str, secret: bool) -> None:
     instance, problems = description(text)
     assert not problems.errors
-    files = {file.path: file.mode for file in render.files(instance, PYTHON, {}, problems)}
-    assert files[instance.zope_conf] == (0o600 if secret else 0o644)
-    assert files[instance.wsgi_ini] == 0o644
+    modes = {file.path: file.mode for file in files.render(instance, PYTHON, {}, problems)}
+    assert modes[instance.zope_conf] == (0o600 if secret else 0o644)
+    assert modes[instance.wsgi_ini] == 0o644
 
 
 @pytest.mark.parametrize(
@@ -211,7 +214,7 @@ zodb-allow-implicit-cross-references = off
 
 def test_the_keys_of_a_zeo_client_are_those_of_the_installed_zodb() -> None:
     tree = description("zeo-client = on\nzeo-client-client = c\nmin-disconnect-poll = 3")[0].storages.tree
-    [(section, options)] = storage.checked(zconfig.Wrapped("<x>", tree, "</x>"))
+    [(section, options)] = storages.checked(Wrapped("<x>", tree, "</x>"))
     assert list(inspection.storage_keys(asdict(section), options, ())) == []
     unset = replace(section, keys=(*section.keys, ("unknown", None)))
     assert list(inspection.storage_keys(asdict(unset), options, ())) == []
@@ -227,7 +230,7 @@ def test_the_keys_of_a_zeo_client_are_those_of_the_installed_zodb() -> None:
 
 def test_no_word_where_the_package_cannot_be_loaded() -> None:
     tree = description("rel-storage =\n  nonsense x")[0].storages.tree
-    [(section, options)] = storage.checked(tree)
+    [(section, options)] = storages.checked(tree)
     assert list(inspection.storage_keys(asdict(section), options, ("no.such.package",))) == []
 
 

@@ -140,7 +140,7 @@ def test_nothing_is_resolved_where_nothing_has_changed(unchanged: Buildout, tmp_
         "jinja2",
         "zc.recipe.egg",
         "recipe.options",
-        "recipe.buildout",
+        "recipe.buildout.part",
         "AuthEncoding",
         "ZConfig",
         "waitress",
@@ -205,7 +205,7 @@ def new_develop_egg(buildout: Buildout) -> None:
 
 
 def code(buildout: Buildout) -> None:
-    os.utime(buildout.directory / "src/recipe/eggs.py")
+    os.utime(buildout.directory / "src/recipe/buildout/eggs.py")
 
 
 def template(buildout: Buildout) -> None:

@@ -30,10 +30,11 @@ from hypothesis import strategies as st
 from paste.deploy import loadwsgi
 
 from parts import BD, description
-from recipe import files, render
-from recipe.eggs import initialization
+from recipe.buildout.eggs import initialization
+from recipe.disk import writer
 from recipe.options import Problems, declared, kinds
 from recipe.options.declare import Applies
+from recipe.render import scripts, wsgi_ini, zcml, zope_conf
 from support import Buildout, clean_environment
 
 EXAMPLES = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -128,11 +129,11 @@ class Zope:
         """The values of expressions about the configuration that a part becomes."""
         instance, problems = description(part, directory=self.directory)
         assert problems.errors == []
-        files.make_directories(instance.directories, instance.private_directories)
+        writer.make_directories(instance.directories, instance.private_directories)
         assert self.process.stdin
         assert self.process.stdout
         # As it comes from a file: there, ZConfig ends a line at \n only
-        print(json.dumps([render.zope_conf(instance), expressions]), file=self.process.stdin, flush=True)
+        print(json.dumps([zope_conf.render(instance), expressions]), file=self.process.stdin, flush=True)
         answer: list[Any] | str = json.loads(self.process.stdout.readline())
         assert isinstance(answer, list), answer
         return answer
@@ -287,7 +288,7 @@ def ini_file(part: dict[str, str]) -> Iterator[Path]:
     assert problems.errors == []
     with tempfile.TemporaryDirectory() as directory:
         file = Path(directory) / "wsgi.ini"
-        file.write_bytes(render.wsgi_ini(instance, {}, problems).encode())
+        file.write_bytes(wsgi_ini.render(instance, {}, problems).encode())
         yield file
 
 
@@ -446,7 +447,7 @@ def test_values_arrive_through_a_template(text: str, path: str) -> None:
         instance, problems = description({"wsgi-ini-template": str(file), "sentry_dsn": dsn, "access-log": path})
         assert problems.errors == []
         made = Path(directory) / "wsgi.ini"
-        made.write_bytes(render.wsgi_ini(instance, {str(file): template}, problems).encode())
+        made.write_bytes(wsgi_ini.render(instance, {str(file): template}, problems).encode())
         loader = loadwsgi.ConfigLoader(str(made))
         loader.update_defaults({"here": ETC, "__file__": f"{ETC}/wsgi.ini"})
         found = dict(loader.parser.items("app:main"))
@@ -464,7 +465,7 @@ def run_interpreter(part: dict[str, str], code: str, paths: Sequence[str] = ()) 
     assert problems.errors == []
     lines = initialization(instance, part)
     extra = instance.settings.scripts.extra_paths
-    script = render.interpreter(instance, render.Python(sys.executable, (*paths, *extra), lines))
+    script = scripts.interpreter(instance, scripts.Python(sys.executable, (*paths, *extra), lines))
     with tempfile.TemporaryDirectory() as directory:
         file = Path(directory) / "interpreter"
         file.write_bytes(script.text.encode())
@@ -503,7 +504,7 @@ def test_initialization_arrives(texts: list[str]) -> None:
 def test_paths_arrive_in_the_control_script(conf: str, ini: str) -> None:
     instance, problems = description({"zope-conf": conf, "wsgi": ini})
     assert problems.errors == []
-    script = render.control_script(instance, render.Python(sys.executable, (), "")).text
+    script = scripts.control_script(instance, scripts.Python(sys.executable, (), "")).text
     # Up to the call, with the list that it is called with in its place
     program = re.sub(r"(?s)import plone\.recipe.*?main\(\[(.*)\] \+ sys\.argv\[1:\]\)\)\n", r"ARGS = [\1]\n", script)
     namespace: dict[str, Any] = {"__name__": "part"}
@@ -524,7 +525,7 @@ XML_TEXT = st.text(
 def zcml_files(part: dict[str, str]) -> dict[str, ElementTree.Element]:
     instance, problems = description(part)
     assert problems.errors == []
-    return {Path(file.path).name: ElementTree.fromstring(file.text.encode()) for file in render.zcml(instance)}
+    return {Path(file.path).name: ElementTree.fromstring(file.text.encode()) for file in zcml.render(instance)}
 
 
 @given(text=XML_TEXT, encoding=st.sampled_from(["", " encoding='latin-1'", ' encoding="utf-8"', " encoding='ascii'"]))
@@ -563,7 +564,7 @@ def test_the_first_user_arrives(user: str, password: str) -> None:
     from AccessControl.users import readUserAccessFile
     from AuthEncoding.AuthEncoding import pw_validate
 
-    from recipe import users
+    from recipe.buildout import users
 
     instance, problems = description({"user": f"{user}:{password}"})
     assert problems.errors == []

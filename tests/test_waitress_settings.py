@@ -10,8 +10,8 @@ from waitress.adjustments import Adjustments, asbool
 
 import views
 from parts import description, ini, wsgi_ini
-from recipe.waitress_settings import COVERED
-from recipe.wsgi.server import read
+from recipe.describe.waitress_settings import COVERED
+from recipe.wsgi.servers.waitress import read
 from support import Buildout, serving
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from parts import description, ini, wsgi_ini
-from recipe.wsgi.servers.table import SERVERS, Description
+from recipe.common.servers import SERVERS, Description
 from support import Buildout, fetch, free_port, serving, toolchain
 
 ZEO = "zeo-client = on\n"
@@ -76,7 +76,7 @@ def test_what_a_server_cannot_do_is_told_with_those_that_can(text: str, told: st
 
 
 def test_workers_are_known_to_the_control_script() -> None:
-    from recipe import render
+    from recipe.render import facts
 
     for text, line in (
         ("", ""),
@@ -84,8 +84,8 @@ def test_workers_are_known_to_the_control_script() -> None:
         (f"{ZEO}workers = 2\nwsgi-server = gunicorn", '"workers": 2'),
     ):
         instance, _ = description(text)
-        assert line in render.facts(instance)
-        assert bool(line) == ('"workers"' in render.facts(instance))
+        assert line in facts.render(instance)
+        assert bool(line) == ('"workers"' in facts.render(instance))
 
 
 # --- by a real buildout ----------------------------------------------------------------------

@@ -1,6 +1,6 @@
 """What every server that ``wsgi-server`` can name has to do, with each of them.
 
-A server more is one more in the table of `recipe.wsgi.servers.table`, and nothing here.
+A server more is one more in the table of `recipe.common.servers`, and nothing here.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from pathlib import Path
 import pytest
 
 from handmade import Client, Process, accessible, asking, get, refused, rerun_where_all_can_read, wait_for
-from recipe.wsgi.servers.table import SERVERS
+from recipe.common.servers import SERVERS
 from support import free_port
 from wsgi_servers import Served, answers_within, end, kill, slow_clients, taken
 

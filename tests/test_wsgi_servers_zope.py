@@ -1,6 +1,6 @@
 """A Zope behind every server that ``wsgi-server`` can name, through a real buildout and ``bin/NAME``.
 
-A server more is one more in the table of `recipe.wsgi.servers.table`, and nothing here.
+A server more is one more in the table of `recipe.common.servers`, and nothing here.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import views
 from databases import ZEOServer
 from handmade import Client, wait_for
 from receivers import Receiver, posts, read_envelope
-from recipe.wsgi.servers.table import SERVERS
+from recipe.common.servers import SERVERS
 from storages import LEDGER, Site, assert_all_there, writing
 from support import Buildout, fetch, free_port, serving
 from wsgi_servers import kill

@@ -9,8 +9,9 @@ import ZConfig
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recipe import zconfig
-from recipe.place import Place
+from recipe.describe.sections import Section, Wrapped, check_syntax
+from recipe.render import zconfig
+from recipe.render.place import Place
 
 SCHEMA = ZConfig.loadSchemaFile(
     StringIO(
@@ -42,7 +43,7 @@ def load(text: str) -> str:
 
 @given(LINES.filter(lambda text: "$" not in text) | LINES.map(lambda text: text.replace("$", "§")))
 def test_plain_text_arrives(text: str) -> None:
-    section = zconfig.Section("part", (("value", text),))
+    section = Section("part", (("value", text),))
     assert load(ELSEWHERE.section(section)) == text
 
 
@@ -51,7 +52,7 @@ def test_plain_text_arrives(text: str) -> None:
 )
 def test_a_dollar_that_means_nothing_arrives(text: str, dollar: str) -> None:
     text = f"a{text.replace('$', '')}{dollar}!b"
-    assert load(ELSEWHERE.section(zconfig.Section("part", (("value", text),)))) == text
+    assert load(ELSEWHERE.section(Section("part", (("value", text),)))) == text
 
 
 @pytest.mark.parametrize(
@@ -68,7 +69,7 @@ def test_a_dollar_that_means_nothing_arrives(text: str, dollar: str) -> None:
 )
 def test_escapes_keep_their_meaning(text: str, arrives: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ZCONFIG_TEST", "from outside")
-    assert load(ELSEWHERE.section(zconfig.Section("part", (("value", text),)))) == arrives
+    assert load(ELSEWHERE.section(Section("part", (("value", text),)))) == arrives
 
 
 def test_names_that_a_user_defines_are_references() -> None:
@@ -79,14 +80,14 @@ def test_names_that_a_user_defines_are_references() -> None:
 @pytest.mark.parametrize("directory", ["/a$b", "/$INSTANCEHOME", "/$(PATH)", "/a$$b", "/a b"])
 def test_the_buildout_directory_is_never_an_escape(directory: str) -> None:
     writer = zconfig.Writer(Place(directory, directory.replace("$", "$$")))
-    section = zconfig.Section("part", (("value", f"{directory}/$CLIENTHOME"),))
+    section = Section("part", (("value", f"{directory}/$CLIENTHOME"),))
     assert load(writer.section(section)) == f"{directory}//client"
 
 
 def test_a_name_is_known_to_what_is_written_later() -> None:
     writer = zconfig.Writer(Place("/x", "/x"))
     head = writer.lines("%define HERE /here")
-    section = writer.section(zconfig.Section("part", (("value", "$HERE"),)))
+    section = writer.section(Section("part", (("value", "$HERE"),)))
     assert load(f"{head}\n{section}") == "/here"
 
 
@@ -103,15 +104,15 @@ def test_the_directory_is_replaced_as_a_whole_only() -> None:
 
 
 def test_sections_nest_and_none_is_left_out() -> None:
-    inner = zconfig.Section("filestorage", (("path", "/x"), ("quota", None)), name="base")
-    outer = zconfig.Section("demostorage", sections=(inner,))
+    inner = Section("filestorage", (("path", "/x"), ("quota", None)), name="base")
+    outer = Section("demostorage", sections=(inner,))
     assert ELSEWHERE.section(outer) == (
         "<demostorage>\n  <filestorage base>\n    path /x\n  </filestorage>\n</demostorage>"
     )
 
 
 def test_a_wrapper_stands_around_the_section() -> None:
-    wrapped = zconfig.Wrapped("<zlibstorage>\n  compress true", zconfig.Section("filestorage"), "</zlibstorage>")
+    wrapped = Wrapped("<zlibstorage>\n  compress true", Section("filestorage"), "</zlibstorage>")
     assert ELSEWHERE.section(wrapped).splitlines() == [
         "<zlibstorage>", "  compress true", "  <filestorage>", "  </filestorage>", "</zlibstorage>",
     ]  # fmt: skip
@@ -119,7 +120,7 @@ def test_a_wrapper_stands_around_the_section() -> None:
 
 @pytest.mark.parametrize("text", ["", "a b", "<x>\n a b\n</x>", "<x/>", "%import ZEO", "%define A b\na $A", "a $x%y"])
 def test_zconfig_text_passes(text: str) -> None:
-    zconfig.check_syntax(text)
+    check_syntax(text)
 
 
 @pytest.mark.parametrize(
@@ -127,4 +128,4 @@ def test_zconfig_text_passes(text: str) -> None:
 )
 def test_other_text_is_refused_with_its_line(text: str, line: int) -> None:
     with pytest.raises(ValueError, match=f"line {line}(: [<%].*)?$"):
-        zconfig.check_syntax(text)
+        check_syntax(text)

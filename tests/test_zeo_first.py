@@ -11,8 +11,8 @@ import pytest
 from databases import ZEOServer
 from handmade import Client, Instance, Process, wait_for
 from receivers import mails
-from recipe.wsgi import zeo
-from recipe.wsgi.errors import StartError
+from recipe.common import zeo
+from recipe.common.errors import StartError
 from support import free_port
 
 Make = Callable[..., Instance]

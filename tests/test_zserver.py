@@ -25,7 +25,7 @@ import pytest
 
 from handmade import refused, wait_for
 from python27 import USER, Site, buildout27, link_packages, python27, site
-from recipe.zserver import PROGRAM
+from recipe.common.zserver import PROGRAM
 from support import Buildout, clean_environment, fetch, free_port, serving, start, wait_for_http
 
 #: What `port-base` adds in the tests.

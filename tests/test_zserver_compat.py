@@ -16,9 +16,10 @@ import pytest
 
 from parts import description, part
 from python27 import Site, buildout27, link_packages, python27, site
-from recipe import files, render
+from recipe.common.zserver import PROGRAM
+from recipe.disk import writer
 from recipe.options.kinds import size
-from recipe.zserver import PROGRAM
+from recipe.render import zope_conf
 from support import clean_environment
 from test_compat import COMPAT, meaning, parts
 
@@ -76,8 +77,8 @@ def our_conf(name: str, body: str, directory: str) -> str:
     options = part(FIXED + body.replace("${buildout:directory}", directory))
     instance, problems = description(options, (), directory, name)
     assert problems.errors == []
-    files.make_directories(instance.directories, instance.private_directories)
-    return render.zope_conf(instance)
+    writer.make_directories(instance.directories, instance.private_directories)
+    return zope_conf.render(instance)
 
 
 def _in_bytes(line: str) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from handmade import App, Client, Process, wait_for
-from recipe.wsgi.servers.table import SERVERS, Description
+from recipe.common.servers import SERVERS, Description
 
 #: The application tells what a request was, or how long it takes.
 APPLICATION = """

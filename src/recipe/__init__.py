@@ -9,7 +9,7 @@ __all__ = ["Recipe"]
 
 def __getattr__(name: str) -> object:
     if name == "Recipe":
-        from recipe.face import Recipe
+        from recipe.buildout.recipe import Recipe
 
         return Recipe
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -58,7 +58,7 @@ def _drop_output() -> None:
 
 
 def _main(args: list[str], program: str) -> int:
-    from recipe import journal
+    from recipe.common.names import FACTS, JOURNAL
     from recipe.control import environment, facts, options
     from recipe.control.context import Context
 
@@ -66,11 +66,11 @@ def _main(args: list[str], program: str) -> int:
     if not parsed.zope_conf:
         raise CommandError("which instance? -C ZOPE_CONF is missing", 2)
     for place in facts.places(parsed.zope_conf, parsed.interpreter, parsed.wsgi_ini):
-        _finish_update(os.path.join(place, journal.FILE))
+        _finish_update(os.path.join(place, JOURNAL))
     try:
         known = facts.find(parsed.zope_conf, parsed.interpreter, parsed.wsgi_ini)
     except ValueError as error:
-        raise CommandError(f"cannot read {facts.FILE}: {error}") from None
+        raise CommandError(f"cannot read {FACTS}: {error}") from None
     except OSError as error:
         raise CommandError(f"cannot read {error.filename}: {error.strerror}") from None
     environment.prepare(known.directory)
@@ -86,7 +86,7 @@ def _main(args: list[str], program: str) -> int:
 
 def _finish_update(log: str) -> None:
     """Finish what a buildout that was killed has begun; start anew where this script is part of it."""
-    from recipe import journal
+    from recipe.common import journal
 
     try:
         changed = journal.finish(log)

@@ -112,7 +112,7 @@ def _run_script(context: Context, found: "EntryPoint", args: list[str]) -> int:
 
 
 def _run_hosted(context: Context, found: "EntryPoint", args: list[str]) -> int:
-    from recipe.wsgi import databases
+    from recipe.common import databases
 
     host = Host(context)
     function = found.load()

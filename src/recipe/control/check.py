@@ -8,11 +8,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from recipe import inspection
+from recipe.common import inspection
+from recipe.common.errors import StartError, place_of
 from recipe.control import zcml
 from recipe.control.context import Context
 from recipe.control.errors import CommandError
-from recipe.wsgi.errors import StartError, place_of
 
 
 def check(context: Context, args: list[str]) -> int:
@@ -56,7 +56,7 @@ def problems(context: Context) -> Iterator[str]:
 def _wsgi_ini(path: str) -> Iterator[str]:
     from paste.deploy.loadwsgi import SERVER
 
-    from recipe.wsgi.pastefile import PasteFile
+    from recipe.common.pastefile import PasteFile
 
     try:
         ini = PasteFile(path, {})
@@ -106,7 +106,7 @@ def _parser(path: str) -> RawConfigParser:
 
 def _zope_confs(path: str) -> list[str]:
     """Return the zope.conf files that applications in a wsgi.ini name."""
-    from recipe.wsgi.pastefile import PasteFile
+    from recipe.common.pastefile import PasteFile
 
     with suppress(StartError):
         return PasteFile(path, {}).zope_confs()

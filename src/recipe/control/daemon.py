@@ -7,6 +7,7 @@ import os
 import sys
 import time
 
+from recipe.common.names import SOCKET
 from recipe.control import manager
 from recipe.control.context import Context
 from recipe.control.errors import CommandError
@@ -154,7 +155,7 @@ def _no_arguments(args: list[str]) -> None:
 def _place(context: Context) -> str:
     """Return the directory with the manager's socket, the old one if it runs since a rebuild."""
     place = context.facts.client_home
-    if os.path.exists(os.path.join(place, manager.SOCKET)):
+    if os.path.exists(os.path.join(place, SOCKET)):
         return place
     return manager.place_of_running(context.server_file) or place
 

@@ -8,9 +8,8 @@ Without it, zope.conf is read for what it takes.
 
 import os
 
+from recipe.common.names import FACTS
 from recipe.control.record import Record
-
-FILE = "instance.json"
 
 #: Keys whose values are paths, relative ones from the directory of instance.json.
 PATHS = (
@@ -53,7 +52,7 @@ def find(zope_conf: str, interpreter: str = "", wsgi_ini: str = "") -> Facts:
     Raises ValueError where instance.json is no JSON object, OSError where zope.conf cannot be read.
     """
     for place in places(zope_conf, interpreter, wsgi_ini):
-        path = os.path.join(place, FILE)
+        path = os.path.join(place, FACTS)
         if os.path.isfile(path):
             found = read(path)
             # With -C one may name another zope.conf, and the interpreter of this part

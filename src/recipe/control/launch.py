@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from recipe import address
+from recipe.common import address
 from recipe.control import logs, manager, serving
 from recipe.control.context import Context
 from recipe.control.errors import CommandError
@@ -103,7 +103,7 @@ def _give_away_socket(context: Context, place: str) -> None:
 
 def _give_away(context: Context, path: str) -> None:
     """Make a file of root's belong to the user that the server becomes."""
-    from recipe.wsgi import privileges
+    from recipe.common import privileges
 
     if privileges.needed(context.facts.effective_user):
         entry = privileges.lookup(context.facts.effective_user)

@@ -7,10 +7,9 @@ here, since importing zdaemon takes ten times as long as asking.
 import os
 from _socket import AF_UNIX, socket  # what the module `socket` wraps, at a tenth of its price
 
+from recipe.common.names import SOCKET
 from recipe.control.errors import CommandError
 from recipe.control.record import Record
-
-SOCKET = "zopectlsock"
 
 #: The module that runs zdaemon; by this name a manager is known among the processes.
 KEEPER = "recipe.control.keeper"

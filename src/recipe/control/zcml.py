@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from recipe import inspection
+from recipe.common import inspection
 from recipe.control.record import Record
 
 

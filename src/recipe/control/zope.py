@@ -24,8 +24,8 @@ def opened(context: Context) -> Iterator[Any]:
     At the end, what was not committed is dropped, and the databases are closed. Raises
     CommandError where the configuration is wrong or the database cannot be opened.
     """
-    from recipe.wsgi import databases
-    from recipe.wsgi.errors import StartError, explain
+    from recipe.common import databases
+    from recipe.common.errors import StartError, explain
 
     _set_warnings(context.facts.python_flags)
     try:
@@ -47,7 +47,7 @@ def opened(context: Context) -> Iterator[Any]:
 
 def _wait_for_databases(context: Context) -> None:
     """Wait for the ZEO servers of the instance, not for ever: nothing starts a command again, or stops it."""
-    from recipe.wsgi import zeo
+    from recipe.common import zeo
 
     told = False
     for missing in zeo.absent([context.zope_conf]):

@@ -6,10 +6,10 @@ Each makes the command line and becomes that program.
 import os
 import sys
 
+from recipe.common.zserver import PROGRAM
 from recipe.control.context import Context
 from recipe.control.errors import CommandError
 from recipe.control.options import parse_after_command
-from recipe.zserver import PROGRAM
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def addon(context: Context, name: str, args: list[str]) -> int:
 
 def problems(context: Context, zcml: "Iterable[str | Include]") -> "Iterator[str]":
     """Yield what is wrong with zope.conf and the ZCML of the instance, by ZServer's own Python."""
-    from recipe.zserver import answer
+    from recipe.common import zserver
 
     found = list(zcml)
     yield from (each for each in found if isinstance(each, str))
@@ -88,7 +88,7 @@ def problems(context: Context, zcml: "Iterable[str | Include]") -> "Iterator[str
         yield f"{context.zope_conf} does not exist"
         return
     try:
-        said = answer.ask(python, {"zope.conf": (None, context.zope_conf), "packages": packages}, os.environ)
+        said = zserver.ask(python, {"zope.conf": (None, context.zope_conf), "packages": packages}, os.environ)
     except (OSError, ValueError) as error:
         yield f"{context.facts.zserver_python}: {error}"
         return

@@ -11,9 +11,9 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 from xml.parsers import expat
 
-from recipe import address
+from recipe.common import address
+from recipe.common.spelling import nearest
 from recipe.options.declare import Context, Kind
-from recipe.spelling import nearest
 
 T = TypeVar("T")
 

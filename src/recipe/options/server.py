@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from typing import Any
 
-from recipe.address import Address
+from recipe.common.address import Address
+from recipe.common.names import PIPELINE
 from recipe.options import kinds
 from recipe.options.declare import Applies, Kind, option
-from recipe.pipeline import PIPELINE
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from typing import Any
 
 from waitress.adjustments import asbool
 
-from recipe.spelling import hint
+from recipe.common.spelling import hint
 
 WORDS = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
 

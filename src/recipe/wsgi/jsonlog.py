@@ -1,34 +1,5 @@
-"""Log lines as JSON objects, one a line, for programs to read.
+"""The name that generated wsgi.ini files hold: ``class = recipe.wsgi.jsonlog.Formatter``."""
 
-A formatter of the logging package, over python-json-logger (the extra ``json``).
-"""
+from recipe.wsgi.logs.jsonlog import Formatter
 
-import logging
-from datetime import datetime, timezone
-from typing import Any
-
-from pythonjsonlogger.json import JsonFormatter
-
-from recipe.wsgi.accessline import RECORD_ATTRIBUTE
-
-
-class Formatter(JsonFormatter):
-    """Objects with ``time``, ``level``, ``logger`` and ``message``; for a request with its parts, too.
-
-    Those are ``method``, ``path`` (with the query), ``status``, ``bytes`` (of the body),
-    ``duration`` (seconds), ``client``, ``user``, ``user_agent`` and ``referrer``; what a request
-    lacks is null. An exception is in ``exc_info``, as text.
-    """
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__("%(message)s")
-
-    def add_fields(self, log_data: dict[str, Any], record: logging.LogRecord, message_dict: dict[str, Any]) -> None:
-        """Put our fields first, then what the record brings besides."""
-        log_data["time"] = datetime.fromtimestamp(record.created, timezone.utc).isoformat(timespec="milliseconds")
-        log_data["level"] = record.levelname
-        log_data["logger"] = record.name
-        super().add_fields(log_data, record, message_dict)
-        request = log_data.pop(RECORD_ATTRIBUTE, None)
-        if isinstance(request, dict):
-            log_data |= request
+__all__ = ["Formatter"]

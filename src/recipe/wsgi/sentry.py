@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from recipe.wsgi.errors import StartError
+from recipe.common.errors import StartError
 
 Environ = dict[str, Any]
 Application = Callable[..., Any]

@@ -14,8 +14,10 @@ from contextlib import suppress
 from glob import escape, glob
 from typing import Any
 
-from recipe.wsgi import databases, pidfile, privileges, signals, zeo
-from recipe.wsgi.errors import StartError, log_end
+from recipe.common import databases, privileges, zeo
+from recipe.common.errors import StartError, log_end
+from recipe.common.names import FINGERPRINT
+from recipe.wsgi import collector, pidfile, signals
 
 logger = logging.getLogger("Zope")
 
@@ -66,7 +68,7 @@ def _options(args: list[str] | None) -> argparse.Namespace:
 
 def _run(options: argparse.Namespace, report: "Report") -> None:
     # Late, so that the signal handlers are there first; Zope comes even later, with the app.
-    from recipe.wsgi.pastefile import PasteFile
+    from recipe.common.pastefile import PasteFile
     from recipe.wsgi.servers import Forking, Server
 
     if options.umask is not None:
@@ -83,7 +85,8 @@ def _run(options: argparse.Namespace, report: "Report") -> None:
         if isinstance(server, Forking):
             _by_workers(server, ini, report)
             return
-        app = ini.load()
+        with collector.patient():
+            app = ini.load()
         print(f"Starting server in PID {process}.", flush=True)
         with pidfile.kept(databases.configured("pid_filename") or ""):
             if isinstance(server, Server):
@@ -102,15 +105,16 @@ def _run(options: argparse.Namespace, report: "Report") -> None:
 
 
 def _by_workers(server: Any, ini: Any, report: "Report") -> None:
-    from recipe.wsgi import logreopen, master
+    from recipe.wsgi.logs import reopen
+    from recipe.wsgi.processes import channel
 
-    logreopen.leave_rotation_to_others()
+    reopen.leave_rotation_to_others()
     print(f"Starting server in PID {os.getpid()}.", flush=True)
     # The pipe of who waits may be gone when a worker is replaced
     report.open()
     try:
-        master.run(server, ini.path, ini.defaults, report.ready)
-    except master.WorkerError as error:
+        channel.run(server, ini.path, ini.defaults, report.ready)
+    except channel.WorkerError as error:
         report.failed(str(error))
         # The worker has logged and printed it
         sys.exit(1)
@@ -138,7 +142,7 @@ def _drop(options: argparse.Namespace, server: Any, report: "Report") -> None:
     etc = os.path.join(home, "etc")
     for path in (os.path.join(home, "inituser"), *glob(f"{escape(etc)}/*"), *glob(f"{escape(etc)}/package-includes/*")):
         with suppress(FileNotFoundError):
-            if not os.lstat(path).st_mode & 0o044 and os.path.basename(path) != privileges.FINGERPRINT:
+            if not os.lstat(path).st_mode & 0o044 and os.path.basename(path) != FINGERPRINT:
                 os.chown(path, entry.pw_uid, entry.pw_gid, follow_symlinks=False)
     privileges.become(entry)
 

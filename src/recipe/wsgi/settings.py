@@ -1,7 +1,7 @@
 """What ``[server:main]`` says, in the words that all servers of ours share.
 
 ``listen``
-    addresses (see `recipe.address`), white space between; bound at once, so that a taken port
+    addresses (see `recipe.common.address`), white space between; bound at once, so that a taken port
     is told before Zope starts up, and open to clients once the application is there.
 ``fast-listen``
     the same, but open at once: clients wait until the application is there.
@@ -20,18 +20,12 @@ from typing import NamedTuple
 
 from waitress.adjustments import Adjustments
 
-from recipe import address
-from recipe.wsgi.errors import StartError
+from recipe.common import address
+from recipe.common.errors import StartError
+from recipe.common.servers import SHARED
 from recipe.wsgi.sockets import FAMILIES, Listener, bind
 
 GRACEFUL_TIMEOUT = 30.0
-
-#: Settings of waitress's that every server goes by.
-SHARED = (
-    "threads", "max_request_body_size", "max_request_header_size", "backlog", "ipv4", "ipv6", "unix_socket_perms",
-    "trusted_proxy", "trusted_proxy_count", "trusted_proxy_headers", "clear_untrusted_proxy_headers",
-    "log_untrusted_proxy_headers",
-)  # fmt: skip
 
 
 class Settings(NamedTuple):

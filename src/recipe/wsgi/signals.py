@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from recipe.wsgi import logreopen
+from recipe.wsgi.logs import reopen
 
 STOP = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 REOPEN = (signal.SIGUSR1, signal.SIGUSR2)
@@ -125,7 +125,7 @@ def forget() -> None:
 def _wait(pipe: int) -> None:
     while numbers := os.read(pipe, 1024):
         if any(number in REOPEN for number in numbers):
-            logreopen.reopen()
+            reopen.reopen()
         if _insisting and any(map(_is_ours, numbers)):
             time.sleep(DEAF)
             if _noticed:

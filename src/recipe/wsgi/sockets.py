@@ -12,8 +12,8 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import chain
 
-from recipe.address import Address
-from recipe.wsgi.errors import StartError, describe
+from recipe.common.address import Address
+from recipe.common.errors import StartError, describe
 
 #: From <asm/socket.h>; Python does not name them.
 SO_ATTACH_FILTER, SO_ATTACH_REUSEPORT_CBPF = 26, 51

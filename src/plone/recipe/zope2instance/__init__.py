@@ -8,11 +8,11 @@ __all__ = ["Recipe", "main"]
 
 def __getattr__(name: str) -> object:
     if name == "Recipe":
-        from recipe.face import Recipe
+        from recipe.buildout.recipe import Recipe
 
         return Recipe
     if name == "main":
-        from recipe.wsgi.server import server_factory
+        from recipe.wsgi.servers.waitress import server_factory
 
         return server_factory
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

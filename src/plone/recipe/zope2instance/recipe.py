@@ -1,5 +1,5 @@
 """``plone.recipe.zope2instance.recipe.Recipe``, as ever."""
 
-from recipe.face import Recipe
+from recipe.buildout.recipe import Recipe
 
 __all__ = ["Recipe"]

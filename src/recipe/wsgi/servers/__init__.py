@@ -18,9 +18,9 @@ import os
 import sys
 from collections.abc import Callable, Iterable
 
-from recipe.wsgi import databases
-from recipe.wsgi.errors import StartError
-from recipe.wsgi.reuseport import SharedSockets
+from recipe.common import databases
+from recipe.common.errors import StartError
+from recipe.wsgi.processes.shared_sockets import SharedSockets
 from recipe.wsgi.settings import Settings, bind_all
 from recipe.wsgi.sockets import Listener
 
@@ -51,8 +51,8 @@ class Server:
 class Forking(Server):
     """A server whose workers are processes of their own; each loads the application by itself.
 
-    It calls in each worker `recipe.wsgi.worker.load`, and `recipe.wsgi.worker.ready` once clients
-    are let in; `recipe.wsgi.worker.application` does both.
+    It calls in each worker `recipe.wsgi.processes.worker.load`, and `recipe.wsgi.processes.worker.ready` once clients
+    are let in; `recipe.wsgi.processes.worker.application` does both.
     """
 
     def __init__(self, settings: Settings) -> None:

@@ -12,9 +12,9 @@ from typing import Any
 import bjoern
 
 from recipe.wsgi import signals
-from recipe.wsgi.embedded import Embedded
-from recipe.wsgi.prefork import entry_points
+from recipe.wsgi.processes.supervisor import entry_points
 from recipe.wsgi.servers import WSGIApp
+from recipe.wsgi.servers.loop import Embedded
 from recipe.wsgi.sockets import Listener
 
 #: Seconds after which its loop has begun for sure.

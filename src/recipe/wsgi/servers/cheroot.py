@@ -13,9 +13,9 @@ from typing import Any
 from cheroot import server, wsgi
 
 from recipe.wsgi import casts
-from recipe.wsgi.embedded import Embedded
-from recipe.wsgi.prefork import entry_points
+from recipe.wsgi.processes.supervisor import entry_points
 from recipe.wsgi.servers import WSGIApp
+from recipe.wsgi.servers.loop import Embedded
 from recipe.wsgi.sockets import Listener
 
 #: Attributes that are no settings, or that we set.

@@ -15,9 +15,9 @@ from granian import _futures, _loops, wsgi
 from granian.http import HTTP1Settings
 
 from recipe.wsgi import casts
-from recipe.wsgi.embedded import Embedded
-from recipe.wsgi.prefork import entry_points
+from recipe.wsgi.processes.supervisor import entry_points
 from recipe.wsgi.servers import WSGIApp
+from recipe.wsgi.servers.loop import Embedded
 from recipe.wsgi.sockets import Listener
 
 #: What is in Rust; its types are told wrongly.

@@ -26,10 +26,13 @@ from gunicorn.errors import HaltServer
 from gunicorn.instrument.statsd import Statsd
 from gunicorn.workers.base import Worker
 
-from recipe.spelling import hint
-from recipe.wsgi import databases, logreopen, signals, worker
-from recipe.wsgi.errors import StartError
-from recipe.wsgi.reuseport import SharedSockets, Spread
+from recipe.common import databases
+from recipe.common.errors import StartError
+from recipe.common.spelling import hint
+from recipe.wsgi import signals
+from recipe.wsgi.logs import reopen
+from recipe.wsgi.processes import worker
+from recipe.wsgi.processes.shared_sockets import SharedSockets, Spread
 from recipe.wsgi.servers import Forking, WSGIApp
 from recipe.wsgi.settings import Settings
 from recipe.wsgi.settings import read as read_settings
@@ -302,7 +305,7 @@ class Ours(Worker):  # type: ignore[misc]
 
     def handle_usr1(self, _sig: int, _frame: Any) -> None:
         """Reopen the logs, in a thread: here it could interrupt a log handler in the midst of a line."""
-        threading.Thread(target=logreopen.reopen).start()
+        threading.Thread(target=reopen.reopen).start()
 
     def handle_exit(self, sig: int, frame: Any) -> None:
         """End gracefully; at once before it serves."""

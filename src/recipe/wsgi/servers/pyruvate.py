@@ -18,12 +18,12 @@ from typing import Any
 
 import pyruvate
 
+from recipe.common.errors import StartError
 from recipe.wsgi import casts, guard, signals
-from recipe.wsgi.embedded import Embedded
-from recipe.wsgi.errors import StartError
-from recipe.wsgi.prefork import entry_points
+from recipe.wsgi.processes.supervisor import entry_points
 from recipe.wsgi.requests import FAULT, Requests, connected
 from recipe.wsgi.servers import WSGIApp
+from recipe.wsgi.servers.loop import Embedded
 from recipe.wsgi.settings import Settings
 from recipe.wsgi.sockets import Listener
 

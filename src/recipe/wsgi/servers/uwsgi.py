@@ -18,11 +18,11 @@ from typing import Any
 
 import pyuwsgi
 
-from recipe.spelling import hint
+from recipe.common.spelling import hint
 from recipe.wsgi import guard, signals
-from recipe.wsgi.embedded import Embedded, of_unix
-from recipe.wsgi.prefork import entry_points
+from recipe.wsgi.processes.supervisor import entry_points
 from recipe.wsgi.servers import WSGIApp
+from recipe.wsgi.servers.loop import Embedded, of_unix
 
 #: What it gets where ``[server:main]`` does not say otherwise. Its defaults are four seconds for a client
 #: that is silent, and four kilobytes for a head; more than 64 it cannot.

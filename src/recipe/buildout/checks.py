@@ -1,0 +1,63 @@
+"""What can be told of a part without its eggs, so that all of it is told at once."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from recipe.buildout import judge
+from recipe.buildout.eggs import check_initialization, initialization
+from recipe.common.servers import SERVERS
+from recipe.describe import wsgi_server
+from recipe.describe.instance import Instance, describe
+from recipe.options import Problems, Settings, read
+from recipe.options.declare import Context
+from recipe.options.server import Server
+from recipe.render import wsgi_ini
+
+Templates = dict[str, str]
+
+
+def check(
+    part: Mapping[str, str], context: Context, relative_paths: bool, problems: Problems
+) -> tuple[Settings, Templates]:
+    """The options of a part, and the texts of its templates; what is wrong with either goes to `problems`.
+
+    `relative_paths` is what holds where the part does not say.
+    """
+    settings = read(part, context, problems)
+    instance = describe(settings, part, context, None, relative_paths, problems)
+    if not instance.is_zserver:  # else it is Python 2.7, which has to be asked
+        check_initialization(initialization(instance, part), problems)
+    texts = _templates(settings.server, problems)
+    if texts:
+        _check_template(instance, texts, problems)
+    # Without other mistakes the eggs are looked at next, and one may bring it
+    if problems.errors and settings.server.name not in SERVERS:
+        wsgi_server.refuse(settings.server.name, SERVERS, problems, ", unless an egg of the part brings it")
+    return settings, texts
+
+
+def _named(server: Server) -> dict[str, str]:
+    """The files of the templates, by the options that name them."""
+    given = {"wsgi-ini-template": server.ini_template, "wsgi-logging-ini-template": server.logging_template}
+    return {option: file for option, file in given.items() if file}
+
+
+def _templates(server: Server, problems: Problems) -> Templates:
+    """The texts of the templates that can be read, by the names of their files."""
+    texts = {}
+    for option, file in _named(server).items():
+        try:
+            texts[file] = Path(file).read_text(encoding="utf-8-sig")
+        except (OSError, UnicodeDecodeError) as error:
+            problems.error(option, f"{file} cannot be read: {error}")
+    return texts
+
+
+def _check_template(instance: Instance, texts: Templates, problems: Problems) -> None:
+    named = _named(instance.settings.server)
+    if instance.settings.server.wsgi is not True or len(named) > 1:
+        return  # it is not used, or an error already
+    before = len(problems.errors)
+    text = wsgi_ini.render(instance, texts, problems)
+    if len(problems.errors) == before:
+        judge.check_ini(text, next(iter(named)), problems)

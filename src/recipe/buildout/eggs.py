@@ -1,0 +1,195 @@
+"""The working set of a part, and the scripts of its eggs: zc.recipe.egg does the work."""
+
+import logging
+import os
+import re
+import shutil
+import sys
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from zc.buildout import UserError, easy_install
+from zc.recipe.egg import Scripts
+
+from recipe.buildout import fingerprint
+from recipe.common.names import DIRECTORY_VARIABLE, RECIPE
+from recipe.describe.instance import Instance
+from recipe.disk.links import Tree
+from recipe.options import Problems
+from recipe.render.file import File
+from recipe.render.scripts import header
+
+INSTANCE = "instance"  # the extra of our distribution with what an instance runs with
+#: The group of entry points by which other distributions bring WSGI servers (see recipe.common.servers).
+SERVERS = f"{RECIPE}.wsgi_server"
+
+
+@dataclass(frozen=True)
+class WorkingSet:
+    """The distributions of a part.
+
+    projects   their names
+    paths      what they put on sys.path, in order
+    locations  where each is
+    metadata   the directories with their metadata
+    servers    the WSGI servers that they bring, by name: ``module:attribute`` of a description
+    unpinned   the names of those that the buildout pins to no version
+    """
+
+    projects: frozenset[str]
+    paths: tuple[str, ...]
+    locations: tuple[str, ...]
+    metadata: tuple[str, ...]
+    servers: Mapping[str, str]
+    unpinned: tuple[str, ...]
+
+
+class Eggs:
+    """zc.recipe.egg on a copy of the part, so that it writes no default back into it."""
+
+    def __init__(self, buildout: Any, name: str, part: MutableMapping[str, str]) -> None:
+        self.buildout = buildout
+        self.name = name
+        self.options = dict(part)
+        # Without it zc.recipe.egg takes the part's name for an egg
+        self.options.setdefault("eggs", "")
+        self.own = RECIPE
+
+    def working_set(self, extras: tuple[str, ...] = ()) -> WorkingSet:
+        """The eggs of the part and the recipe's own distribution, with what they require.
+
+        `extras` are those of our distribution that the part needs beside the one of every instance.
+        Raises zc.buildout.UserError where one cannot be had.
+        """
+        self.own = f"{RECIPE}[{','.join((INSTANCE, *extras))}]"
+        try:
+            _, found = self._scripts({"relative-paths": "false"}).working_set([self.own])
+        except ValueError as error:  # of the packaging library: no requirement
+            raise UserError(f"[{self.name}] eggs: {error}") from None
+        paths: list[str] = []
+        servers: dict[str, str] = {}
+        for dist in found:
+            paths += _locations(dist)
+            for name, point in dist.get_entry_map(SERVERS).items():
+                servers[name] = f"{point.module_name}:{'.'.join(point.attrs)}"
+        return WorkingSet(
+            frozenset(dist.project_name for dist in found),
+            tuple(dict.fromkeys(paths)),
+            tuple(dist.location for dist in found),
+            tuple(dist.egg_info for dist in found if dist.egg_info),
+            servers,
+            tuple(fingerprint.unpinned(found)),
+        )
+
+    def scripts(self, instance: Instance, tree: Tree | None) -> list[File]:
+        """The scripts of the eggs, as files to write; `tree` stands in place of eggs on their path."""
+        settings = instance.settings.scripts
+        if settings.scripts == "":
+            return []
+        overrides = {
+            "extra-paths": "\n".join(settings.extra_paths),
+            "initialization": initialization(instance, self.options),
+            "relative-paths": "true" if instance.relative_paths else "false",
+            "dependent-scripts": "true" if settings.dependent_scripts else "false",
+        }
+        if instance.relative_paths:
+            overrides["initialization"] = f"os.environ[{DIRECTORY_VARIABLE!r}] = base\n" + overrides["initialization"]
+        if not settings.dependent_scripts:
+            # wsgi.ini names our distribution, so runwsgi needs it; it has no scripts of its own
+            # The same text as in `working_set`: zc.recipe.egg remembers what it has found for it
+            overrides["eggs"] = f"{self.options['eggs']}\n{self.own}"
+        scripts = self._scripts(overrides)
+        scripts.tree = tree
+        return list(_staged(scripts, instance))
+
+    def _scripts(self, overrides: Mapping[str, str]) -> "_LinkedScripts":
+        return _LinkedScripts(self.buildout, self.name, {**self.options, **overrides})
+
+
+class _LinkedScripts(Scripts):  # type: ignore[misc]  # zc.recipe.egg is not typed
+    """Scripts with a directory of links on their path."""
+
+    tree: Tree | None = None
+
+    def working_set(self, extra: Sequence[str] = ()) -> tuple[list[str], Any]:
+        requirements, found = super().working_set(extra)
+        return requirements, _Linked(found, self.tree) if self.tree else found
+
+
+@dataclass(frozen=True)
+class _Linked:
+    """A working set, as far as scripts are made from it, with eggs at the place of a directory of links."""
+
+    found: Any
+    tree: Tree
+
+    def __iter__(self) -> Iterator[Any]:
+        for dist in self.found:
+            linked = easy_install.realpath(dist.location) in self.tree.eggs
+            yield dist.clone(location=self.tree.directory) if linked else dist
+
+    def find(self, requirement: Any) -> Any:
+        """The distribution itself, with its metadata."""
+        return self.found.find(requirement)
+
+
+def _staged(scripts: _LinkedScripts, instance: Instance) -> Iterator[File]:
+    """What zc.recipe.egg would write to ``bin``: it writes at once, so it gets another directory.
+
+    That one is beside ``bin``, since relative paths in the scripts count the steps to the buildout.
+    """
+    parent, name = os.path.split(instance.bin_directory)
+    directory = os.path.join(parent, f".{name}-{instance.name}")
+    shutil.rmtree(directory, ignore_errors=True)  # of a run that was killed
+    os.mkdir(directory)
+    logger = logging.getLogger("zc.buildout.easy_install")
+    before = logger.level
+    logger.setLevel(logging.WARNING)  # it would tell of scripts in that directory
+    try:
+        scripts.options["bin-directory"] = directory
+        for path in scripts.install():
+            script = f"{instance.bin_directory}/{os.path.basename(path)}"
+            yield File(script, _with_header(Path(path).read_text(encoding="utf-8"), script, instance), 0o755)
+    finally:
+        logger.setLevel(before)
+        shutil.rmtree(directory)
+
+
+def _with_header(text: str, script: str, instance: Instance) -> str:
+    """Let a script find a Python that moves with the tree; zc.buildout writes an absolute path."""
+    absolute = f"#!{sys.executable}\n"
+    wanted = header(sys.executable, script, instance) + "\n"
+    return wanted + text.removeprefix(absolute) if text.startswith(absolute) else text
+
+
+def _locations(dist: Any) -> list[str]:
+    """What a distribution puts on sys.path: its location, and what a .pth file of it names."""
+    # zc.buildout 5 and later: an editable install is a directory with a .pth file
+    find = getattr(easy_install, "get_pth_paths", None)
+    return [easy_install.realpath(path) for path in (dist.location, *(find(dist.location) if find else ()))]
+
+
+_OPTION = re.compile(r"%(?:(?P<percent>%)|\((?P<name>[^)]+)\)s)")
+
+
+def check_initialization(text: str, problems: Problems) -> None:
+    """Note where the option's lines are no Python."""
+    try:
+        compile(text, "initialization", "exec")
+    except (SyntaxError, ValueError) as error:
+        line = getattr(error, "lineno", None) or 1
+        problems.error("initialization", f"is not Python: {getattr(error, 'msg', error)}, line {line}")
+
+
+def initialization(instance: Instance, part: Mapping[str, str]) -> str:
+    """The Python lines of the option, with ``%(option)s`` filled in from the part and ``%%`` made ``%``.
+
+    Anything else is left as it is: a ``%`` is an operator in Python.
+    """
+
+    def replacement(match: re.Match[str]) -> str:
+        return "%" if match["percent"] else part.get(match["name"], match[0])
+
+    return _OPTION.sub(replacement, instance.settings.scripts.initialization)

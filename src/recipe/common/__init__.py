@@ -1,0 +1,1 @@
+"""What the doors and the running programs share. Imports no other room."""

@@ -1,0 +1,116 @@
+"""Loading wsgi.ini: its logging, its server and its application.
+
+As Zope's ``runwsgi`` does it, but a mistake in the file is told in one line, and a directory
+with ``%`` in its name works.
+"""
+
+import configparser
+import logging.config
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError
+from types import TracebackType
+from typing import Any
+
+from paste.deploy.loadwsgi import APP, SERVER, ConfigLoader
+
+from recipe.common.errors import StartError, describe, explain
+
+#: Where an error is raised that speaks of the file, and not of the code that the file names.
+READERS = ("paste.deploy", "configparser", "importlib.metadata")
+
+
+class PasteFile:
+    """A wsgi.ini at `path`, with `defaults` for its ``[DEFAULT]``."""
+
+    def __init__(self, path: str, defaults: Mapping[str, str]) -> None:
+        self.path = os.path.abspath(path)
+        self.defaults = dict(defaults)
+        # PasteDeploy and fileConfig interpolate these two when somebody asks for %(here)s.
+        self._places = {
+            "here": os.path.dirname(self.path).replace("%", "%%"),
+            "__file__": self.path.replace("%", "%%"),
+        }
+        try:
+            self._loader = ConfigLoader(self.path)
+        except OSError as error:
+            raise StartError(f"cannot read {self.path}: {describe(error)}") from None
+        except (configparser.Error, UnicodeDecodeError) as error:
+            raise StartError(f"{self.path} is no ini file: {error}") from None
+        self._loader.update_defaults(self._places)
+        self._loader.update_defaults(self.defaults, overwrite=False)
+
+    def configure_logging(self) -> None:
+        """Set up logging, where the file says how; what is set up already stays."""
+        if not self._loader.parser.has_section("loggers"):
+            return
+        try:
+            logging.config.fileConfig(self.path, self._places | self.defaults, disable_existing_loggers=False)
+        except Exception as error:
+            # Whatever goes wrong: the values are Python expressions, and the user's.
+            if isinstance(error, OSError):
+                why = f"{describe(error)}: {error.filename}" if error.filename else str(error)
+            else:
+                why = f"{type(error).__name__}: {error}"
+            raise StartError(f"cannot set up the logs of {self.path}: {why}") from None
+
+    def server(self) -> Any:
+        """Return the server of ``[server:main]``, to be called with the application."""
+        self.require_server()
+        return self.context(SERVER).create()
+
+    def require_server(self) -> None:
+        """Raise StartError where the file does not say how to serve."""
+        if not any(map(self._loader.parser.has_section, ("server:main", "server"))):
+            raise StartError(
+                f"{self.path} has no section [server:main], so there is nothing to serve with;"
+                " give the part an http-address, or run it by an external WSGI server"
+            )
+
+    def app(self) -> Any:
+        """Return the application, or the pipeline that leads to it."""
+        return self.context(APP).create()
+
+    def zope_confs(self) -> list[str]:
+        """Return the zope.conf files that applications in the file name."""
+        parser = self._loader.parser
+        found = []
+        for section in parser.sections():
+            with suppress(configparser.Error):
+                if parser.has_option(section, "zope_conf"):
+                    found.append(parser.get(section, "zope_conf"))
+        return list(dict.fromkeys(found))
+
+    def load(self) -> Any:
+        """Load the application; what only the user can mend becomes a StartError."""
+        try:
+            return self.app()
+        except Exception as error:
+            if why := explain(error):
+                raise StartError(why) from None
+            raise
+
+    def server_settings(self) -> tuple[dict[str, str], dict[str, str]]:
+        """Return the file's defaults and what ``[server:main]`` says, as a server factory gets them."""
+        context = self.context(SERVER)
+        return context.global_conf, context.local_conf
+
+    def context(self, kind: Any) -> Any:
+        """Return what PasteDeploy makes the object from; here are the mistakes in the file."""
+        try:
+            return self._loader.get_context(kind, global_conf=self.defaults)
+        except PackageNotFoundError as error:
+            raise StartError(f"{self.path}: {error.name} is not among the eggs") from None
+        except (LookupError, configparser.Error) as error:
+            if not _raised_by_reader(error.__traceback__):
+                raise
+            raise StartError(f"{self.path}: {error.args[0]}") from None
+
+
+def _raised_by_reader(traceback: TracebackType | None) -> bool:
+    module = ""
+    while traceback is not None:
+        module = traceback.tb_frame.f_globals.get("__name__", "")
+        traceback = traceback.tb_next
+    return module.startswith(READERS)

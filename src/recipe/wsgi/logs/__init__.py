@@ -1,0 +1,1 @@
+"""The logs of the server: their lines, who writes them, and who opens them again."""

@@ -1,0 +1,167 @@
+"""The access log: one line a request in Apache's combined format, to the logger ``wsgi``.
+
+``use = egg:plone.recipe.zope2instance#translogger`` in a filter section. A request is logged when
+its answer is complete, with the bytes of the body that went to the server; the line is written a
+moment later.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache
+from threading import current_thread
+from typing import Any
+
+from recipe.wsgi.logs.accessline import Entry, record
+from recipe.wsgi.logs.writer import LogWriter
+
+Environ = dict[str, Any]
+StartResponse = Callable[..., Callable[[bytes], object]]
+Application = Callable[[Environ, StartResponse], Iterable[bytes]]
+
+LOGGER = "wsgi"
+
+
+def filter_factory(global_conf: dict[str, str], logger_name: str = LOGGER) -> Callable[[Application], Application]:
+    """PasteDeploy's filter factory; `logger_name` is the logger that gets the lines."""
+    logger = logging.getLogger(logger_name)
+    return lambda app: AccessLog(app, logger)
+
+
+class AccessLog:
+    """A WSGI application around another, which logs each request once."""
+
+    def __init__(self, app: Application, logger: logging.Logger) -> None:
+        self.app = app
+        self.logger = logger
+        self.writer = _writer(logger)
+
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer with the application's own answer, and log it when it is complete."""
+        if not self.logger.isEnabledFor(logging.INFO):
+            return self.app(environ, start_response)
+        request = Request(self.writer, environ, start_response)
+        try:
+            body = self.app(environ, request.start_response)
+        except BaseException:
+            # What the client then gets is the server's to say; 500 is what it gets from all of them
+            request.status = "500"
+            request.log()
+            raise
+        return request.watch(body)
+
+
+@cache
+def _writer(logger: logging.Logger) -> LogWriter[Entry]:
+    return LogWriter(logger, record)
+
+
+class Request:
+    """A request that is being answered."""
+
+    __slots__ = ("bytes", "environ", "path", "server_start", "server_write", "start", "status", "writer")
+
+    def __init__(self, writer: LogWriter[Entry], environ: Environ, start_response: StartResponse) -> None:
+        self.writer = writer
+        self.environ = environ
+        self.server_start = start_response
+        self.start = time.time()
+        self.status = "-"
+        self.bytes = 0
+        # The application may change these on its way to what it serves
+        self.path = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
+
+    def start_response(self, status: str, headers: list[tuple[str, str]], *exc_info: Any) -> Callable[[bytes], object]:
+        """The server's, and the status noted."""
+        self.status = status[:3]
+        self.server_write = self.server_start(status, headers, *exc_info)
+        return self.write
+
+    def write(self, data: bytes) -> object:
+        """WSGI's old `write`, counted."""
+        self.bytes += len(data)
+        return self.server_write(data)
+
+    def watch(self, body: Iterable[bytes]) -> Iterable[bytes]:
+        """The body, watched until it is complete.
+
+        A list is complete already, and goes on as it is: this is what nearly every page is. A
+        server's file wrapper goes on as it is, too, since the server treats it specially.
+        """
+        if isinstance(body, list | tuple):
+            self.bytes += sum(map(len, body))
+            self.log()
+            return body
+        wrapper = self.environ.get("wsgi.file_wrapper")
+        if isinstance(wrapper, type) and isinstance(body, wrapper):
+            self._watch_file(body)
+            return body
+        return Body(self, body)
+
+    def _watch_file(self, body: Any) -> None:
+        close = getattr(body, "close", None)
+
+        def closed() -> None:
+            try:
+                self.bytes += _sent(body)
+            finally:
+                self.log()
+                if close is not None:
+                    close()
+
+        body.close = closed
+
+    def log(self) -> None:
+        """Let the line be written."""
+        get = self.environ.get
+        method = self.environ["REQUEST_METHOD"]
+        self.writer.put(
+            Entry(
+                self.start,
+                time.time(),
+                current_thread(),
+                get("REMOTE_ADDR"),
+                get("REMOTE_USER"),
+                method,
+                self.path,
+                get("QUERY_STRING"),
+                get("SERVER_PROTOCOL", "-"),
+                self.status,
+                # To HEAD the server sends no body, whatever the application gives it
+                0 if method == "HEAD" else self.bytes,
+                get("HTTP_REFERER"),
+                get("HTTP_USER_AGENT"),
+            )
+        )
+
+
+class Body:
+    """The body of an answer, counted while it is sent, and logged when it is closed."""
+
+    def __init__(self, request: Request, body: Iterable[bytes]) -> None:
+        self._request = request
+        self._body = body
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Yield the application's blocks."""
+        request = self._request
+        for block in self._body:
+            request.bytes += len(block)
+            yield block
+
+    def close(self) -> None:
+        """Close the application's body; the server does so in any case, as PEP 3333 has it."""
+        try:
+            close = getattr(self._body, "close", None)
+            if close is not None:
+                close()
+        finally:
+            self._request.log()
+
+
+def _sent(file_wrapper: Any) -> int:
+    """How much of a file has been read to be sent; 0 where that cannot be told."""
+    try:
+        return int(file_wrapper.tell())
+    except (AttributeError, OSError, ValueError):
+        return 0

@@ -1,0 +1,84 @@
+"""The process whose workers serve: it hears from them, keeps the pid file, and tells who waits."""
+
+import json
+import os
+import shutil
+import tempfile
+import threading
+from collections.abc import Callable
+from contextlib import ExitStack
+
+from recipe.common.errors import StartError, describe
+from recipe.wsgi import pidfile
+from recipe.wsgi.processes.worker import Order
+from recipe.wsgi.servers import Forking
+
+
+class WorkerError(Exception):
+    """No worker could load the application; the worker has said why, and the text is what it said."""
+
+
+def run(server: Forking, ini: str, defaults: dict[str, str], on_ready: Callable[[], None]) -> None:
+    """Serve by workers until a signal ends it; `on_ready` is called when the first one serves.
+
+    Raises WorkerError where none ever does.
+    """
+    channel = Channel(ini, defaults, on_ready)
+    try:
+        server.run()
+    finally:
+        channel.close()
+    if channel.failure and os.getpid() == channel.owner:
+        raise WorkerError(channel.failure)
+
+
+class Channel:
+    """A pipe with a name, and a thread that hears what the workers say through it."""
+
+    def __init__(self, ini: str, defaults: dict[str, str], on_ready: Callable[[], None]) -> None:
+        self._on_ready = on_ready
+        #: what the first worker said that failed, if that was before any other served
+        self.failure = ""
+        self.owner = os.getpid()
+        self._served = False
+        self._kept = ExitStack()
+        try:
+            self._directory = tempfile.mkdtemp(prefix="zope-workers-")
+        except OSError as error:
+            raise StartError(f"no pipe for the workers can be made: {describe(error)}") from None
+        path = os.path.join(self._directory, "channel")
+        os.mkfifo(path, 0o600)
+        # O_RDWR, so that the end of one writer is not the end of the pipe
+        self._pipe = os.fdopen(os.open(path, os.O_RDWR), "r+b", buffering=0)
+        order = Order(os.path.abspath(ini), defaults, path)
+        with open(order.unserved, "wb"):
+            order.give()
+        self._thread = threading.Thread(target=self._listen, name="workers", daemon=True)
+        self._thread.start()
+
+    def _listen(self) -> None:
+        with os.fdopen(os.dup(self._pipe.fileno()), "rb") as lines:
+            for line in lines:
+                news = json.loads(line)
+                if "end" in news:
+                    return
+                if not (self._served or self.failure):
+                    self._first(news)
+
+    def _first(self, news: dict[str, str]) -> None:
+        if "failed" in news:
+            self.failure = news["failed"]
+            return
+        self._served = True
+        self._kept.enter_context(pidfile.kept(news["ready"]))
+        self._on_ready()
+
+    def close(self) -> None:
+        """End the thread and remove the pipe; a worker that comes by here leaves both alone."""
+        if os.getpid() != self.owner:
+            return
+        self._pipe.write(b'{"end": ""}\n')
+        self._thread.join()
+        self._pipe.close()
+        shutil.rmtree(self._directory, ignore_errors=True)
+        self._kept.close()

@@ -1,0 +1,161 @@
+"""Servers that are a loop in this process: started in threads, and ended by us.
+
+None of them ends without losing a request. So their loops run in threads that end with the process,
+one for each address, and the main thread sees to the end: it lets nobody in, waits until all have
+their answers, and returns.
+"""
+
+import logging
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from typing import Any
+
+from recipe.common.errors import StartError
+from recipe.wsgi import guard, signals
+from recipe.wsgi.requests import Requests, receiving
+from recipe.wsgi.servers import Server, WSGIApp
+from recipe.wsgi.settings import Settings
+from recipe.wsgi.settings import read as read_settings
+from recipe.wsgi.sockets import Listener, url, waiting
+
+#: Seconds without a request after which all are taken to be answered: one may be between a
+#: connection and the application, and an answer between the application and the connection.
+LINGER = 0.5
+
+#: Seconds between looks at whether to go on: after so many at most a signal to stop is noticed.
+TICK = 0.5
+
+
+class Embedded(Server):
+    """A server that has a loop for one socket; a subclass says how to run it."""
+
+    #: of its log, and of its threads
+    name = ""
+    #: whether it can run for more than one socket
+    several = True
+    #: whether it has workers, by `recipe.wsgi.processes.supervisor`
+    forks = False
+    #: whether one of several workers would accept all clients, so that each wants a socket of its own
+    hoards = False
+
+    def __init__(self, settings: Settings, listeners: list[Listener]) -> None:
+        """Raise StartError, and close the sockets, where they are too many."""
+        super().__init__(listeners)
+        if len(listeners) > 1 and not self.several:
+            names = ", ".join(url(one.socket) for one in listeners)
+            self.close()
+            raise StartError(f"[server:main]: {self.name} listens on one address only, and these are {names}")
+        self.settings = settings
+        self._stops = 0  # how often we were told to stop
+        self._failure: BaseException | None = None
+        self._over = threading.Event()  # a loop has ended
+        #: to be called before it waits for the requests under way
+        self.on_drain: Callable[[], None] = self.let_nobody_in
+
+    def run(self, app: WSGIApp, listener: Listener) -> None:
+        """Serve `app` on a listener, which listens, without end. Called in a thread."""
+        raise NotImplementedError
+
+    def start(self, app: WSGIApp) -> None:
+        """Begin to serve `app` on all listeners, which listen."""
+        for listener in self.listeners:
+            self.in_thread(partial(self.run, of_unix(app) if listener.is_unix else app, listener))
+
+    def in_thread(self, loop: Callable[[], None]) -> None:
+        """Run a loop in a thread; its end is the server's."""
+        threading.Thread(target=self._run, args=(loop,), name=self.name, daemon=True).start()
+
+    def settle(self) -> None:
+        """Wait until the loops have set such handlers for signals as they set; those are ours again then."""
+
+    def __call__(self, app: WSGIApp) -> None:
+        """As `Server`; raises what a loop raises."""
+        self.serve(guard.around(app, self.settings), lambda: True)
+
+    def serve(self, app: WSGIApp, goes_on: Callable[[], bool]) -> None:
+        """Serve `app` as it is until a signal, or until `goes_on` returns False; then end gracefully."""
+        signals.reopen_logs()
+        logger = logging.getLogger(self.name)
+        requests = Requests(logger)
+        with signals.on_stop(self.stop):
+            handlers = {number: signal.getsignal(number) for number in signals.STOP}
+            for listener in self.listeners:
+                listener.listen(self.settings.adjustments.backlog)
+                if not listener.is_unix:
+                    # What is accepted inherits it: a small answer does not wait for more
+                    listener.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self.start(requests.counted(app))
+            self.settle()
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
+            for listener in self.listeners:
+                logger.info("Serving on %s", url(listener.socket))
+            self.on_ready()
+            while not self._stops and goes_on() and not self._over.wait(TICK):
+                pass
+            self._drain(requests, logger)
+        if self._failure is not None:
+            raise self._failure
+
+    def _run(self, loop: Callable[[], None]) -> None:
+        try:
+            loop()
+        except BaseException as error:
+            self._failure = error
+        finally:
+            self._over.set()
+
+    def stop(self) -> None:
+        """End gracefully; the second time at once."""
+        self._stops += 1
+
+    def let_nobody_in(self) -> None:
+        """Let no further client connect to any of the listeners."""
+        for listener in self.listeners:
+            listener.let_nobody_in()
+
+    def _drain(self, requests: Requests, logger: logging.Logger) -> None:
+        """Let nobody in, and wait until those who are in have their answers."""
+        self.on_drain()
+        requests.draining = True
+        start = time.monotonic()
+        while not self._is_through(requests, start):
+            if self._stops > 1 or time.monotonic() - start > self.settings.graceful_timeout:
+                if requests.under_way:
+                    logger.warning("Stopped with %d request(s) under way", requests.under_way)
+                return
+            time.sleep(0.05)
+
+    def _is_through(self, requests: Requests, start: float) -> bool:
+        if requests.under_way or time.monotonic() - max(requests.changed, start) < LINGER:
+            return False
+        return not waiting(self.listeners) and not receiving(self.listeners)
+
+
+def of_unix(app: WSGIApp) -> WSGIApp:
+    """Name what a unix socket has no name for, as waitress does: Zope wants a number for a port."""
+
+    def named(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        environ |= {"REMOTE_ADDR": "localhost", "SERVER_NAME": "unix", "SERVER_PORT": "80"}
+        return app(environ, start_response)
+
+    return named
+
+
+def read(
+    global_conf: Mapping[str, str],
+    settings: Mapping[str, str],
+    server: type[Embedded],
+    wrong: Callable[[Mapping[str, str]], Iterable[tuple[str, str]]],
+) -> Settings:
+    """Read the settings, of which the server itself names the `wrong` ones. Raises StartError."""
+    known = read_settings(global_conf, settings)
+    if known.workers > 1 and not server.forks:
+        raise StartError(f"[server:main] workers: {server.name} serves in one process")
+    for name, mistake in wrong(known.own):
+        raise StartError(f"[server:main] {name}: {mistake}")
+    return known
