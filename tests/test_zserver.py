@@ -563,9 +563,9 @@ def test_relative_paths_move() -> None:
 
 def test_a_python_that_will_not_do(buildout: Buildout) -> None:
     cases = {
-        "/nowhere/python": "/nowhere/python is no Python that runs: No such file or directory",
+        "/nowhere/python": "cannot run /nowhere/python: No such file or directory",
         sys.executable: f"{sys.executable} is Python 3.",
-        "/bin/true": "/bin/true is no Python that runs: no answer",
+        "/bin/true": "cannot run /bin/true: no answer",
     }
     for python, message in cases.items():
         buildout.instance(f"wsgi = off\nzserver-python = {python}\n")
@@ -582,7 +582,10 @@ def test_eggs_must_be_there(buildout: Buildout) -> None:
     done = buildout.run(check=False)
     assert done.returncode
     assert "2 mistakes in the part:" in done.stdout
-    assert "its environment lacks what the part needs (no.such.egg: The 'no.such.egg' distribution" in done.stdout
+    assert (
+        "its environment lacks a distribution that the part needs (no.such.egg: The 'no.such.egg' distribution"
+        in done.stdout
+    )
     assert f"install it with {python} -m pip install" in done.stdout
 
 

@@ -12,7 +12,7 @@ import logging.handlers
 import os
 import re
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, astuple, dataclass
 from importlib.util import find_spec
 from io import StringIO
@@ -27,16 +27,16 @@ class Finding:
     """Something that will not work: in which file, on which line (0: unknown), and what.
 
     handler   the name of the logging handler it is about
-    hopeless  no change outside the part can make the handler work
-    option    the option it is a mistake in: no edit of the files is to be waited for
+    option    the option it is a mistake in, if the line does not say it
+    final     only another value of the option can mend it: no edit of the files, and no egg
     """
 
     file: str
     line: int
     message: str
     handler: str = ""
-    hopeless: bool = False
     option: str = ""
+    final: bool = False
 
 
 def answer(question: Mapping[str, Any]) -> Any:
@@ -46,9 +46,11 @@ def answer(question: Mapping[str, Any]) -> Any:
         return asdict(getattr(importlib.import_module(module), attribute))
     found: list[Finding] = []
     if question["zope.conf"]:
-        for section, options in question["storages"]:
-            found += storage_keys(section, options, question["imports"])
+        packages = [package for package, _ in question["imports"]]
+        for section in question["storages"]:
+            found += storage_keys(section, packages)
         # With a mistake in these, Zope's schema would only say it again
+        found = found or list(missing_packages(question["imports"], question["zope.conf"][1]))
         found = found or list(zope_conf(*question["zope.conf"]))
     if question["wsgi.ini"]:
         found += pipeline(*question["wsgi.ini"])
@@ -83,12 +85,24 @@ def zope_conf(text: str, path: str) -> Iterator[Finding]:
         yield Finding(path, 0, str(error))
 
 
-def storage_keys(section: Mapping[str, Any], options: Mapping[str, str], packages: Sequence[str]) -> Iterator[Finding]:
+def missing_packages(imports: Iterable[tuple[str, str]], path: str) -> Iterator[Finding]:
+    """Say which packages cannot be found that a zope.conf imports; `imports` has them with their options."""
+    for package, option in imports:
+        try:
+            is_there = find_spec(package) is not None
+        except (ImportError, ValueError):
+            is_there = False
+        if not is_there:
+            yield Finding(
+                path, 0, f"there is no package {package}: add the distribution that has it to eggs", option=option
+            )
+
+
+def storage_keys(section: Mapping[str, Any], packages: Sequence[str]) -> Iterator[Finding]:
     """Say which keys and sections in a storage's section the schemas of the installed packages do not know.
 
-    `section` is a zconfig.Section as a dict; keys without a value (None) are not written. `options`
-    names the option that each of its keys comes from, under "" the one for all others. Nothing is
-    said where a package cannot be loaded: Zope's schema, which imports it too, says so.
+    `section` is a `Section` as a dict: a key is its name, its value (None: it is not written) and the option that it
+    comes from. Nothing is said where a package cannot be loaded: Zope's schema, which imports it too, says so.
     """
     import ZConfig
 
@@ -98,27 +112,25 @@ def storage_keys(section: Mapping[str, Any], options: Mapping[str, str], package
         schema = ZConfig.loadSchemaFile(StringIO(f"<schema>{imports}{storage}</schema>"))
     except (ZConfig.SchemaError, ImportError):
         return
-    yield from _unknown_keys(schema, section, options, ())
+    yield from _unknown_keys(schema, section, section["option"], ())
 
 
-def _unknown_keys(
-    schema: Any, section: Mapping[str, Any], options: Mapping[str, str], outer: tuple[str, ...]
-) -> Iterator[Finding]:
+def _unknown_keys(schema: Any, section: Mapping[str, Any], option: str, outer: tuple[str, ...]) -> Iterator[Finding]:
     """The same for one section and those in it; `outer` are keys that the sections around it know."""
     kind = section["type"]
     known = tuple(key for key, _ in schema.gettype(kind) if key)
-    for key, value in section["keys"]:
+    for key, value, key_option in section["keys"]:
         if value is not None and key.lower() not in known and "+" not in known:
             message = f"{kind} has no key {key!r}{hint(key, (*known, *outer))}"
-            yield Finding("", 0, message, option=options.get(key, options[""]))
+            yield Finding("", 0, message, option=key_option or option, final=True)
     for child in section["sections"]:
         there = schema.gettype("relstorage.adapter").getsubtypenames()
         if kind == "relstorage" and child["type"].lower() not in there:
             near = hint(child["type"], there)
             message = f"{child['type']!r} is none of RelStorage's adapters {', '.join(there)}{near}"
-            yield Finding("", 0, message, option=options[""])
+            yield Finding("", 0, message, option=option, final=True)
         else:
-            yield from _unknown_keys(schema, child, options, known)
+            yield from _unknown_keys(schema, child, option, known)
 
 
 def _meant_name(schema: Any, message: str) -> str:
@@ -186,10 +198,10 @@ def server(name: str, module: str, own: Mapping[str, str]) -> Iterator[Finding]:
     try:
         wrong = getattr(importlib.import_module(module), "wrong", None)
     except Exception as error:  # whatever a package raises when it is imported
-        yield Finding("", 0, f"{name} cannot be imported: {error}", option="wsgi-server")
+        yield Finding("", 0, f"{name} cannot be imported: {error}", option="wsgi-server", final=True)
         return
     for key, mistake in wrong(own) if wrong else ():
-        yield Finding("", 0, f"{key}: {mistake}", option="wsgi-server-options")
+        yield Finding("", 0, f"{key}: {mistake}", option="wsgi-server-options", final=True)
 
 
 def handlers(text: str, path: str) -> Iterator[Finding]:
@@ -231,7 +243,7 @@ def _handler(path: str, name: str, class_name: str, *arguments: str) -> Iterator
         yield Finding(path, 0, f"{class_name} cannot be imported: {error}{meant}", handler=name)
         return
     if why := _misfit(class_, *arguments):
-        yield Finding(path, 0, f"are not the arguments that {class_name} takes: {why}", handler=name, hopeless=True)
+        yield Finding(path, 0, f"are not the arguments that {class_name} takes: {why}", handler=name, final=True)
 
 
 def _class(name: str) -> Any:

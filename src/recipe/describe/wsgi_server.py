@@ -3,12 +3,12 @@
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
+from recipe.common.problems import Problems, shown
 from recipe.common.servers import SHARED, WAITRESS, Description
 from recipe.common.spelling import nearest
 from recipe.describe import storages
-from recipe.options import Problems, Settings
+from recipe.options import Settings
 from recipe.options.declare import options_of
-from recipe.options.problems import shown
 from recipe.options.server import Server
 
 #: Keys of ``[server:main]`` that are not for a server's own settings.
@@ -16,27 +16,21 @@ RESERVED = {"use", "listen", "fast-listen", "fast_listen", "graceful_timeout", "
 
 
 def check(
+    server: Description,
     settings: Settings,
     part: Mapping[str, str],
     servers: Mapping[str, Description],
     problems: Problems,
-) -> Description:
-    """Return the server that a part names; what it cannot do goes to `problems`, with those of `servers` that can.
-
-    Of one that is none of them nothing is known: see `refuse`.
-    """
-    server = servers.get(settings.server.name)
-    if server is None:
-        return WAITRESS
+) -> None:
+    """Note what the part asks of its server that this one cannot do, with those of `servers` that can."""
     if settings.server.wsgi is not True:
-        return server  # a file of the user's names its own
+        return  # a file of the user's names its own
     _check_asked(server, settings.server, part, servers, problems)
     _check_own(server, dict(settings.server.own_options), problems)
     if settings.server.asyncore_use_poll and server is not WAITRESS:
         problems.warn("asyncore-use-poll", f"does nothing with wsgi-server = {server.name}")
     if settings.server.workers > 1:
         _check_workers(settings, problems)
-    return server
 
 
 def refuse(name: str, names: Collection[str], problems: Problems, doubt: str = "") -> None:

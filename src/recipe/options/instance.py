@@ -2,9 +2,10 @@
 
 import os
 from dataclasses import dataclass
+from typing import ClassVar
 
 from recipe.options import kinds
-from recipe.options.declare import Applies, option
+from recipe.options.declare import Applies, Into, option
 
 
 @dataclass(frozen=True)
@@ -13,7 +14,11 @@ class Layout:
 
     var: str = option("var", kinds.FILE_IN_DIRECTORY, "The base of all data and logs.", "{directory}/var")
     client_home: str = option(
-        "client-home", kinds.FILE_IN_DIRECTORY, "Zope's CLIENTHOME, a directory for run-time files.", "{var}/{name}"
+        "client-home",
+        kinds.FILE_IN_DIRECTORY,
+        "Zope's CLIENTHOME, a directory for run-time files.",
+        "{var}/{name}",
+        into=(Into.ZOPE_CONF, Into.FACTS),
     )
     import_directory: str = option(
         "import-directory",
@@ -22,13 +27,18 @@ class Layout:
         "{client_home}/import",
     )
     pid_file: str = option(
-        "pid-file", kinds.FILE_IN_DIRECTORY, "Where the server writes its process id.", "{var}/{name}.pid"
+        "pid-file",
+        kinds.FILE_IN_DIRECTORY,
+        "Where the server writes its process id.",
+        "{var}/{name}.pid",
+        into=(Into.ZOPE_CONF, Into.FACTS),
     )
     lock_file: str = option(
         "lock-file",
         kinds.FILE_IN_DIRECTORY,
         "The lock file of ZServer.",
         "{var}/{name}.lock",
+        into=(Into.ZOPE_CONF,),
         applies=Applies.ZSERVER,
     )
     zope_conf: str | None = option(
@@ -41,6 +51,8 @@ class Layout:
 @dataclass(frozen=True)
 class Zope:
     """What goes to zope.conf beside the databases."""
+
+    INTO: ClassVar = (Into.ZOPE_CONF,)
 
     debug_mode: bool = option("debug-mode", kinds.BOOLEAN, "Zope's debug mode; ``fg`` always has it on.", "off")
     debug_exceptions: bool | None = option(
@@ -92,12 +104,15 @@ class Zope:
         kinds.WARNINGS,
         "Show Python's deprecation warnings (on), suppress them (off), or what else Python does with a warning: "
         "``error``, ``once`` and so on.",
+        into=(Into.FACTS,),
     )
 
 
 @dataclass(frozen=True)
 class Scripts:
     """The scripts that are generated, and what stands in them."""
+
+    INTO: ClassVar = (Into.SCRIPTS,)
 
     eggs: tuple[str, ...] = option(
         "eggs", kinds.LINES, "Distributions on the instance's path, one a line; the recipe's own is added.", ""
@@ -108,6 +123,7 @@ class Scripts:
         "``name:password`` of the first Manager, written (hashed) to ``LOC/inituser`` on first install. "
         "Without it the recipe asks, where there is a terminal.",
         secret=True,
+        into=(),
     )
     control_script: str = option(
         "control-script", kinds.FILE_NAME, "The name of the control script in ``bin``.", "{name}"
@@ -134,6 +150,7 @@ class Scripts:
         kinds.BOOLEAN,
         "Write all paths inside the buildout relative to it, so that the whole tree can be moved. "
         "Left out: as in ``[buildout]``.",
+        into=(),
     )
     link_eggs: bool = option(
         "link-eggs",
@@ -178,13 +195,16 @@ class Scripts:
 class Process:
     """The operating system's side of the server."""
 
+    INTO: ClassVar = (Into.FACTS,)
+
     graceful_timeout: int | None = option(
         "graceful-timeout",
         kinds.NUMBER,
         "Seconds that requests under way get to finish when the server is told to stop. Left out: 30.",
         applies=Applies.WSGI,
+        into=(Into.WSGI_INI, Into.FACTS),
     )
-    umask: str | None = option("zopectl-umask", kinds.OCTAL, "The server's umask, octal.")
+    umask: str | None = option("zopectl-umask", kinds.OCTAL, "The server's umask, octal.", into=(Into.SCRIPTS,))
     effective_user: str | None = option(
         "effective-user", kinds.WORD, "Started as root, the server binds its addresses and then becomes this user."
     )

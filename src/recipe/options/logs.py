@@ -1,14 +1,17 @@
 """Event log, access log, Sentry and profiling."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from recipe.options import kinds
-from recipe.options.declare import Applies, option
+from recipe.options.declare import Applies, Into, option
 
 
 @dataclass(frozen=True)
 class EventLog:
     """The log of Zope and everything in it."""
+
+    INTO: ClassVar = (Into.WSGI_INI,)
 
     file: str = option(
         "event-log",
@@ -16,6 +19,7 @@ class EventLog:
         "The event log's file, or ``disable``: the console only. ``stdout`` and ``stderr``, for containers, take the "
         "console's place.",
         "{var}/log/{name}.log",
+        into=(Into.WSGI_INI, Into.FACTS),
     )
     format: str = option(
         "log-format",
@@ -54,6 +58,8 @@ class EventLog:
 @dataclass(frozen=True)
 class AccessLog:
     """The log of requests."""
+
+    INTO: ClassVar = (Into.WSGI_INI,)
 
     file: str = option(
         "access-log",
@@ -101,6 +107,8 @@ class AccessLog:
 class Sentry:
     """The Sentry filter of the pipeline; switched on by its DSN."""
 
+    INTO: ClassVar = (Into.WSGI_INI,)
+
     dsn: str = option("sentry_dsn", kinds.SENTRY_DSN, "The DSN of the Sentry project; switches the filter on.", "",
                       applies=Applies.WSGI, secret=True)  # fmt: skip
     level: str = option("sentry_level", kinds.LEVEL, "From this level up, log records become breadcrumbs.", "INFO",
@@ -135,6 +143,8 @@ class Sentry:
 @dataclass(frozen=True)
 class Profile:
     """repoze.profile in the pipeline."""
+
+    INTO: ClassVar = (Into.WSGI_INI,)
 
     enabled: bool = option("profile", kinds.BOOLEAN, "Put repoze.profile into the pipeline.", "off",
                            applies=Applies.WSGI)  # fmt: skip

@@ -1,17 +1,19 @@
 """The WSGI server, its pipeline, and the options that only ZServer has."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from recipe.common.address import Address
 from recipe.common.names import PIPELINE
 from recipe.options import kinds
-from recipe.options.declare import Applies, Kind, option
+from recipe.options.declare import Applies, Into, Kind, option
 
 
 @dataclass(frozen=True)
 class Server:
     """The HTTP server and the PasteDeploy pipeline."""
+
+    INTO: ClassVar = (Into.WSGI_INI,)
 
     wsgi: bool | str = option(
         "wsgi",
@@ -19,6 +21,7 @@ class Server:
         "on: the server that ``wsgi-server`` names. off: ZServer, in the Python 2.7 that ``zserver-python`` names. "
         "A path: that PasteDeploy file is used, and none is generated.",
         "on",
+        into=(),
     )
     name: str = option(
         "wsgi-server",
@@ -59,7 +62,9 @@ class Server:
         "Listen before Zope starts, so that early requests wait instead of being refused.",
         "on",
     )
-    threads: int = option("threads", kinds.COUNT, "Worker threads.", "4", zserver_default="2")
+    threads: int = option(
+        "threads", kinds.COUNT, "Worker threads.", "4", zserver_default="2", into=(Into.WSGI_INI, Into.ZOPE_CONF)
+    )
     max_request_body_size: int = option(
         "max-request-body-size",
         kinds.SIZE,
@@ -117,10 +122,13 @@ def _zserver(name: str, kind: Kind[Any], doc: str, instead: str = "", **more: An
 class ZServer:
     """What only ZServer has; under WSGI each is a warning."""
 
+    INTO: ClassVar = (Into.ZOPE_CONF,)
+
     python: str | None = _zserver(
         "zserver-python",
         kinds.FILE_IN_DIRECTORY,
         "A Python 2.7 in whose environment ZServer, Zope 4 and ``eggs`` are installed. ZServer runs in it.",
+        into=(Into.FACTS,),
     )
     old_threads: int | None = _zserver("zserver-threads", kinds.COUNT, "The old name of ``threads``.", "threads")
     ip_address: str | None = _zserver(

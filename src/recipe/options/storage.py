@@ -1,14 +1,17 @@
 """The database and its storages."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from recipe.options import kinds
-from recipe.options.declare import option
+from recipe.options.declare import Into, option
 
 
 @dataclass(frozen=True)
 class Storage:
     """Options of ``<zodb_db main>`` and the storages in it."""
+
+    INTO: ClassVar = (Into.ZOPE_CONF,)
 
     cache_size: int = option("zodb-cache-size", kinds.NUMBER, "Objects in the cache of each connection.", "30000")
     cache_size_bytes: str | None = option("zodb-cache-size-bytes", kinds.SIZE_TEXT, "The size of that cache in bytes.")
