@@ -6,6 +6,7 @@ afterwards is finished by the next one that looks: buildout, or the control scri
 imports nothing that takes time.
 """
 
+import json
 import os
 
 TYPE_CHECKING = False
@@ -19,8 +20,6 @@ def commit(path: str, renames: "Mapping[str, str]", removals: "Iterable[str]") -
     `path` is where the journal is kept meanwhile; `renames` maps staged files to their places. All
     paths are absolute. Raises OSError; before the journal is in place nothing has happened then.
     """
-    import json
-
     place = os.path.dirname(path)
     # Relative ones, since the whole tree may move before it is finished
     entries = [[os.path.relpath(name, place) for name in pair] for pair in renames.items()]
@@ -47,8 +46,6 @@ def finish(path: str) -> list[str]:
     """
     if not os.path.exists(path):
         return []
-    import json
-
     place = os.path.dirname(path)
     try:
         file = open(path, encoding="utf-8")  # noqa: SIM115

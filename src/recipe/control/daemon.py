@@ -3,6 +3,7 @@
 zdaemon keeps it; see `recipe.control.keeper` for the process, and `manager` for talking to it.
 """
 
+import json
 import os
 import sys
 import time
@@ -44,8 +45,6 @@ def status(context: Context, args: list[str]) -> int:
 
 
 def _print_json(context: Context, found: State | None) -> None:
-    import json
-
     running = bool(found and found.pid)
     values: dict[str, object] = {"name": context.facts.name, "running": running}
     if found:

@@ -6,7 +6,9 @@ and beside zope.conf: the last two may be other people's files, or even another 
 Without it, zope.conf is read for what it takes.
 """
 
+import json
 import os
+import re
 
 from recipe.common.names import FACTS
 from recipe.control.record import Record
@@ -73,7 +75,7 @@ def read(path: str) -> Facts:
     Raises ValueError where it is no JSON object.
     """
     with open(path, encoding="utf-8") as file:
-        values = _json(file.read())
+        values = json.load(file)
     if not isinstance(values, dict):
         raise ValueError(f"{path} holds no facts about an instance")
     place = os.path.dirname(os.path.abspath(path))
@@ -87,37 +89,6 @@ def read(path: str) -> Facts:
     known["effective_user"] = known.get("effective_user") or ""
     facts = Facts(**known)
     return _filled(facts, os.path.dirname(place))
-
-
-def _json(text: str) -> object:
-    """Parse JSON by the scanner that `json` uses, without all that `json` imports besides.
-
-    Raises ValueError where it is none.
-    """
-    text = text.strip()
-    try:
-        from _json import make_scanner
-
-        value, end = make_scanner(_Scanner())(text, 0)  # type: ignore[arg-type]
-        if end == len(text):
-            return value
-    except (ImportError, StopIteration, SystemError, ValueError):
-        pass
-    # Not every Python has it, and what is wrong with a text is told better here.
-    import json
-
-    return json.loads(text)
-
-
-class _Scanner:
-    """How the scanner does it; the names are those of `json.JSONDecoder`."""
-
-    strict = True
-    object_hook = object_pairs_hook = None
-    parse_float, parse_int, parse_constant = float, int, float
-
-    def __init__(self) -> None:
-        self.memo: dict[str, str] = {}
 
 
 def guess(zope_conf: str) -> Facts:
@@ -178,14 +149,8 @@ def _values(zope_conf: str) -> dict[str, str]:
 
 def _substituted(text: str, defined: dict[str, str]) -> str:
     """Return `text` with ZConfig's ``$name``, ``${name}`` and ``$$`` replaced."""
-    head, *rest = text.replace("$$", "\0").split("$")
-    for piece in rest:
-        if piece.startswith("{"):
-            name, _, tail = piece[1:].partition("}")
-        else:
-            length = 0
-            while length < len(piece) and (piece[length].isalnum() or piece[length] == "_"):
-                length += 1
-            name, tail = piece[:length], piece[length:]
-        head += defined.get(name.lower(), "") + tail
-    return head.replace("\0", "$")
+
+    def value(match: re.Match[str]) -> str:
+        return "$" if match[0] == "$$" else defined.get((match[1] or match[2]).lower(), "")
+
+    return re.sub(r"\$(?:\$|\{(\w+)\}|(\w+))", value, text)
