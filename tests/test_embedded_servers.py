@@ -21,7 +21,7 @@ from handmade import App, Client, asking, wait_for
 from recipe.common.address import Address
 from recipe.common.servers import SERVERS
 from recipe.control.workers import workers
-from recipe.wsgi.sockets import Listener, bind, lead, siblings
+from recipe.wsgi.sockets import Listener, bind, distribute, siblings
 
 EMBEDDED = ["cheroot", "bjoern", "granian", "uwsgi", "pyruvate", "werkzeug"]
 
@@ -183,7 +183,7 @@ def test_settings_of_their_own_reach_them(tmp_path: Path, port: int, server: str
 )
 def test_a_setting_that_a_server_does_not_take_is_told(server: str, name: str, text: str, mistake: str) -> None:
     module = import_module(SERVERS[server].module)
-    found = list(module.wrong({name: text}))
+    found = list(module.setting_errors({name: text}))
     assert found == [] if not mistake else found[0][0] == name and found[0][1].startswith(mistake)
 
 
@@ -231,12 +231,12 @@ def test_clients_are_led_to_the_siblings_that_serve(host: str, early: bool, port
     [listener] = bind(Address(host, port), early=early, backlog=100, permissions=0o600)
     group = siblings(listener, 100, 3)
     try:
-        assert lead(group, [0])
+        assert distribute(group, [0])
         for each in group if not early else ():
             each.listen(100)
         assert set(connections(group, 90)) == {0}
         for serving in ([1], [0, 2], [2], [0, 1, 2]):
-            assert lead(group, serving)
+            assert distribute(group, serving)
             assert set(connections(group, 90)) == set(serving)
     finally:
         for each in group:

@@ -163,11 +163,11 @@ def test_of_several_servers_one_is_enough() -> None:
     other.stop()
     try:
         good = zeo.Client((other.address, ("127.0.0.1", server.port)), "1")
-        assert zeo.missing(good) == ""
-        assert "it has no storage" in zeo.missing(good._replace(storage="third"))  # the other one may have it
+        assert zeo.why_missing(good) == ""
+        assert "it has no storage" in zeo.why_missing(good._replace(storage="third"))  # the other one may have it
         other.start()
         with pytest.raises(StartError, match=r"it has no storage 'third'.*it has no storage 'third'"):
-            zeo.missing(good._replace(storage="third"))
+            zeo.why_missing(good._replace(storage="third"))
     finally:
         server.close()
         other.close()
@@ -205,12 +205,12 @@ instancehome $INSTANCEHOME
   <mappingstorage/>
 </zodb_db>
 """)
-    found = list(zeo.clients(str(conf)))
+    found = list(zeo.read_clients(str(conf)))
     assert found == [
         zeo.Client((("zeo.example.com", 8100), "/run/zeo.sock"), "main"),
         zeo.Client((("::1", 8101),), "1", may_fall_back=True),
     ]
-    assert [zeo.name(address) for address in (*found[0].addresses, *found[1].addresses)] == [
+    assert [zeo.address_text(address) for address in (*found[0].addresses, *found[1].addresses)] == [
         "zeo.example.com:8100",
         "/run/zeo.sock",
         "[::1]:8101",
@@ -220,7 +220,7 @@ instancehome $INSTANCEHOME
 def test_a_configuration_that_zope_refuses_is_left_to_zope(tmp_path: Path) -> None:
     conf = tmp_path / "zope.conf"
     conf.write_text("no-such-key yes\n")
-    assert list(zeo.absent([str(conf)])) == []
+    assert list(zeo.wait_for_servers([str(conf)])) == []
 
 
 def test_a_command_gives_up_in_the_end(impatient: Process) -> None:

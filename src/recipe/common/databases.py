@@ -15,7 +15,7 @@ def close_all() -> None:
     databases: list[Any] = list(getattr(configured("dbtab"), "databases", {}).values())
     for opened in getattr(sys.modules.get("Zope2"), "opened", ()):
         databases += [*opened.databases.values(), opened]
-    for database in {id(one): one for one in databases}.values():
+    for database in {id(database): database for database in databases}.values():
         try:
             database.close()
         except Exception:

@@ -49,7 +49,7 @@ def _is_unreachable_database(error: Exception) -> bool:
     Each has an OperationalError (PEP 249). Of another database it is some package's, which the traceback tells.
     """
     opened = getattr(sys.modules.get("Zope2"), "DB", None)
-    return opened is None and any(one.__name__ == "OperationalError" for one in type(error).__mro__)
+    return opened is None and any(base.__name__ == "OperationalError" for base in type(error).__mro__)
 
 
 def place_of(error: Exception) -> str:
@@ -63,8 +63,8 @@ def place_of(error: Exception) -> str:
 
 def _class(module: str, name: str) -> type | tuple[()]:
     """Return an exception's class where its module has been imported at all."""
-    found: type | tuple[()] = getattr(sys.modules.get(module), name, ())
-    return found
+    class_: type | tuple[()] = getattr(sys.modules.get(module), name, ())
+    return class_
 
 
 def log_end(text: str, exc_info: bool = False) -> None:

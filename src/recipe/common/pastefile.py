@@ -75,12 +75,12 @@ class PasteFile:
     def zope_confs(self) -> list[str]:
         """Return the zope.conf files that applications in the file name."""
         parser = self._loader.parser
-        found = []
+        paths = []
         for section in parser.sections():
             with suppress(configparser.Error):
                 if parser.has_option(section, "zope_conf"):
-                    found.append(parser.get(section, "zope_conf"))
-        return list(dict.fromkeys(found))
+                    paths.append(parser.get(section, "zope_conf"))
+        return list(dict.fromkeys(paths))
 
     def load(self) -> Any:
         """Load the application; what only the user can mend becomes a StartError."""

@@ -264,7 +264,7 @@ PYRUVATE = Description(
     " requests and answers, such as nginx: without one, slow downloads are cut, and bodies in chunks refused.",
 )
 
-SERVERS = {each.name: each for each in (WAITRESS, GUNICORN, CHEROOT, BJOERN, GRANIAN, UWSGI, PYRUVATE, WERKZEUG)}
+SERVERS = {server.name: server for server in (WAITRESS, GUNICORN, CHEROOT, BJOERN, GRANIAN, UWSGI, PYRUVATE, WERKZEUG)}
 
 #: Settings of waitress's that every server goes by.
 SHARED = (

@@ -35,7 +35,7 @@ class Client(NamedTuple):
     may_fall_back: bool = False
 
 
-class Absent(NamedTuple):
+class MissingServer(NamedTuple):
     """What is not there yet, in words, and for how many seconds that has been so."""
 
     text: str
@@ -46,17 +46,17 @@ class WrongServerError(Exception):
     """A server is there, and will not do; the text says why."""
 
 
-def absent(zope_confs: Iterable[str]) -> Iterator[Absent]:
+def wait_for_servers(zope_confs: Iterable[str]) -> Iterator[MissingServer]:
     """Wait for the ZEO server of each client in these files; yield what is missing, again and again.
 
     Ends as soon as all are there, and their clients can be made. Raises StartError where one is there
     that will not do.
     """
-    for client in [one for path in zope_confs for one in clients(path)]:
+    for client in [client for path in zope_confs for client in read_clients(path)]:
         _prepare(client)
         start = time.monotonic()
-        while why := missing(client):
-            yield Absent(f"waiting for the ZEO server at {why}", time.monotonic() - start)
+        while why := why_missing(client):
+            yield MissingServer(f"waiting for the ZEO server at {why}", time.monotonic() - start)
             time.sleep(PAUSE)
 
 
@@ -67,7 +67,7 @@ def _prepare(client: Client) -> None:
         zeofallback.use()
 
 
-def clients(zope_conf: str) -> Iterator[Client]:
+def read_clients(zope_conf: str) -> Iterator[Client]:
     """Yield the ZEO clients among the storages of a zope.conf, whatever is around them."""
     for section in _sections(_databases(zope_conf)):
         if section.getSectionType() in SECTIONS:
@@ -80,8 +80,8 @@ def _databases(zope_conf: str) -> list[Any]:
     from Zope2.Startup.options import ZopeWSGIOptions
 
     try:
-        found: list[Any] = ZopeWSGIOptions(configfile=zope_conf)().configroot.databases
-        return found
+        databases: list[Any] = ZopeWSGIOptions(configfile=zope_conf)().configroot.databases
+        return databases
     except Exception:
         return []  # whatever is wrong with it: Zope comes to it next, and tells
 
@@ -91,8 +91,8 @@ def _sections(value: Any) -> Iterator[Any]:
     from ZConfig.matcher import SectionValue
 
     if isinstance(value, list):
-        for one in value:
-            yield from _sections(one)
+        for item in value:
+            yield from _sections(item)
     section = getattr(value, "config", value)
     if isinstance(section, SectionValue):
         yield section
@@ -100,28 +100,28 @@ def _sections(value: Any) -> Iterator[Any]:
             yield from _sections(getattr(section, name))
 
 
-def missing(client: Client) -> str:
+def why_missing(client: Client) -> str:
     """Return which servers are not there, and why; nothing where one has the storage.
 
     Raises StartError where all are there, and none will do.
     """
-    why, wrong = [], 0
+    reasons, refusals = [], 0
     for address in client.addresses:
         try:
-            _ask(address, client)
+            _check(address, client)
             return ""
         except WrongServerError as error:
-            wrong += 1
-            why.append(f"{name(address)} ({error})")
+            refusals += 1
+            reasons.append(f"{address_text(address)} ({error})")
         except OSError as error:
-            wrong += isinstance(error, PermissionError)
-            why.append(f"{name(address)} ({describe(error)})")
-    if wrong == len(client.addresses):
-        raise StartError(f"cannot use the ZEO server at {', '.join(why)}")
-    return " or ".join(why)
+            refusals += isinstance(error, PermissionError)
+            reasons.append(f"{address_text(address)} ({describe(error)})")
+    if refusals == len(client.addresses):
+        raise StartError(f"cannot use the ZEO server at {', '.join(reasons)}")
+    return " or ".join(reasons)
 
 
-def _ask(address: str | tuple[str, int], client: Client) -> None:
+def _check(address: str | tuple[str, int], client: Client) -> None:
     """Find out whether a server has the storage.
 
     Raises WrongServerError where it has not, and OSError where no server is there. One that keeps silent is
@@ -133,8 +133,7 @@ def _ask(address: str | tuple[str, int], client: Client) -> None:
         try:
             connection.sendall(QUESTION)
             _message(connection)  # the protocol's version
-            told = json.loads(_message(connection))
-            storages = sorted(told)
+            storages = sorted(json.loads(_message(connection)))
         except TimeoutError:
             return
         except (ValueError, TypeError):
@@ -166,17 +165,17 @@ def _message(connection: socket.socket) -> bytes:
 
 def _bytes(connection: socket.socket, number: int) -> bytes:
     """Return so many bytes. Raises OSError where the connection ends before."""
-    found = b""
-    while len(found) < number:
-        more = connection.recv(number - len(found))
-        if not more:
+    received = b""
+    while len(received) < number:
+        block = connection.recv(number - len(received))
+        if not block:
             # So does what stands in for a server that is not there: a balancer, a container's proxy
             raise ConnectionResetError("it closes the connection")
-        found += more
-    return found
+        received += block
+    return received
 
 
-def name(address: str | tuple[str, int]) -> str:
+def address_text(address: str | tuple[str, int]) -> str:
     """Return an address as zope.conf has it."""
     if isinstance(address, str):
         return address

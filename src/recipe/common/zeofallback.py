@@ -46,8 +46,8 @@ class ClientIO(zeo.ClientIO):  # type: ignore[misc]
 
     def _replace(self, protocol: Any) -> None:
         """Make a connection in the place of one that broke off, unless ZEO begins anew with all of them."""
-        others = any(not one.closed for one in self.protocols)
-        if others and protocol in self.protocols and self.trying_to_connect() and not self.closed:
+        any_open = any(not other.closed for other in self.protocols)
+        if any_open and protocol in self.protocols and self.trying_to_connect() and not self.closed:
             new = zeo.Protocol(
                 self.loop,
                 protocol.addr,
@@ -58,7 +58,7 @@ class ClientIO(zeo.ClientIO):  # type: ignore[misc]
                 ssl=self.ssl,
                 ssl_server_hostname=self.ssl_server_hostname,
             )
-            self.protocols = [new if one is protocol else one for one in self.protocols]
+            self.protocols = [new if old is protocol else old for old in self.protocols]
 
 
 def use() -> None:

@@ -68,7 +68,7 @@ def _wsgi_ini(path: str) -> Iterator[str]:
         context = ini.context(SERVER)
         module = context.object.__module__
         if module.startswith("recipe.wsgi."):  # one of ours, which says itself what is wrong with its settings
-            sys.modules[module].read(context.global_conf, context.local_conf)
+            sys.modules[module].read_settings(context.global_conf, context.local_conf)
     except StartError as error:
         yield _in(path, error)
     except ImportError as error:

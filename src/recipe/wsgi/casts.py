@@ -21,7 +21,7 @@ def cast(text: str, kind: type) -> Any:
     return kind(text)
 
 
-def wrong(settings: Mapping[str, str], kinds: Mapping[str, type], server: str) -> Iterator[tuple[str, str]]:
+def setting_errors(settings: Mapping[str, str], kinds: Mapping[str, type], server: str) -> Iterator[tuple[str, str]]:
     """Yield the name and the mistake of each setting that is none of `kinds`, or of another type."""
     for name, text in settings.items():
         if name not in kinds:
@@ -33,6 +33,6 @@ def wrong(settings: Mapping[str, str], kinds: Mapping[str, type], server: str) -
             yield name, f"{text!r} is not {WORDS[kinds[name]]}"
 
 
-def values(settings: Mapping[str, str], kinds: Mapping[str, type]) -> dict[str, Any]:
+def cast_all(settings: Mapping[str, str], kinds: Mapping[str, type]) -> dict[str, Any]:
     """Return the values of settings that are right."""
     return {name: cast(text, kinds[name]) for name, text in settings.items()}

@@ -15,7 +15,7 @@ PORTION = 100_000
 
 
 @contextmanager
-def patient() -> Iterator[None]:
+def deferred() -> Iterator[None]:
     """Look through new objects only, and in large portions, while the block runs."""
     before = gc.get_threshold()
     gc.set_threshold(PORTION, 1_000, 1_000)

@@ -37,7 +37,7 @@ def around(app: WSGIApp, settings: Settings) -> WSGIApp:
             log_untrusted=adjusted.log_untrusted_proxy_headers,
             logger=logging.getLogger("waitress"),
         )
-    return _named(app) if any(one.path for one, _ in settings.addresses) else app
+    return _named(app) if any(address.path for address, _ in settings.addresses) else app
 
 
 def _named(app: WSGIApp) -> WSGIApp:

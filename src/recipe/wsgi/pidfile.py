@@ -9,7 +9,7 @@ logger = logging.getLogger("Zope")
 
 
 @contextmanager
-def kept(path: str) -> Iterator[None]:
+def written(path: str) -> Iterator[None]:
     """Keep the id of this process in the file at `path` while the block runs; nothing where `path` is empty."""
     pid = str(os.getpid())
     if path:

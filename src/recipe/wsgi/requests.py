@@ -24,7 +24,7 @@ TCP_INFO = struct.Struct("=44x I 4x I 96x I I")
 FAULT = b"Internal Server Error"
 
 
-class Requests:
+class RequestCounter:
     """Knows the requests that have begun and not ended."""
 
     def __init__(self, logger: logging.Logger) -> None:
@@ -56,7 +56,7 @@ class Requests:
             try:
                 body = app(environ, start)
                 if method == "HEAD":
-                    body = _left_out(body)
+                    body = _without_body(body)
                 # What the publisher returns is a tuple: what was written, mostly nothing, and the page
                 if type(body) in (list, tuple) and sum(map(len, body)) <= AT_ONCE:
                     whole = [b"".join(body)]
@@ -71,7 +71,7 @@ class Requests:
             except BaseException:
                 self._end(start)
                 raise
-            return Body(body, partial(self._end, start))
+            return CountedBody(body, partial(self._end, start))
 
         return counted
 
@@ -80,7 +80,7 @@ class Requests:
         self._begun.remove(start)
 
 
-def _left_out(body: Iterable[bytes]) -> list[bytes]:
+def _without_body(body: Iterable[bytes]) -> list[bytes]:
     """Return no body: most of these servers send to HEAD what there is, and the next answer is out of step."""
     try:
         # A generator calls start_response only now
@@ -92,7 +92,7 @@ def _left_out(body: Iterable[bytes]) -> list[bytes]:
     return []
 
 
-class Body:
+class CountedBody:
     """The body of an answer, which tells when the server is through with it."""
 
     def __init__(self, body: Iterable[bytes], on_close: Callable[[], None]) -> None:
@@ -115,7 +115,7 @@ class Body:
             on_close()
 
 
-def receiving(listeners: Sequence[Listener]) -> bool:
+def has_request_in_receipt(listeners: Sequence[Listener]) -> bool:
     """Whether a client of this process is in the midst of sending a request, as far as the system can tell.
 
     A connection is idle where an answer was the last that went over it. Linux tells, and tells it
@@ -124,9 +124,9 @@ def receiving(listeners: Sequence[Listener]) -> bool:
     return any(_is_receiving(sock) for sock in _clients(listeners))
 
 
-def connected(listeners: Sequence[Listener]) -> bool:
+def has_connected_client(listeners: Sequence[Listener]) -> bool:
     """Whether a client of this process is there, as far as the system can tell; it tells of TCP in Linux."""
-    if sys.platform != "linux" or any(one.is_unix for one in listeners):
+    if sys.platform != "linux" or any(listener.is_unix for listener in listeners):
         return True
     # The first field of struct tcp_info: ESTABLISHED and CLOSE_WAIT, of <netinet/tcp.h>
     states = (sock.getsockopt(socket.SOL_TCP, socket.TCP_INFO, 1)[0] for sock in _clients(listeners))
@@ -134,7 +134,7 @@ def connected(listeners: Sequence[Listener]) -> bool:
 
 
 def _clients(listeners: Sequence[Listener]) -> Iterator[socket.socket]:
-    ports = {one.socket.getsockname()[1] for one in listeners if not one.is_unix}
+    ports = {listener.socket.getsockname()[1] for listener in listeners if not listener.is_unix}
     if sys.platform == "linux" and ports:
         yield from (sock for sock in _sockets() if _is_client(sock, ports))
 

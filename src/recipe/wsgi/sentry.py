@@ -17,7 +17,7 @@ def filter_factory(
     event_level: str = "ERROR",
     ignorelist: str = "",
     max_value_length: str = "",
-    **more: str,
+    **settings: str,
 ) -> Callable[[Application], Application]:
     """PasteDeploy's filter factory: reports exceptions and log records to Sentry.
 
@@ -26,7 +26,7 @@ def filter_factory(
     event_level       from it up, they become events
     ignorelist        names of loggers to ignore, white space between
     max_value_length  longer values are cut off, in characters
-    more              environment, release, server_name, traces_sample_rate,
+    settings          environment, release, server_name, traces_sample_rate,
                       profiles_sample_rate, send_default_pii, debug, as in the SDK
 
     Without send_default_pii no request's body, cookies or user are sent, and no local variables of
@@ -44,10 +44,10 @@ def filter_factory(
         raise StartError(f"the sentry filter: {error}; add plone.recipe.zope2instance[sentry] to eggs") from None
 
     levels = {name: _typed(name, text) for name, text in (("level", level), ("event_level", event_level))}
-    settings = {name: _typed(name, text) for name, text in more.items() if text}
+    options = {name: _typed(name, text) for name, text in settings.items() if text}
     if max_value_length:
-        settings["max_value_length"] = _typed("max_value_length", max_value_length)
-    private = settings.get("send_default_pii", False)
+        options["max_value_length"] = _typed("max_value_length", max_value_length)
+    private = options.get("send_default_pii", False)
     try:
         # None lets the SDK read its environment variables
         sentry_sdk.init(
@@ -55,7 +55,7 @@ def filter_factory(
             integrations=[LoggingIntegration(**levels)],
             include_local_variables=private,
             before_send=_without_answers,
-            **settings,
+            **options,
         )
     except BadDsn as error:
         raise StartError(f"the sentry filter: the DSN is wrong: {error}") from None

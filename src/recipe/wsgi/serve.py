@@ -23,7 +23,7 @@ logger = logging.getLogger("Zope")
 
 #: Seconds between two lines in the event log about a database that is not there; seconds after which
 #: whoever waits for the server need not wait for the database any longer.
-TELLING, PATIENCE = 60.0, 10.0
+LOG_INTERVAL, PATIENCE = 60.0, 10.0
 
 
 def main(args: list[str] | None = None) -> int:
@@ -33,9 +33,9 @@ def main(args: list[str] | None = None) -> int:
     of some code, and comes with its traceback.
     """
     options = _options(args)
-    report = Report(options.report)
+    report = StartReport(options.report)
     try:
-        with signals.on_stop(signals.stop):
+        with signals.on_stop(signals.raise_stopped):
             # The control script blocks them until the handlers are there
             signal.pthread_sigmask(signal.SIG_UNBLOCK, signals.STOP)
             signals.reopen_logs()
@@ -66,10 +66,10 @@ def _options(args: list[str] | None) -> argparse.Namespace:
     return parser.parse_args(args)
 
 
-def _run(options: argparse.Namespace, report: "Report") -> None:
+def _run(options: argparse.Namespace, report: "StartReport") -> None:
     # Late, so that the signal handlers are there first; Zope comes even later, with the app.
     from recipe.common.pastefile import PasteFile
-    from recipe.wsgi.servers import Forking, Server
+    from recipe.wsgi.servers import Server, ServerWithWorkers
 
     if options.umask is not None:
         os.umask(options.umask)
@@ -78,23 +78,23 @@ def _run(options: argparse.Namespace, report: "Report") -> None:
     server = ini.server()
     try:
         if privileges.needed(options.user):
-            _drop(options, server, report)
+            _drop_privileges(options, server, report)
         # After that, so that the log files are the user's, and root writes to no link of theirs.
         ini.configure_logging()
         _wait_for_databases(ini, report)
-        if isinstance(server, Forking):
-            _by_workers(server, ini, report)
+        if isinstance(server, ServerWithWorkers):
+            _serve_by_workers(server, ini, report)
             return
-        with collector.patient():
+        with collector.deferred():
             app = ini.load()
         print(f"Starting server in PID {process}.", flush=True)
-        with pidfile.kept(databases.configured("pid_filename") or ""):
+        with pidfile.written(databases.configured("pid_filename") or ""):
             if isinstance(server, Server):
                 server.on_ready = report.ready
                 server(app)
             else:
                 report.loaded()
-                with signals.insisting():
+                with signals.repeating_stop():
                     server(app)
     finally:
         # A server that forks comes by here in its children, too.
@@ -104,7 +104,7 @@ def _run(options: argparse.Namespace, report: "Report") -> None:
             databases.close_all()
 
 
-def _by_workers(server: Any, ini: Any, report: "Report") -> None:
+def _serve_by_workers(server: Any, ini: Any, report: "StartReport") -> None:
     from recipe.wsgi.logs import reopen
     from recipe.wsgi.processes import channel
 
@@ -113,7 +113,7 @@ def _by_workers(server: Any, ini: Any, report: "Report") -> None:
     # The pipe of who waits may be gone when a worker is replaced
     report.open()
     try:
-        channel.run(server, ini.path, ini.defaults, report.ready)
+        channel.run_workers(server, ini.path, ini.defaults, report.ready)
     except channel.WorkerError as error:
         report.failed(str(error))
         # The worker has logged and printed it
@@ -132,7 +132,7 @@ def _defaults(options: argparse.Namespace) -> dict[str, str]:
     return defaults
 
 
-def _drop(options: argparse.Namespace, server: Any, report: "Report") -> None:
+def _drop_privileges(options: argparse.Namespace, server: Any, report: "StartReport") -> None:
     entry = privileges.lookup(options.user)
     report.open()
     for listener in getattr(server, "listeners", ()):
@@ -147,18 +147,18 @@ def _drop(options: argparse.Namespace, server: Any, report: "Report") -> None:
     privileges.become(entry)
 
 
-def _wait_for_databases(ini: Any, report: "Report") -> None:
+def _wait_for_databases(ini: Any, report: "StartReport") -> None:
     """Wait until each ZEO server is there that the application's Zope needs, as long as it takes."""
-    told = -TELLING
-    for missing in zeo.absent(ini.zope_confs()):
-        if missing.seconds - told >= TELLING:
+    logged = -LOG_INTERVAL
+    for missing in zeo.wait_for_servers(ini.zope_confs()):
+        if missing.seconds - logged >= LOG_INTERVAL:
             logger.warning(missing.text)
-            told = missing.seconds
+            logged = missing.seconds
         if missing.seconds > PATIENCE:
             report.waiting(missing.text)
 
 
-class Report:
+class StartReport:
     """Word to the one that started this process and waits; it gets one, the first."""
 
     def __init__(self, path: str) -> None:

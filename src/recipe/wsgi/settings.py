@@ -45,20 +45,24 @@ class Settings(NamedTuple):
     file: str = ""
 
 
-def read(global_conf: Mapping[str, str], settings: Mapping[str, str]) -> Settings:
+def read_section(global_conf: Mapping[str, str], settings: Mapping[str, str]) -> Settings:
     """Read the settings of a server that is not waitress, and do nothing yet.
 
     Raises StartError where one that is shared is wrong, or no address is among them.
     """
-    rest, addresses, timeout = common(global_conf, settings)
+    rest, addresses, timeout = read_common(global_conf, settings)
     workers = _workers(rest.pop("workers", ""))
     shared = {key: rest.pop(key) for key in SHARED if key in rest}
-    adjusted = adjustments(shared)
+    adjusted = read_adjustments(shared)
     header_size = adjusted.max_request_header_size if "max_request_header_size" in shared else None
     return Settings(addresses, adjusted, timeout, workers, header_size, rest, global_conf.get("__file__", ""))
 
 
-def common(
+#: The former name, which servers of other distributions import.
+read = read_section
+
+
+def read_common(
     global_conf: Mapping[str, str], settings: Mapping[str, str]
 ) -> tuple[dict[str, str], list[tuple[address.Address, bool]], float]:
     """Return what is left of the settings without addresses and graceful timeout, and these.
@@ -73,7 +77,7 @@ def common(
     early = _addresses(rest.pop("fast-listen", "")) + _addresses(rest.pop("fast_listen", ""))
     if not (late or early):
         raise StartError("[server:main] has no address: give it listen or fast-listen")
-    addresses = [(one, False) for one in late] + [(one, True) for one in early]
+    addresses = [(parsed, False) for parsed in late] + [(parsed, True) for parsed in early]
     return rest, addresses, _seconds(timeout)
 
 
@@ -82,9 +86,9 @@ def bind_all(settings: Settings) -> list[Listener]:
     adjusted = settings.adjustments
     listeners: list[Listener] = []
     try:
-        for one, early in settings.addresses:
+        for parsed, early in settings.addresses:
             listeners += bind(
-                one,
+                parsed,
                 early=early,
                 backlog=adjusted.backlog,
                 permissions=adjusted.unix_socket_perms,
@@ -97,7 +101,7 @@ def bind_all(settings: Settings) -> list[Listener]:
     return listeners
 
 
-def adjustments(settings: Mapping[str, str]) -> Adjustments:
+def read_adjustments(settings: Mapping[str, str]) -> Adjustments:
     """Return waitress's reading of some of its settings. Raises StartError."""
     try:
         # With an address of either family: its default is none where `ipv4` is off

@@ -56,7 +56,7 @@ class Stopped(KeyboardInterrupt):
     """
 
 
-def stop() -> None:
+def raise_stopped() -> None:
     """End the process by the way of an exception, so that all is tidied up."""
     global _noticed
     _noticed = True
@@ -71,23 +71,23 @@ DEAF, SWALLOWED = 0.5, 5.0
 HIGH = 10
 
 _reopening = False
-_insisting = False
+_repeating = False
 _noticed = False
 
 
 @contextmanager
-def insisting() -> Iterator[None]:
+def repeating_stop() -> Iterator[None]:
     """Repeat a signal to stop as SIGINT, while the block runs, where nothing comes of it.
 
     Servers in C let no handler of Python's run (pyruvate), or drop the exception that it raises
     (bjoern); SIGINT they handle themselves.
     """
-    global _insisting, _noticed
-    _insisting, _noticed = True, False
+    global _repeating, _noticed
+    _repeating, _noticed = True, False
     try:
         yield
     finally:
-        _insisting = False
+        _repeating = False
 
 
 def reopen_logs() -> None:
@@ -116,7 +116,7 @@ def _pipe() -> tuple[int, int]:
     return high[0], high[1]
 
 
-def forget() -> None:
+def reset_after_fork() -> None:
     """In a process forked off: `reopen_logs` is to be called again, since no thread came along."""
     global _reopening
     _reopening = False
@@ -126,11 +126,11 @@ def _wait(pipe: int) -> None:
     while numbers := os.read(pipe, 1024):
         if any(number in REOPEN for number in numbers):
             reopen.reopen()
-        if _insisting and any(map(_is_ours, numbers)):
+        if _repeating and any(map(_is_ours, numbers)):
             time.sleep(DEAF)
             if _noticed:
                 time.sleep(SWALLOWED - DEAF)
-            if _insisting:
+            if _repeating:
                 os.kill(os.getpid(), signal.SIGINT)
 
 
@@ -139,7 +139,7 @@ def _is_ours(number: int) -> bool:
     return number in STOP and signal.getsignal(number) in _handlers
 
 
-def in_c(number: int) -> bytes:
+def c_handler(number: int) -> bytes:
     """Return what a signal calls in C, the first field of struct sigaction; nothing, where that cannot be told."""
     try:
         import ctypes

@@ -47,14 +47,14 @@ class Listener:
 
         Raises StartError where another process has taken the address since it was bound.
         """
-        if self.is_unix and not self._is_ours():
-            raise _refused(self.address, OSError(errno.EADDRINUSE, ""))
+        if self.is_unix and not self._owns_file():
+            raise _bind_error(self.address, OSError(errno.EADDRINUSE, ""))
         try:
             self.socket.listen(backlog)
         except OSError as error:
-            raise _refused(self.address, error) from None
+            raise _bind_error(self.address, error) from None
 
-    def let_nobody_in(self) -> None:
+    def block_new_clients(self) -> None:
         """Let no further client connect; those the system has let in can still be accepted.
 
         Closing alone would throw out who gets in between the last accept and the close.
@@ -63,11 +63,11 @@ class Listener:
             _drop_packets(self.socket)
             return
         self._remove()
-        if self._is_ours():  # in a directory that is not
+        if self._owns_file():  # in a directory that is not
             with suppress(OSError):
                 os.chmod(self.address.path, 0)
 
-    def leave_to_siblings(self) -> None:
+    def stop_listening(self) -> None:
         """Lead clients to the siblings, until this listens again; it stays bound.
 
         In Linux, connect(2) with AF_UNSPEC ends listening, and unlike shutdown(2) it leaves no mark. Elsewhere
@@ -93,12 +93,12 @@ class Listener:
         self.socket.close()
 
     def _remove(self) -> None:
-        if self.is_unix and self._is_ours():
+        if self.is_unix and self._owns_file():
             # It may be in a directory that is not ours; the next start replaces it then.
             with suppress(OSError):
                 os.unlink(self.address.path)
 
-    def _is_ours(self) -> bool:
+    def _owns_file(self) -> bool:
         try:
             return os.lstat(self.address.path).st_ino == self.inode
         except OSError:
@@ -131,28 +131,30 @@ def siblings(listener: Listener, backlog: int, number: int) -> list[Listener]:
     """
     if listener.is_unix:
         return [listener] * number
-    found = [listener]
+    group = [listener]
     try:
         # Not before it was bound: that would have hidden another server on the address
         listener.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         for _ in range(number - 1):
             sock = _tcp_socket(listener.socket.family, listener.socket.getsockname(), reuse_port=True)
-            found.append(replace(listener, socket=sock))
+            group.append(replace(listener, socket=sock))
     except OSError as error:
-        raise _refused(listener.address, error) from None
-    for one in found[1:] if listener.early else ():
-        one.listen(backlog)
-    return found
+        raise _bind_error(listener.address, error) from None
+    for sibling in group[1:] if listener.early else ():
+        sibling.listen(backlog)
+    return group
 
 
-def waiting(listeners: Sequence[Listener]) -> bool:
+def has_waiting_clients(listeners: Sequence[Listener]) -> bool:
     """Whether a client is at one of these whom nobody has accepted."""
     # One that does not listen yet can be read all the same
-    listening = [one.socket for one in listeners if one.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)]
+    listening = [
+        listener.socket for listener in listeners if listener.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
+    ]
     return bool(select.select(listening, [], [], 0)[0])
 
 
-def lead(group: Sequence[Listener], serving: Sequence[int]) -> bool:
+def distribute(group: Sequence[Listener], serving: Sequence[int]) -> bool:
     """Let the kernel choose among some siblings of a group, by lot; return whether it does.
 
     `serving` are their indices, one or more. Linux numbers siblings in the order in which they begin to listen, as
@@ -178,10 +180,10 @@ def _bind_tcp(address: Address, early: bool, families: Collection[int]) -> list[
                 continue
             for listener in listeners:
                 listener.close()
-            raise _refused(address, error) from None
+            raise _bind_error(address, error) from None
         listeners.append(Listener(address, sock, early))
     if not listeners:
-        raise _refused(address, missing or OSError(errno.EADDRNOTAVAIL, ""))
+        raise _bind_error(address, missing or OSError(errno.EADDRNOTAVAIL, ""))
     return listeners
 
 
@@ -189,10 +191,10 @@ def _resolve(address: Address) -> Iterator[tuple[int, tuple[object, ...]]]:
     """Yield each distinct address that a host name has."""
     host = None if address.host == "*" else address.host
     try:
-        found = socket.getaddrinfo(host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        infos = socket.getaddrinfo(host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except (OSError, UnicodeError) as error:
         raise StartError(f"cannot listen on {address}: unknown host ({error})") from None
-    yield from dict.fromkeys((family, sockaddr) for family, _, _, _, sockaddr in found)
+    yield from dict.fromkeys((family, sockaddr) for family, _, _, _, sockaddr in infos)
 
 
 def _tcp_socket(family: int, sockaddr: tuple[object, ...], reuse_port: bool = False) -> socket.socket:
@@ -226,7 +228,7 @@ def _attach(sock: socket.socket, option: int, instructions: Sequence[tuple[int, 
     with suppress(ImportError, OSError):
         import ctypes
 
-        code = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *each) for each in instructions))
+        code = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *instruction) for instruction in instructions))
         program = struct.pack("@HP", len(instructions), ctypes.addressof(code))
         sock.setsockopt(socket.SOL_SOCKET, option, program)
         return True
@@ -242,7 +244,7 @@ def _bind_unix(address: Address, permissions: int, early: bool) -> tuple[socket.
         return sock, early, os.lstat(address.path).st_ino
     except OSError as error:
         sock.close()
-        raise _refused(address, error) from None
+        raise _bind_error(address, error) from None
     except StartError:
         sock.close()
         raise
@@ -268,7 +270,7 @@ def _remove_stale(address: Address) -> None:
     raise OSError(errno.EADDRINUSE, "")
 
 
-def _refused(address: Address, error: OSError) -> StartError:
+def _bind_error(address: Address, error: OSError) -> StartError:
     match error.errno:
         case errno.EADDRINUSE:
             why = "the address is in use; is another server running?"

@@ -16,7 +16,7 @@ RECORD_ATTRIBUTE = "wsgi_request"  # of a log record: the parts of the line
 
 
 class Entry(NamedTuple):
-    """An answered request as it was found, before it is put into words: that costs more."""
+    """An answered request as it was parts, before it is put into words: that costs more."""
 
     #: begin and end, seconds since the epoch
     start: float
@@ -37,25 +37,25 @@ class Entry(NamedTuple):
     user_agent: str | None
 
 
-def record(entry: Entry, logger: logging.Logger) -> logging.LogRecord:
+def make_record(entry: Entry, logger: logging.Logger) -> logging.LogRecord:
     """The log record of an entry, as the thread that answered it would have made it.
 
     Its message is one text without arguments, since handlers such as HTTPHandler send it as it is
     here. The parts are in the record's `wsgi_request`; they are plain data, since handlers such as
     SocketHandler pickle the record.
     """
-    found = parts(entry)
+    parts = entry_parts(entry)
     model = _model(logger)
     made = object.__new__(type(model))
     made.__dict__.update(
         model.__dict__,
-        msg=line(entry, found),
+        msg=combined_line(entry, parts),
         created=entry.end,
         msecs=int(entry.end % 1 * 1000) + 0.0,
         relativeCreated=model.relativeCreated + (entry.end - model.created) * 1000,
         thread=entry.thread.ident,
         threadName=entry.thread.name,
-        **{RECORD_ATTRIBUTE: found},
+        **{RECORD_ATTRIBUTE: parts},
     )
     return made
 
@@ -69,7 +69,7 @@ def _model(logger: logging.Logger) -> logging.LogRecord:
 os.register_at_fork(after_in_child=_model.cache_clear)  # it has the process id
 
 
-def parts(entry: Entry) -> dict[str, Any]:
+def entry_parts(entry: Entry) -> dict[str, Any]:
     """What a line consists of, for programs: numbers as such, None for what there is not."""
     path = quote(entry.path, encoding="latin-1")
     return {
@@ -85,11 +85,11 @@ def parts(entry: Entry) -> dict[str, Any]:
     }
 
 
-def line(entry: Entry, found: dict[str, Any]) -> str:
+def combined_line(entry: Entry, parts: dict[str, Any]) -> str:
     """The combined line of an entry with these parts."""
     return (
-        f"{found['client'] or '-'} - {escape(found['user'])} [{clf_time(entry.start)}] "
-        f'"{entry.method} {escape(found["path"])} {entry.protocol}" '
+        f"{parts['client'] or '-'} - {escape(parts['user'])} [{clf_time(entry.start)}] "
+        f'"{entry.method} {escape(parts["path"])} {entry.protocol}" '
         f'{entry.status} {entry.bytes or "-"} "{escape(entry.referrer)}" "{escape(entry.user_agent)}"'
     )
 

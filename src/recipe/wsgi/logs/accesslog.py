@@ -12,7 +12,7 @@ from functools import cache
 from threading import current_thread
 from typing import Any
 
-from recipe.wsgi.logs.accessline import Entry, record
+from recipe.wsgi.logs.accessline import Entry, make_record
 from recipe.wsgi.logs.writer import LogWriter
 
 Environ = dict[str, Any]
@@ -40,7 +40,7 @@ class AccessLog:
         """Answer with the application's own answer, and log it when it is complete."""
         if not self.logger.isEnabledFor(logging.INFO):
             return self.app(environ, start_response)
-        request = Request(self.writer, environ, start_response)
+        request = LoggedRequest(self.writer, environ, start_response)
         try:
             body = self.app(environ, request.start_response)
         except BaseException:
@@ -53,10 +53,10 @@ class AccessLog:
 
 @cache
 def _writer(logger: logging.Logger) -> LogWriter[Entry]:
-    return LogWriter(logger, record)
+    return LogWriter(logger, make_record)
 
 
-class Request:
+class LoggedRequest:
     """A request that is being answered."""
 
     __slots__ = ("bytes", "environ", "path", "server_start", "server_write", "start", "status", "writer")
@@ -96,7 +96,7 @@ class Request:
         if isinstance(wrapper, type) and isinstance(body, wrapper):
             self._watch_file(body)
             return body
-        return Body(self, body)
+        return LoggedBody(self, body)
 
     def _watch_file(self, body: Any) -> None:
         close = getattr(body, "close", None)
@@ -135,10 +135,10 @@ class Request:
         )
 
 
-class Body:
+class LoggedBody:
     """The body of an answer, counted while it is sent, and logged when it is closed."""
 
-    def __init__(self, request: Request, body: Iterable[bytes]) -> None:
+    def __init__(self, request: LoggedRequest, body: Iterable[bytes]) -> None:
         self._request = request
         self._body = body
 

@@ -23,7 +23,7 @@ INTERVAL = 0.05
 #: wait: where the log is slower than the site, or the server lets no thread run (uWSGI's default).
 MOST_BEHIND, LATEST = 10_000, 1.0
 
-Entry = TypeVar("Entry")
+EntryT = TypeVar("EntryT")
 
 trouble = logging.getLogger("Zope")
 
@@ -32,14 +32,14 @@ _writing = threading.RLock()
 os.register_at_fork(before=_writing.acquire, after_in_parent=_writing.release, after_in_child=_writing.release)
 
 
-class LogWriter(Generic[Entry]):
+class LogWriter(Generic[EntryT]):
     """Makes records of entries, and hands them to `logger`, in the order of the entries.
 
     `record` makes a record of an entry. The thread begins with the first entry, also after a fork;
     at the end of the process all is written.
     """
 
-    def __init__(self, logger: logging.Logger, record: Callable[[Entry, logging.Logger], logging.LogRecord]) -> None:
+    def __init__(self, logger: logging.Logger, record: Callable[[EntryT, logging.Logger], logging.LogRecord]) -> None:
         self._logger = logger
         self._record = record
         self._begin()
@@ -48,7 +48,7 @@ class LogWriter(Generic[Entry]):
         atexit.register(self._end)
 
     def _begin(self) -> None:
-        self._entries: deque[Entry] = deque()
+        self._entries: deque[EntryT] = deque()
         self._some = threading.Event()
         self._thread: threading.Thread | None = None
         self._most_behind = MOST_BEHIND
@@ -58,7 +58,7 @@ class LogWriter(Generic[Entry]):
         self._most_behind = 0  # from here on no thread is to be relied on
         self.flush()
 
-    def put(self, entry: Entry) -> None:
+    def put(self, entry: EntryT) -> None:
         """Let an entry be written soon."""
         self._entries.append(entry)
         if not self._some.is_set():
@@ -82,7 +82,7 @@ class LogWriter(Generic[Entry]):
             for _ in range(len(self._entries)):
                 self._write(self._entries.popleft())
 
-    def _write(self, entry: Entry) -> None:
+    def _write(self, entry: EntryT) -> None:
         try:
             self._logger.handle(self._record(entry, self._logger))
         except Exception:

@@ -11,19 +11,19 @@ from contextlib import ExitStack
 from recipe.common.errors import StartError, describe
 from recipe.wsgi import pidfile
 from recipe.wsgi.processes.worker import Order
-from recipe.wsgi.servers import Forking
+from recipe.wsgi.servers import ServerWithWorkers
 
 
 class WorkerError(Exception):
     """No worker could load the application; the worker has said why, and the text is what it said."""
 
 
-def run(server: Forking, ini: str, defaults: dict[str, str], on_ready: Callable[[], None]) -> None:
+def run_workers(server: ServerWithWorkers, ini: str, defaults: dict[str, str], on_ready: Callable[[], None]) -> None:
     """Serve by workers until a signal ends it; `on_ready` is called when the first one serves.
 
     Raises WorkerError where none ever does.
     """
-    channel = Channel(ini, defaults, on_ready)
+    channel = WorkerChannel(ini, defaults, on_ready)
     try:
         server.run()
     finally:
@@ -32,7 +32,7 @@ def run(server: Forking, ini: str, defaults: dict[str, str], on_ready: Callable[
         raise WorkerError(channel.failure)
 
 
-class Channel:
+class WorkerChannel:
     """A pipe with a name, and a thread that hears what the workers say through it."""
 
     def __init__(self, ini: str, defaults: dict[str, str], on_ready: Callable[[], None]) -> None:
@@ -52,7 +52,7 @@ class Channel:
         self._pipe = os.fdopen(os.open(path, os.O_RDWR), "r+b", buffering=0)
         order = Order(os.path.abspath(ini), defaults, path)
         with open(order.unserved, "wb"):
-            order.give()
+            order.publish()
         self._thread = threading.Thread(target=self._listen, name="workers", daemon=True)
         self._thread.start()
 
@@ -70,7 +70,7 @@ class Channel:
             self.failure = news["failed"]
             return
         self._served = True
-        self._kept.enter_context(pidfile.kept(news["ready"]))
+        self._kept.enter_context(pidfile.written(news["ready"]))
         self._on_ready()
 
     def close(self) -> None:

@@ -47,40 +47,33 @@ class Order(NamedTuple):
         """The path of a file that is there until a worker has served; where /tmp is tidied up, one has, long since."""
         return f"{self.channel}-unserved"
 
-    def give(self) -> None:
+    def publish(self) -> None:
         """Leave it in the environment, for the workers to come."""
         os.environ[VARIABLE] = json.dumps(self._asdict())
 
 
-def order() -> Order:
+def read_order() -> Order:
     """Return what the master says."""
     return Order(**json.loads(os.environ[VARIABLE]))
 
 
-def application() -> WSGIApp:
-    """Load the application and tell the master; the factory for a server that asks for one by its name."""
-    app = load()
-    ready()
-    return app
-
-
-def load() -> WSGIApp:
+def load_application() -> WSGIApp:
     """Set up the logs, and load the application with what the server leaves to us around it.
 
-    Where that fails, see `telling`.
+    Where that fails, see `reporting_failure`.
     """
-    given = order()
-    with telling(), _first_alone(given):
+    given = read_order()
+    with reporting_failure(), _first_alone(given):
         ini = pastefile.PasteFile(given.ini, given.defaults)
         # Also where the master has done so: a handler may have a thread, which no fork takes along
         ini.configure_logging()
-        with collector.patient():
+        with collector.deferred():
             app = ini.load()
-        return guard.around(app, settings.read(*ini.server_settings()))
+        return guard.around(app, settings.read_section(*ini.server_settings()))
 
 
 @contextmanager
-def telling() -> Iterator[None]:
+def reporting_failure() -> Iterator[None]:
     """Where the block fails, it is logged, the master hears of it, and the process ends.
 
     The exit status is FAILED, unless others serve already; then the end is put off for a second.
@@ -91,12 +84,12 @@ def telling() -> Iterator[None]:
     except StartError as error:
         log_end(str(error))
         print(error, file=sys.stderr)
-        _tell("failed", str(error))
+        _report("failed", str(error))
     except Exception:
         log_end("The server ended by an error", exc_info=True)
         traceback.print_exc()
-        _tell("failed", traceback.format_exc())
-    if not one_has_served():
+        _report("failed", traceback.format_exc())
+    if not any_has_served():
         sys.exit(FAILED)
     time.sleep(PAUSE)
     sys.exit(1)
@@ -114,23 +107,23 @@ def _first_alone(given: Order) -> Iterator[None]:
         yield
 
 
-def one_has_served() -> bool:
+def any_has_served() -> bool:
     """Whether clients have been let in since the master began."""
-    return not os.path.exists(order().unserved)
+    return not os.path.exists(read_order().unserved)
 
 
-def ready() -> None:
+def report_ready() -> None:
     """Tell the master that clients are let in."""
     with suppress(OSError):
-        os.unlink(order().unserved)
-    _tell("ready", databases.configured("pid_filename") or "")
+        os.unlink(read_order().unserved)
+    _report("ready", databases.configured("pid_filename") or "")
 
 
-def _tell(what: str, text: str) -> None:
+def _report(what: str, text: str) -> None:
     while len(line := json.dumps({what: text}).encode() + b"\n") > MOST_BYTES:
         text = text[len(text) // 4 + 1 :]  # the end of a traceback says what it was
     with suppress(OSError):  # there is no master any more
-        pipe = os.open(order().channel, os.O_WRONLY | os.O_NONBLOCK)
+        pipe = os.open(read_order().channel, os.O_WRONLY | os.O_NONBLOCK)
         try:
             os.write(pipe, line)
         finally:

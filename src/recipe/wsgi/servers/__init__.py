@@ -3,12 +3,12 @@
 A module of a server has, for the use of PasteDeploy and of `recipe.wsgi.serve`:
 
 ``server_factory(global_conf, **settings)``
-    binds (see `recipe.wsgi.settings`), and returns a `Server` or a `Forking`;
+    binds (see `recipe.wsgi.settings`), and returns a `Server` or a `ServerWithWorkers`;
 ``serve(app, global_conf, **settings)``
     the same, and serves an application that is there already;
-``read(global_conf, settings)``
+``read_settings(global_conf, settings)``
     reads the settings and does nothing yet; raises StartError where one is wrong;
-``wrong(settings)``
+``setting_errors(settings)``
     yields name and mistake of each setting of the server's own that it does not take.
 
 It imports the server. Nobody imports the module before it is needed.
@@ -48,11 +48,11 @@ class Server:
             listener.close()
 
 
-class Forking(Server):
+class ServerWithWorkers(Server):
     """A server whose workers are processes of their own; each loads the application by itself.
 
-    It calls in each worker `recipe.wsgi.processes.worker.load`, and `recipe.wsgi.processes.worker.ready` once clients
-    are let in; `recipe.wsgi.processes.worker.application` does both.
+    In each worker it calls `load_application` of `recipe.wsgi.processes.worker`, and `report_ready` once clients are
+    served.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -60,7 +60,7 @@ class Forking(Server):
         super().__init__(bind_all(settings))
         self.settings = settings
 
-    def share(self, sockets: type[SharedSockets]) -> None:
+    def share_sockets(self, sockets: type[SharedSockets]) -> None:
         """Make the sockets of the workers; to be called once. Raises StartError; then none is left behind."""
         try:
             self.sockets = sockets(self.listeners, self.settings.workers, self.settings.adjustments.backlog)

@@ -14,31 +14,31 @@ import bjoern
 from recipe.wsgi import signals
 from recipe.wsgi.processes.supervisor import entry_points
 from recipe.wsgi.servers import WSGIApp
-from recipe.wsgi.servers.loop import Embedded
+from recipe.wsgi.servers.loop import LoopServer
 from recipe.wsgi.sockets import Listener
 
 #: Seconds after which its loop has begun for sure.
 SETTLED = 0.5
 
 
-def wrong(settings: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+def setting_errors(settings: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     """Yield the name and the mistake of each setting: bjoern has none."""
     for name in settings:
         yield name, "bjoern has no settings of its own"
 
 
-class Server(Embedded):
+class BjoernServer(LoopServer):
     """bjoern with its bound socket."""
 
     name = "bjoern"
-    several = False
-    forks = True
-    hoards = True  # a loop accepts all who wait before it serves one
+    several_addresses = False
+    has_workers = True
+    accepts_all = True  # a loop accepts all who wait before it serves one
     _before = b""
 
     def serve(self, app: WSGIApp, goes_on: Callable[[], bool]) -> None:
-        """As `Embedded`."""
-        self._before = signals.in_c(signal.SIGINT)
+        """As `LoopServer`."""
+        self._before = signals.c_handler(signal.SIGINT)
         super().serve(app, goes_on)
 
     def run(self, app: WSGIApp, listener: Listener) -> None:
@@ -46,10 +46,10 @@ class Server(Embedded):
         listener.socket.setblocking(False)
         bjoern.server_run(listener.socket, _iterating(app))
 
-    def settle(self) -> None:
+    def wait_for_handlers(self) -> None:
         """Wait until it has taken SIGINT, with which it ends at once. That is a matter of milliseconds."""
         limit = time.monotonic() + SETTLED
-        while signals.in_c(signal.SIGINT) == self._before and time.monotonic() < limit:
+        while signals.c_handler(signal.SIGINT) == self._before and time.monotonic() < limit:
             time.sleep(0.001)
 
 
@@ -63,4 +63,4 @@ def _iterating(app: WSGIApp) -> WSGIApp:
     return iterating
 
 
-server_factory, serve, read = entry_points(Server, wrong)
+server_factory, serve, read_settings = entry_points(BjoernServer, setting_errors)

@@ -32,26 +32,24 @@ from recipe.common.spelling import hint
 from recipe.wsgi import signals
 from recipe.wsgi.logs import reopen
 from recipe.wsgi.processes import worker
-from recipe.wsgi.processes.shared_sockets import SharedSockets, Spread
-from recipe.wsgi.servers import Forking, WSGIApp
-from recipe.wsgi.settings import Settings
-from recipe.wsgi.settings import read as read_settings
-from recipe.wsgi.sockets import url, waiting
+from recipe.wsgi.processes.shared_sockets import BalancedSockets, SharedSockets
+from recipe.wsgi.servers import ServerWithWorkers, WSGIApp
+from recipe.wsgi.settings import Settings, read_section
+from recipe.wsgi.sockets import has_waiting_clients, url
 
 #: The longest request line that gunicorn can be made to take; its default is half of that.
 LONGEST_LINE = 8190
 
 #: Seconds after which the master has led clients away from a worker that ends.
-LED = 0.1
+HANDOVER = 0.1
 
 #: Seconds that a worker gets over the graceful timeout, to close its databases.
 CLOSING = 5.0
 
 
-def server_factory(global_conf: Mapping[str, str], **settings: str) -> "Server":
+def server_factory(global_conf: Mapping[str, str], **settings: str) -> "GunicornServer":
     """PasteDeploy's ``paste.server_factory``. Raises StartError."""
-    known = read(global_conf, settings)
-    return Server(known)
+    return GunicornServer(read_settings(global_conf, settings))
 
 
 def serve(app: WSGIApp, global_conf: Mapping[str, str], **settings: str) -> None:
@@ -59,15 +57,15 @@ def serve(app: WSGIApp, global_conf: Mapping[str, str], **settings: str) -> None
     server_factory(global_conf, **settings)(app)
 
 
-def read(global_conf: Mapping[str, str], settings: Mapping[str, str]) -> Settings:
+def read_settings(global_conf: Mapping[str, str], settings: Mapping[str, str]) -> Settings:
     """Read the settings, and do nothing yet. Raises StartError where one is wrong."""
-    known = read_settings(global_conf, settings)
-    for name, mistake in wrong(known.own):
+    section = read_section(global_conf, settings)
+    for name, mistake in setting_errors(section.own):
         raise StartError(f"[server:main] {name}: {mistake}")
-    return known
+    return section
 
 
-def wrong(settings: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+def setting_errors(settings: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     """Yield the name and the mistake of each setting that gunicorn does not take."""
     config = Config()
     for name, text in settings.items():
@@ -83,7 +81,7 @@ def wrong(settings: Mapping[str, str]) -> Iterator[tuple[str, str]]:
             yield name, f"gunicorn refuses {text!r}: {error}"
 
 
-class Server(Forking):
+class GunicornServer(ServerWithWorkers):
     """gunicorn with its bound sockets."""
 
     #: in a worker: which one it is
@@ -91,35 +89,35 @@ class Server(Forking):
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings)
-        self.share(Spread if settings.workers > 1 and _hoards(settings) else SharedSockets)
+        self.share_sockets(BalancedSockets if settings.workers > 1 and _accepts_all(settings) else SharedSockets)
 
     def run(self) -> None:
         """Serve until a signal ends it; in a worker, raise SystemExit then."""
         process = os.getpid()
         for listener in self.listeners:
-            listener.socket = Bound(fileno=listener.socket.detach())
+            listener.socket = BoundSocket(fileno=listener.socket.detach())
             if not listener.is_unix:
                 # What is accepted inherits it: a small answer does not wait for more
                 listener.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
-            Master(Application(self)).run()
+            RecipeArbiter(GunicornApplication(self)).run()
         except SystemExit as end:
             # The arbiter's only way to end
             if os.getpid() != process or end.code not in (0, worker.FAILED):
                 raise
 
 
-class Bound(socket.socket):
+class BoundSocket(socket.socket):
     """A bound socket, by its name in gunicorn's log."""
 
     def __str__(self) -> str:
         return url(self)
 
 
-class Application(BaseApplication):  # type: ignore[misc]
+class GunicornApplication(BaseApplication):  # type: ignore[misc]
     """What gunicorn asks for its configuration and, in each worker, for the application."""
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: GunicornServer) -> None:
         self.server = server
         super().__init__()
 
@@ -128,18 +126,18 @@ class Application(BaseApplication):  # type: ignore[misc]
         self.cfg = _config(self.server.settings)
         try:
             self.cfg.validate()
-            found = self.cfg.worker_class
+            worker_class = self.cfg.worker_class
         except Exception as error:  # an egg that a class of workers needs, a contradiction
             # Below the first line it may have a traceback
             raise StartError(f"[server:main]: gunicorn: {str(error).strip().splitlines()[0].rstrip(': ')}") from None
-        self.cfg.set("worker_class", type("Worker", (Ours, found), {}))
+        self.cfg.set("worker_class", type("Worker", (WorkerMixin, worker_class), {}))
 
     def load(self) -> WSGIApp:
         """Load the application, in a worker."""
-        return worker.load()
+        return worker.load_application()
 
 
-def _hoards(settings: Settings) -> bool:
+def _accepts_all(settings: Settings) -> bool:
     """Whether a worker that wakes up first may accept all who wait, and keep them: each class but sync does so."""
     name = _config(settings).worker_class_str
     return name != "sync" and not name.endswith(".SyncWorker")
@@ -155,7 +153,7 @@ def _config(settings: Settings) -> Config:
 
 def _defaults(settings: Settings) -> dict[str, Any]:
     """Return the settings of gunicorn's that follow from ours, and those that have another default here."""
-    found = {
+    defaults = {
         "threads": settings.adjustments.threads,
         "workers": settings.workers,
         "graceful_timeout": math.ceil(settings.graceful_timeout),
@@ -173,17 +171,17 @@ def _defaults(settings: Settings) -> dict[str, Any]:
         "logger_class": _logger("statsd_host" in settings.own),
     }
     if settings.header_size is not None:
-        found["limit_request_line"] = min(settings.header_size, LONGEST_LINE)
-        found["limit_request_field_size"] = settings.header_size
-    return found
+        defaults["limit_request_line"] = min(settings.header_size, LONGEST_LINE)
+        defaults["limit_request_field_size"] = settings.header_size
+    return defaults
 
 
-class Master(Arbiter):  # type: ignore[misc]
+class RecipeArbiter(Arbiter):  # type: ignore[misc]
     """The process that forks the workers."""
 
-    def __init__(self, app: Application) -> None:
+    def __init__(self, app: GunicornApplication) -> None:
         #: bound already; what listens late does so in the workers
-        self.LISTENERS = [listener.socket for listener in app.server.sockets.of(0)]
+        self.LISTENERS = [listener.socket for listener in app.server.sockets.listeners_of(0)]
         self.sockets = app.server.sockets
         #: which worker each is, by process id
         self._numbers: dict[int, int] = {}
@@ -208,7 +206,7 @@ class Master(Arbiter):  # type: ignore[misc]
         """As gunicorn, with the worker's sockets; but a signal that comes right now waits for its handlers."""
         held = (*signals.STOP, *signals.REOPEN, signal.SIGQUIT)
         self.app.server.number = number = self._vacant()
-        self.LISTENERS = [listener.socket for listener in self.sockets.of(number)]
+        self.LISTENERS = [listener.socket for listener in self.sockets.listeners_of(number)]
         signal.pthread_sigmask(signal.SIG_BLOCK, held)
         try:
             process = super().spawn_worker()
@@ -224,7 +222,7 @@ class Master(Arbiter):  # type: ignore[misc]
     def manage_workers(self) -> None:
         """As gunicorn, and lead the clients."""
         # Before, since it rests after each one that it starts
-        self.sockets.lead()
+        self.sockets.distribute()
         super().manage_workers()
 
     def handle_hup(self) -> None:
@@ -254,11 +252,11 @@ class Master(Arbiter):  # type: ignore[misc]
                 raise
         ended = [self._numbers.pop(process) for process in self._numbers.keys() - self.WORKERS.keys()]
         for number in ended:
-            self.sockets.note(number, serves=False)
+            self.sockets.set_serving(number, serves=False)
         # At once: before it starts another one, gunicorn takes a rest
-        self.sockets.lead()
+        self.sockets.distribute()
         for number in ended if self.WORKERS else ():
-            self.sockets.leave(number)
+            self.sockets.withdraw(number)
 
     def stop(self, graceful: bool = True) -> None:
         """End the workers, and return when they have ended; those that do not are killed."""
@@ -267,7 +265,7 @@ class Master(Arbiter):  # type: ignore[misc]
         self.reap_workers()
         listeners = self.app.server.listeners
         for listener in listeners:
-            listener.let_nobody_in()
+            listener.block_new_clients()
         self.kill_workers(signal.SIGTERM)
         for listener in listeners:
             listener.close()
@@ -285,7 +283,7 @@ class Master(Arbiter):  # type: ignore[misc]
         self.reap_workers()
 
 
-class Ours(Worker):  # type: ignore[misc]
+class WorkerMixin(Worker):  # type: ignore[misc]
     """What is ours in a worker, before a class of gunicorn's workers."""
 
     def init_process(self) -> None:
@@ -310,14 +308,14 @@ class Ours(Worker):  # type: ignore[misc]
     def handle_exit(self, sig: int, frame: Any) -> None:
         """End gracefully; at once before it serves."""
         super().handle_exit(sig, frame)
-        self._note(serves=False)
+        self._set_serving(serves=False)
         if not self.booted:
             sys.exit(0)
 
     def handle_quit(self, _sig: int, _frame: Any) -> None:
         """End at once."""
         self.alive = False
-        self._tell_busy()
+        self._warn_of_busy()
         sys.exit(0)
 
     def load_wsgi(self) -> None:
@@ -328,21 +326,21 @@ class Ours(Worker):  # type: ignore[misc]
             super().load_wsgi()
         finally:
             loaded.set()
-        with worker.telling():
+        with worker.reporting_failure():
             self._served.listen(self.app.server.number)
         for sock in self.sockets:
             logging.getLogger("gunicorn.error").info("Serving on %s", url(sock))
-        self._note(serves=True)
-        worker.ready()
+        self._set_serving(serves=True)
+        worker.report_ready()
 
     @property
     def _served(self) -> SharedSockets:
         sockets: SharedSockets = self.app.server.sockets
         return sockets
 
-    def _note(self, serves: bool) -> None:
+    def _set_serving(self, serves: bool) -> None:
         """Say whether this takes clients, and let the master look: as if a child had ended."""
-        self._served.note(self.app.server.number, serves)
+        self._served.set_serving(self.app.server.number, serves)
         if os.getppid() == self.ppid:
             with suppress(OSError):
                 os.kill(self.ppid, signal.SIGCHLD)
@@ -351,47 +349,47 @@ class Ours(Worker):  # type: ignore[misc]
         while not loaded.wait(1):
             self.notify()
 
-    def get_thread_pool(self) -> "Threads":
+    def get_thread_pool(self) -> "DaemonThreadPool":
         """Return the threads of a worker with threads."""
-        return Threads(self.cfg.threads)
+        return DaemonThreadPool(self.cfg.threads)
 
     def set_accept_enabled(self, enabled: bool) -> None:
         """As gunicorn's threaded worker; but at its end it goes on until clients are led elsewhere, and takes all."""
-        self._note(serves=enabled)
+        self._set_serving(serves=enabled)
         orphaned = os.getppid() != self.ppid
         if enabled or (self.alive and not orphaned):
             super().set_accept_enabled(enabled)
             return
         if orphaned:
             for listener in self.app.server.listeners:
-                listener.let_nobody_in()
-        limit = time.monotonic() + LED
+                listener.block_new_clients()
+        limit = time.monotonic() + HANDOVER
         while (rest := limit - time.monotonic()) > 0:
             self.wait_for_and_dispatch_events(timeout=rest)
         super().set_accept_enabled(enabled)
-        self._take_all()
+        self._accept_all()
 
-    def _take_all(self) -> None:
+    def _accept_all(self) -> None:
         """Accept whom the system has let in, and whom no other worker would; a second call does nothing."""
         for listener in self._served.unserved():
             if listener.socket.fileno() < 0:
                 continue
             listener.socket.setblocking(False)
-            while waiting([listener]):
+            while has_waiting_clients([listener]):
                 self.accept(listener.socket)
             listener.socket.close()
 
     def run(self) -> None:
         """As gunicorn, and tell of requests that got no answer."""
         super().run()
-        self._tell_busy()
+        self._warn_of_busy()
 
-    def _tell_busy(self) -> None:
+    def _warn_of_busy(self) -> None:
         if busy := getattr(self, "nr_conns", 0):
             self.log.warning("Stopped with %d request(s) under way", busy)
 
 
-class Threads:
+class DaemonThreadPool:
     """A pool of threads that the end of the process does not wait for, as that of `concurrent.futures` makes it."""
 
     def __init__(self, count: int) -> None:

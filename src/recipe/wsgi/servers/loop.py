@@ -16,11 +16,10 @@ from typing import Any
 
 from recipe.common.errors import StartError
 from recipe.wsgi import guard, signals
-from recipe.wsgi.requests import Requests, receiving
+from recipe.wsgi.requests import RequestCounter, has_request_in_receipt
 from recipe.wsgi.servers import Server, WSGIApp
-from recipe.wsgi.settings import Settings
-from recipe.wsgi.settings import read as read_settings
-from recipe.wsgi.sockets import Listener, url, waiting
+from recipe.wsgi.settings import Settings, read_section
+from recipe.wsgi.sockets import Listener, has_waiting_clients, url
 
 #: Seconds without a request after which all are taken to be answered: one may be between a
 #: connection and the application, and an answer between the application and the connection.
@@ -30,31 +29,31 @@ LINGER = 0.5
 TICK = 0.5
 
 
-class Embedded(Server):
+class LoopServer(Server):
     """A server that has a loop for one socket; a subclass says how to run it."""
 
     #: of its log, and of its threads
     name = ""
     #: whether it can run for more than one socket
-    several = True
+    several_addresses = True
     #: whether it has workers, by `recipe.wsgi.processes.supervisor`
-    forks = False
+    has_workers = False
     #: whether one of several workers would accept all clients, so that each wants a socket of its own
-    hoards = False
+    accepts_all = False
 
     def __init__(self, settings: Settings, listeners: list[Listener]) -> None:
         """Raise StartError, and close the sockets, where they are too many."""
         super().__init__(listeners)
-        if len(listeners) > 1 and not self.several:
-            names = ", ".join(url(one.socket) for one in listeners)
+        if len(listeners) > 1 and not self.several_addresses:
+            names = ", ".join(url(listener.socket) for listener in listeners)
             self.close()
             raise StartError(f"[server:main]: {self.name} listens on one address only, and these are {names}")
         self.settings = settings
         self._stops = 0  # how often we were told to stop
         self._failure: BaseException | None = None
-        self._over = threading.Event()  # a loop has ended
+        self._loop_ended = threading.Event()  # a loop has ended
         #: to be called before it waits for the requests under way
-        self.on_drain: Callable[[], None] = self.let_nobody_in
+        self.on_drain: Callable[[], None] = self.block_new_clients
 
     def run(self, app: WSGIApp, listener: Listener) -> None:
         """Serve `app` on a listener, which listens, without end. Called in a thread."""
@@ -63,13 +62,13 @@ class Embedded(Server):
     def start(self, app: WSGIApp) -> None:
         """Begin to serve `app` on all listeners, which listen."""
         for listener in self.listeners:
-            self.in_thread(partial(self.run, of_unix(app) if listener.is_unix else app, listener))
+            self.run_in_thread(partial(self.run, naming_unix_clients(app) if listener.is_unix else app, listener))
 
-    def in_thread(self, loop: Callable[[], None]) -> None:
+    def run_in_thread(self, loop: Callable[[], None]) -> None:
         """Run a loop in a thread; its end is the server's."""
         threading.Thread(target=self._run, args=(loop,), name=self.name, daemon=True).start()
 
-    def settle(self) -> None:
+    def wait_for_handlers(self) -> None:
         """Wait until the loops have set such handlers for signals as they set; those are ours again then."""
 
     def __call__(self, app: WSGIApp) -> None:
@@ -80,7 +79,7 @@ class Embedded(Server):
         """Serve `app` as it is until a signal, or until `goes_on` returns False; then end gracefully."""
         signals.reopen_logs()
         logger = logging.getLogger(self.name)
-        requests = Requests(logger)
+        requests = RequestCounter(logger)
         with signals.on_stop(self.stop):
             handlers = {number: signal.getsignal(number) for number in signals.STOP}
             for listener in self.listeners:
@@ -89,13 +88,13 @@ class Embedded(Server):
                     # What is accepted inherits it: a small answer does not wait for more
                     listener.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self.start(requests.counted(app))
-            self.settle()
+            self.wait_for_handlers()
             for number, handler in handlers.items():
                 signal.signal(number, handler)
             for listener in self.listeners:
                 logger.info("Serving on %s", url(listener.socket))
             self.on_ready()
-            while not self._stops and goes_on() and not self._over.wait(TICK):
+            while not self._stops and goes_on() and not self._loop_ended.wait(TICK):
                 pass
             self._drain(requests, logger)
         if self._failure is not None:
@@ -107,36 +106,36 @@ class Embedded(Server):
         except BaseException as error:
             self._failure = error
         finally:
-            self._over.set()
+            self._loop_ended.set()
 
     def stop(self) -> None:
         """End gracefully; the second time at once."""
         self._stops += 1
 
-    def let_nobody_in(self) -> None:
+    def block_new_clients(self) -> None:
         """Let no further client connect to any of the listeners."""
         for listener in self.listeners:
-            listener.let_nobody_in()
+            listener.block_new_clients()
 
-    def _drain(self, requests: Requests, logger: logging.Logger) -> None:
+    def _drain(self, requests: RequestCounter, logger: logging.Logger) -> None:
         """Let nobody in, and wait until those who are in have their answers."""
         self.on_drain()
         requests.draining = True
         start = time.monotonic()
-        while not self._is_through(requests, start):
+        while not self._is_drained(requests, start):
             if self._stops > 1 or time.monotonic() - start > self.settings.graceful_timeout:
                 if requests.under_way:
                     logger.warning("Stopped with %d request(s) under way", requests.under_way)
                 return
             time.sleep(0.05)
 
-    def _is_through(self, requests: Requests, start: float) -> bool:
+    def _is_drained(self, requests: RequestCounter, start: float) -> bool:
         if requests.under_way or time.monotonic() - max(requests.changed, start) < LINGER:
             return False
-        return not waiting(self.listeners) and not receiving(self.listeners)
+        return not has_waiting_clients(self.listeners) and not has_request_in_receipt(self.listeners)
 
 
-def of_unix(app: WSGIApp) -> WSGIApp:
+def naming_unix_clients(app: WSGIApp) -> WSGIApp:
     """Name what a unix socket has no name for, as waitress does: Zope wants a number for a port."""
 
     def named(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
@@ -146,16 +145,16 @@ def of_unix(app: WSGIApp) -> WSGIApp:
     return named
 
 
-def read(
+def read_settings(
     global_conf: Mapping[str, str],
     settings: Mapping[str, str],
-    server: type[Embedded],
-    wrong: Callable[[Mapping[str, str]], Iterable[tuple[str, str]]],
+    server: type[LoopServer],
+    setting_errors: Callable[[Mapping[str, str]], Iterable[tuple[str, str]]],
 ) -> Settings:
     """Read the settings, of which the server itself names the `wrong` ones. Raises StartError."""
-    known = read_settings(global_conf, settings)
-    if known.workers > 1 and not server.forks:
+    section = read_section(global_conf, settings)
+    if section.workers > 1 and not server.has_workers:
         raise StartError(f"[server:main] workers: {server.name} serves in one process")
-    for name, mistake in wrong(known.own):
+    for name, mistake in setting_errors(section.own):
         raise StartError(f"[server:main] {name}: {mistake}")
-    return known
+    return section

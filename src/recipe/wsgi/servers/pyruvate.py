@@ -21,9 +21,9 @@ import pyruvate
 from recipe.common.errors import StartError
 from recipe.wsgi import casts, guard, signals
 from recipe.wsgi.processes.supervisor import entry_points
-from recipe.wsgi.requests import FAULT, Requests, connected
+from recipe.wsgi.requests import FAULT, RequestCounter, has_connected_client
 from recipe.wsgi.servers import WSGIApp
-from recipe.wsgi.servers.loop import Embedded
+from recipe.wsgi.servers.loop import LoopServer
 from recipe.wsgi.settings import Settings
 from recipe.wsgi.sockets import Listener
 
@@ -54,10 +54,10 @@ END = b""
 SETTLED = 60.0
 
 
-def wrong(settings: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+def setting_errors(settings: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     """Yield the name and the mistake of each setting that pyruvate does not take."""
     kinds = _kinds()
-    faults = dict(casts.wrong(settings, kinds, "pyruvate"))
+    faults = dict(casts.setting_errors(settings, kinds, "pyruvate"))
     for name, (least, most) in BOUNDS.items():
         if name in settings and name not in faults and not least <= int(settings[name]) <= most:
             faults[name] = f"{settings[name]!r} is not between {least} and {most}"
@@ -68,13 +68,13 @@ def _kinds() -> dict[str, type]:
     return {name: type(default) for name, default in DEFAULTS.items()}
 
 
-class Server(Embedded):
+class PyruvateServer(LoopServer):
     """pyruvate with its bound socket."""
 
     name = "pyruvate"
-    several = False
-    forks = True
-    hoards = True
+    several_addresses = False
+    has_workers = True
+    accepts_all = True
 
     def __init__(self, settings: Settings, listeners: list[Listener]) -> None:
         """Raise StartError also where another has the file descriptor."""
@@ -91,43 +91,47 @@ class Server(Embedded):
             raise
 
     def start(self, app: WSGIApp) -> None:
-        """As `Embedded`."""
-        self._sigint = signals.in_c(signal.SIGINT)
+        """As `LoopServer`."""
+        self._sigint = signals.c_handler(signal.SIGINT)
         self._environment = {name: os.environ.get(name) for name in ACTIVATION}
         os.environ.update(LISTEN_FDS="1", LISTEN_PID=str(os.getpid()))
         super().start(app)
 
     def run(self, app: WSGIApp, listener: Listener) -> None:
         """Serve the listener, without end."""
-        chosen = DEFAULTS | casts.values(self.settings.own, _kinds())
+        chosen = DEFAULTS | casts.cast_all(self.settings.own, _kinds())
         chosen["qmon_warn_threshold"] = chosen["qmon_warn_threshold"] or None
         os.dup2(listener.socket.fileno(), DESCRIPTOR, inheritable=False)
-        pyruvate.serve(self._whole(app, listener), None, self.settings.adjustments.threads, **chosen)
+        pyruvate.serve(self._completed(app, listener), None, self.settings.adjustments.threads, **chosen)
 
-    def settle(self) -> None:
+    def wait_for_handlers(self) -> None:
         """Wait until it has taken SIGINT, with which it ends; it has its socket by then."""
         limit = time.monotonic() + SETTLED
-        while signals.in_c(signal.SIGINT) == self._sigint and not self._over.is_set() and time.monotonic() < limit:
+        while (
+            signals.c_handler(signal.SIGINT) == self._sigint
+            and not self._loop_ended.is_set()
+            and time.monotonic() < limit
+        ):
             time.sleep(0.001)
         for name, text in self._environment.items():
             os.environ.pop(name)
             if text is not None:
                 os.environ[name] = text
 
-    def _whole(self, app: WSGIApp, listener: Listener) -> WSGIApp:
+    def _completed(self, app: WSGIApp, listener: Listener) -> WSGIApp:
         """Do for `app` what pyruvate does not."""
         name = ("unix", 80) if listener.is_unix else listener.socket.getsockname()
-        known = {
+        facts = {
             "SERVER_NAME": name[0],
             "SERVER_PORT": str(name[1]),
             "wsgi.multithread": self.settings.adjustments.threads > 1,
             "wsgi.multiprocess": self.settings.workers > 1,
         }
 
-        def whole(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        def completed(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
             # Its own way with files tells nobody when it is through
             environ.pop("wsgi.file_wrapper", None)
-            environ.update(known)
+            environ.update(facts)
             environ["CONTENT_LENGTH"] = str(environ.get("CONTENT_LENGTH", ""))  # of int
             answer = Answer(environ, start_response)
             if "HTTP_TRANSFER_ENCODING" in environ:
@@ -141,16 +145,16 @@ class Server(Embedded):
             self._answers.add(blocks)
             return blocks
 
-        return whole
+        return completed
 
-    def _is_through(self, requests: Requests, start: float) -> bool:
+    def _is_drained(self, requests: RequestCounter, start: float) -> bool:
         # A call of it ends the answers that its threads have dropped
         pyruvate.FileWrapper(None)
-        if requests.under_way and not connected(self.listeners):
+        if requests.under_way and not has_connected_client(self.listeners):
             for blocks in list(self._answers):
                 with suppress(ValueError):  # it is at work
                     blocks.close()
-        return super()._is_through(requests, start)
+        return super()._is_drained(requests, start)
 
 
 class Answer:
@@ -245,4 +249,4 @@ def _reserve(listeners: Sequence[Listener]) -> None:
         os.close(placeholder)
 
 
-server_factory, serve, read = entry_points(Server, wrong)
+server_factory, serve, read_settings = entry_points(PyruvateServer, setting_errors)

@@ -22,7 +22,7 @@ from recipe.common.spelling import hint
 from recipe.wsgi import guard, signals
 from recipe.wsgi.processes.supervisor import entry_points
 from recipe.wsgi.servers import WSGIApp
-from recipe.wsgi.servers.loop import Embedded, of_unix
+from recipe.wsgi.servers.loop import LoopServer, naming_unix_clients
 
 #: What it gets where ``[server:main]`` does not say otherwise. Its defaults are four seconds for a client
 #: that is silent, and four kilobytes for a head; more than 64 it cannot.
@@ -54,15 +54,15 @@ PATIENCE = 60
 application: WSGIApp | None = None
 
 
-def wrong(settings: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+def setting_errors(settings: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     """Yield the name and the mistake of each setting that uWSGI does not take."""
     for name in settings:
-        if name not in known():
-            yield name, f"uWSGI has no such setting{hint(name, known())}"
+        if name not in setting_names():
+            yield name, f"uWSGI has no such setting{hint(name, setting_names())}"
 
 
 @cache
-def known() -> frozenset[str]:
+def setting_names() -> frozenset[str]:
     """The names of all settings of uWSGI, which it prints and then ends the process."""
     program = "import pyuwsgi; pyuwsgi.run(['--help'])"
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
@@ -72,16 +72,16 @@ def known() -> frozenset[str]:
     return frozenset(re.findall(r"^\s+(?:-\S\|)?--([\w-]+)", done.stdout, re.MULTILINE))
 
 
-class Server(Embedded):
+class UwsgiServer(LoopServer):
     """uWSGI with its bound sockets."""
 
     name = "uwsgi"
-    forks = True
+    has_workers = True
 
     def start(self, app: WSGIApp) -> None:
         """Begin to serve: one loop for all listeners."""
         global application
-        application = _whole(app, self.settings.header_size)
+        application = _completed(app, self.settings.header_size)
         if any(listener.is_unix for listener in self.listeners):
             application = _of_unix(application)
         for listener in self.listeners:
@@ -90,7 +90,7 @@ class Server(Embedded):
         self._path = list(sys.path), list(sys.argv)
         self._files = tempfile.TemporaryDirectory(prefix="zope-uwsgi-")
         os.mkfifo(self._gate)
-        self.in_thread(lambda: self._loop(ready))
+        self.run_in_thread(lambda: self._loop(ready))
 
     @property
     def _gate(self) -> str:
@@ -119,7 +119,7 @@ class Server(Embedded):
         yield "hook-accepting1", f"write:{self._gate} go"
         yield from (FIXED | DEFAULTS | dict(self.settings.own)).items()
 
-    def settle(self) -> None:
+    def wait_for_handlers(self) -> None:
         """Wait until it is about to accept, and take back what it has taken: signals, the path and the arguments."""
         if not os.read(self._ready, 1):
             return  # it has failed
@@ -133,7 +133,7 @@ class Server(Embedded):
 
 def _of_unix(app: WSGIApp) -> WSGIApp:
     """Name whoever comes by a unix socket, which has no address; this is what uWSGI makes of none."""
-    named = of_unix(app)
+    named = naming_unix_clients(app)
 
     def chosen(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         is_unix = environ.get("REMOTE_ADDR", "") in ("", "0.0.0.0")
@@ -142,7 +142,7 @@ def _of_unix(app: WSGIApp) -> WSGIApp:
     return chosen
 
 
-def _whole(app: WSGIApp, header_size: int | None) -> WSGIApp:
+def _completed(app: WSGIApp, header_size: int | None) -> WSGIApp:
     """Do for `app` what uWSGI does not: limit the head, decode a body in chunks, say 100 Continue.
 
     And an answer to an error: it sends none where it hears of the error.
@@ -178,10 +178,10 @@ def _input(environ: Mapping[str, Any]) -> Any:
     import uwsgi  # there is one once it runs
 
     take = (lambda _size: uwsgi.chunked_read()) if chunked else body.read
-    return io.BufferedReader(_Body(take, uwsgi.connection_fd() if asks else None), 65536)
+    return io.BufferedReader(_RequestBody(take, uwsgi.connection_fd() if asks else None), 65536)
 
 
-class _Body(io.RawIOBase):
+class _RequestBody(io.RawIOBase):
     """The body of a request. The client of the connection `asking` waits to be told to send it."""
 
     def __init__(self, take: Callable[[int], bytes], asking: int | None) -> None:
@@ -205,4 +205,4 @@ class _Body(io.RawIOBase):
         return size
 
 
-server_factory, serve, read = entry_points(Server, wrong)
+server_factory, serve, read_settings = entry_points(UwsgiServer, setting_errors)

@@ -20,9 +20,8 @@ from waitress.task import ThreadedTaskDispatcher, WSGITask
 from recipe.common.errors import StartError
 from recipe.wsgi import signals
 from recipe.wsgi.logs.queuelog import QueueLog
-from recipe.wsgi.servers import Server as Base
-from recipe.wsgi.servers import WSGIApp
-from recipe.wsgi.settings import Settings, adjustments, bind_all, common
+from recipe.wsgi.servers import Server, WSGIApp
+from recipe.wsgi.settings import Settings, bind_all, read_adjustments, read_common
 from recipe.wsgi.sockets import Listener, url
 
 #: Connections at a time: waitress's own 100 are soon taken by clients that are slow, and all others wait then.
@@ -37,24 +36,24 @@ LINGER = 0.5
 logger = logging.getLogger("waitress")
 
 
-def server_factory(global_conf: Mapping[str, str], **settings: str) -> "Server":
+def server_factory(global_conf: Mapping[str, str], **settings: str) -> "WaitressServer":
     """PasteDeploy's ``paste.server_factory``: bind, and return what will serve an application.
 
     Raises StartError where a setting is wrong or an address cannot be had.
     """
-    known = read(global_conf, settings)
-    return Server(bind_all(known), known.adjustments, known.graceful_timeout)
+    section = read_settings(global_conf, settings)
+    return WaitressServer(bind_all(section), section.adjustments, section.graceful_timeout)
 
 
-def read(global_conf: Mapping[str, str], settings: Mapping[str, str]) -> Settings:
+def read_settings(global_conf: Mapping[str, str], settings: Mapping[str, str]) -> Settings:
     """Read the settings, and do nothing yet.
 
     Raises StartError where one is wrong, or no address is among them.
     """
-    rest, addresses, timeout = common(global_conf, settings)
+    rest, addresses, timeout = read_common(global_conf, settings)
     if rest.pop("workers", "1") != "1":
         raise StartError("[server:main] workers: waitress serves in one process")
-    return Settings(addresses, adjustments(DEFAULTS | rest), timeout)
+    return Settings(addresses, read_adjustments(DEFAULTS | rest), timeout)
 
 
 def serve(app: WSGIApp, global_conf: Mapping[str, str], **settings: str) -> None:
@@ -62,7 +61,7 @@ def serve(app: WSGIApp, global_conf: Mapping[str, str], **settings: str) -> None
     server_factory(global_conf, **settings)(app)
 
 
-class Task(WSGITask):  # type: ignore[misc]
+class GracefulTask(WSGITask):  # type: ignore[misc]
     """A request; its answer tells the client when it is the connection's last one.
 
     The head of an answer goes out with the first of its body: one packet less, and a server that
@@ -88,10 +87,10 @@ class Task(WSGITask):  # type: ignore[misc]
         return header
 
 
-class Channel(HTTPChannel):  # type: ignore[misc]
+class GracefulChannel(HTTPChannel):  # type: ignore[misc]
     """A connection that ends after the request under way once the server is stopping."""
 
-    task_class = Task
+    task_class = GracefulTask
     #: what is to be sent together, while it is collected
     _held: list[bytes] | None = None
 
@@ -123,7 +122,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]
 
 
 class _Draining:
-    channel_class = Channel
+    channel_class = GracefulChannel
     #: when the server was told to stop (`time.time()`)
     draining_since: float | None = None
 
@@ -138,7 +137,7 @@ class _UnixServer(_Draining, UnixWSGIServer):  # type: ignore[misc]
         return "unix", "80"
 
 
-class Server(Base):
+class WaitressServer(Server):
     """Serves one application on bound sockets; called with the application, it serves it."""
 
     def __init__(self, listeners: list[Listener], adjustments: Adjustments, graceful_timeout: float) -> None:
@@ -159,7 +158,7 @@ class Server(Base):
         tasks.queue_logger = QueueLog(tasks.queue_logger)
         try:
             tasks.set_thread_count(self.adjustments.threads)
-            self._servers = [self._server(app, tasks, one) for one in self.listeners]
+            self._servers = [self._server(app, tasks, listener) for listener in self.listeners]
             with signals.on_stop(self.stop):
                 self._serve()
                 self._drain()
@@ -206,7 +205,7 @@ class Server(Base):
     def _drain(self) -> None:
         """Take no more connections, and let those there are finish what they are about."""
         for listener, server in zip(self.listeners, self._servers, strict=True):
-            listener.let_nobody_in()
+            listener.block_new_clients()
             self._accept_waiting(server)
             server.draining_since = time.time()
             server.accepting = False
@@ -233,8 +232,8 @@ class Server(Base):
             before = len(self._map)
             server.handle_accept()
 
-    def _channels(self) -> list[Channel]:
-        return [one for one in self._map.values() if isinstance(one, Channel)]
+    def _channels(self) -> list[GracefulChannel]:
+        return [channel for channel in self._map.values() if isinstance(channel, GracefulChannel)]
 
     def close(self) -> None:
         """Close all sockets, those of clients too. May be called again."""

@@ -9,25 +9,25 @@ from werkzeug.wsgi import get_input_stream
 
 from recipe.wsgi.processes.supervisor import entry_points
 from recipe.wsgi.servers import WSGIApp
-from recipe.wsgi.servers.loop import Embedded
+from recipe.wsgi.servers.loop import LoopServer
 from recipe.wsgi.sockets import Listener
 
 logger = logging.getLogger("werkzeug")
 
 
-def wrong(settings: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+def setting_errors(settings: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     """Yield the name and the mistake of each setting: it has none but those that are ours."""
     for name in settings:
         yield name, "werkzeug has no settings of its own here"
 
 
-class Server(Embedded):
+class WerkzeugServer(LoopServer):
     """Werkzeug's server with its bound sockets."""
 
     name = "werkzeug"
 
     def __call__(self, app: WSGIApp) -> None:
-        """As `Embedded`."""
+        """As `LoopServer`."""
         logger.warning("Werkzeug's server is for development: it limits no client, and is not made to be secure")
         super().__call__(app)
 
@@ -36,10 +36,10 @@ class Server(Embedded):
         name = listener.socket.getsockname()
         host, port = (f"unix://{name}", 80) if listener.is_unix else name[:2]
         threaded = self.settings.adjustments.threads > 1
-        one = serving.make_server(
+        http_server = serving.make_server(
             host, port, _bounded(app), threaded=threaded, request_handler=_Handler, fd=listener.socket.fileno()
         )
-        one.serve_forever()
+        http_server.serve_forever()
 
 
 class _Handler(serving.WSGIRequestHandler):
@@ -59,4 +59,4 @@ def _bounded(app: WSGIApp) -> WSGIApp:
     return bounded
 
 
-server_factory, serve, read = entry_points(Server, wrong)
+server_factory, serve, read_settings = entry_points(WerkzeugServer, setting_errors)
