@@ -11,7 +11,7 @@ import pytest
 from databases import ZEOServer
 from handmade import Client, Instance, Process, wait_for
 from receivers import mails
-from recipe.common import zeo
+from recipe.common import zeo, zeofallback
 from recipe.common.errors import StartError
 from support import free_port
 
@@ -232,3 +232,13 @@ def test_a_server_that_keeps_silent_is_an_error_in_the_end(deaf: Process) -> Non
     assert deaf.ended(90) == 1
     assert "no ZEO server takes this client (timed out waiting for connection)" in deaf.output
     assert "Traceback" not in deaf.output
+
+
+def test_the_client_is_mended_in_the_releases_that_have_the_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    mended = []
+    monkeypatch.setattr(zeofallback, "use", lambda: mended.append(release))
+    for release in ("5.4.1", "6.0.0", "6.1", "6.2", "6.3", "7.0"):
+        monkeypatch.setattr(zeo, "version", lambda _name, release=release: release)
+        zeo._prepare(zeo.Client((), "1", may_fall_back=True))
+        zeo._prepare(zeo.Client((), "1"))
+    assert mended == ["6.0.0", "6.1", "6.2"]

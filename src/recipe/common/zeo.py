@@ -25,6 +25,10 @@ QUESTION = b"\0\0\0\4ruok"
 #: More than any server tells, in bytes: what is not ZEO's says something else where the length would be.
 MOST_BYTES = 1 << 20
 
+#: Releases of ZEO with the faults that `recipe.common.zeofallback` mends: their code is the same there. A later
+#: release is used as it is, and so is ZEO 5, whose coroutines are of another kind.
+FAULTY_RELEASES = ("6.0.0", "6.1", "6.2")
+
 
 class Client(NamedTuple):
     """A ZEO client of a zope.conf. An address is a path, or a host and a port."""
@@ -61,7 +65,7 @@ def wait_for_servers(zope_confs: Iterable[str]) -> Iterator[MissingServer]:
 
 
 def _prepare(client: Client) -> None:
-    if client.may_fall_back and version("ZEO").startswith("6."):
+    if client.may_fall_back and version("ZEO") in FAULTY_RELEASES:
         from recipe.common import zeofallback
 
         zeofallback.use()
