@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -21,6 +23,9 @@ from handmade import App, Client, asking, wait_for
 from recipe.common.address import Address
 from recipe.common.servers import SERVERS
 from recipe.control.workers import workers
+from recipe.wsgi import signals
+from recipe.wsgi.servers import loop
+from recipe.wsgi.settings import read_section
 from recipe.wsgi.sockets import Listener, bind, distribute, siblings
 
 EMBEDDED = ["cheroot", "bjoern", "granian", "uwsgi", "pyruvate", "werkzeug"]
@@ -127,6 +132,18 @@ def test_a_request_that_fails_in_the_midst_of_its_answer_is_over(tmp_path: Path,
     process.send(signal.SIGTERM)
     assert process.ended() == 0
     assert time.monotonic() - told < 10
+
+
+def test_a_signal_to_stop_wakes_the_main_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Idle(loop.LoopServer):
+        def start(self, app: Any) -> None:
+            threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGTERM)).start()
+
+    monkeypatch.setattr(loop, "TICK", 60)
+    monkeypatch.setattr(signals, "reopen_logs", lambda: None)
+    start = time.monotonic()
+    Idle(read_section({}, {"listen": "127.0.0.1:0"}), []).serve(lambda environ, start_response: [], lambda: True)
+    assert time.monotonic() - start < 30
 
 
 def test_bjoern_says_that_it_listens_on_one_address(tmp_path: Path, port: int) -> None:

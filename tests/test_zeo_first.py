@@ -235,10 +235,12 @@ def test_a_server_that_keeps_silent_is_an_error_in_the_end(deaf: Process) -> Non
 
 
 def test_the_client_is_mended_in_the_releases_that_have_the_fault(monkeypatch: pytest.MonkeyPatch) -> None:
-    mended = []
-    monkeypatch.setattr(zeofallback, "use", lambda: mended.append(release))
+    mended: list[str] = []
+    releases: list[str] = []
+    monkeypatch.setattr(zeofallback, "use", lambda: mended.append(releases[-1]))
     for release in ("5.4.1", "6.0.0", "6.1", "6.2", "6.3", "7.0"):
-        monkeypatch.setattr(zeo, "version", lambda _name, release=release: release)
+        monkeypatch.setattr(zeo, "version", {"ZEO": release}.__getitem__)
+        releases.append(release)
         zeo._prepare(zeo.Client((), "1", may_fall_back=True))
         zeo._prepare(zeo.Client((), "1"))
     assert mended == ["6.0.0", "6.1", "6.2"]

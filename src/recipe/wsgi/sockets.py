@@ -148,9 +148,8 @@ def siblings(listener: Listener, backlog: int, number: int) -> list[Listener]:
 def has_waiting_clients(listeners: Sequence[Listener]) -> bool:
     """Whether a client is at one of these whom nobody has accepted."""
     # One that does not listen yet can be read all the same
-    listening = [
-        listener.socket for listener in listeners if listener.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
-    ]
+    bound = [listener.socket for listener in listeners]
+    listening = [sock for sock in bound if sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)]
     return bool(select.select(listening, [], [], 0)[0])
 
 

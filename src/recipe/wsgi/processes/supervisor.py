@@ -100,10 +100,12 @@ class Supervisor(ServerWithWorkers):
     def _watch(self) -> None:
         """Keep all workers there, until a signal or a failure of the first ones."""
         while not self._stops and self._replace_ended():
-            # At once, since clients may wait at a socket that nobody serves any more
-            select.select(
-                [process.exit_fd for process in self._workers.values() if process.exit_fd is not None], [], [], TICK
-            )
+            self._wait_for_exit()
+
+    def _wait_for_exit(self) -> None:
+        """Wait until a worker ends, for TICK seconds at most."""
+        exits = [process.exit_fd for process in self._workers.values() if process.exit_fd is not None]
+        select.select(exits, [], [], TICK)
 
     def _replace_ended(self) -> bool:
         """Start a worker for each that is gone; return whether that makes sense."""
@@ -230,7 +232,7 @@ class Supervisor(ServerWithWorkers):
                 signalled += 1
                 if signalled == 2:
                     limit = time.monotonic() + CLOSING
-            time.sleep(TICK)
+            self._wait_for_exit()
             self._reap()
         self._signal(signal.SIGKILL)
         for process in list(self._workers):

@@ -11,7 +11,9 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from functools import partial
+from queue import Empty, SimpleQueue
 from typing import Any
 
 from recipe.common.errors import StartError
@@ -25,7 +27,7 @@ from recipe.wsgi.sockets import Listener, has_waiting_clients, url
 #: connection and the application, and an answer between the application and the connection.
 LINGER = 0.5
 
-#: Seconds between looks at whether to go on: after so many at most a signal to stop is noticed.
+#: Seconds between looks at whether to go on: a worker whose supervisor has ended notices it after so many.
 TICK = 0.5
 
 
@@ -51,7 +53,10 @@ class LoopServer(Server):
         self.settings = settings
         self._stops = 0  # how often we were told to stop
         self._failure: BaseException | None = None
-        self._loop_ended = threading.Event()  # a loop has ended
+        self._loop_ended = False
+        # Wakes the main thread. A signal handler may call `put` while its own thread waits in `get`; an Event is not
+        # reentrant.
+        self._wakeups: SimpleQueue[None] = SimpleQueue()
         #: to be called before it waits for the requests under way
         self.on_drain: Callable[[], None] = self.block_new_clients
 
@@ -94,8 +99,9 @@ class LoopServer(Server):
             for listener in self.listeners:
                 logger.info("Serving on %s", url(listener.socket))
             self.on_ready()
-            while not self._stops and goes_on() and not self._loop_ended.wait(TICK):
-                pass
+            while not self._stops and not self._loop_ended and goes_on():
+                with suppress(Empty):
+                    self._wakeups.get(timeout=TICK)
             self._drain(requests, logger)
         if self._failure is not None:
             raise self._failure
@@ -106,11 +112,13 @@ class LoopServer(Server):
         except BaseException as error:
             self._failure = error
         finally:
-            self._loop_ended.set()
+            self._loop_ended = True
+            self._wakeups.put(None)
 
     def stop(self) -> None:
         """End gracefully; the second time at once."""
         self._stops += 1
+        self._wakeups.put(None)
 
     def block_new_clients(self) -> None:
         """Let no further client connect to any of the listeners."""

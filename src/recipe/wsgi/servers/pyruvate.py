@@ -107,11 +107,9 @@ class PyruvateServer(LoopServer):
     def wait_for_handlers(self) -> None:
         """Wait until it has taken SIGINT, with which it ends; it has its socket by then."""
         limit = time.monotonic() + SETTLED
-        while (
-            signals.c_handler(signal.SIGINT) == self._sigint
-            and not self._loop_ended.is_set()
-            and time.monotonic() < limit
-        ):
+        while signals.c_handler(signal.SIGINT) == self._sigint and not self._loop_ended:
+            if time.monotonic() > limit:
+                break
             time.sleep(0.001)
         for name, text in self._environment.items():
             os.environ.pop(name)
