@@ -141,7 +141,7 @@ def test_a_server_without_the_storage_is_an_error(make: Make) -> None:
     server = ZEOServer()
     try:
         instance = make(server.address, "third")
-        why = f"cannot use the ZEO server at {server.address} (it has no storage 'third', but '1', 'second')"
+        why = f"cannot use the ZEO server at {server.address} (it has no storage 'third'; it has '1', 'second')"
         for command in ("start", "run /dev/null"):
             done = instance.call(*command.split())
             assert (done.returncode, done.stderr) == (1, f"instance: {why}\n")
@@ -155,7 +155,7 @@ def test_what_is_no_server_of_zeo_is_an_error(make: Make) -> None:
         address = f"127.0.0.1:{mail.port}"
         process = make(address).background("console")
         assert process.ended(60) == 1
-    assert process.output == f"cannot use the ZEO server at {address} (what answers is no ZEO server)\n"
+    assert process.output == f"cannot use the ZEO server at {address} (it is not a ZEO server)\n"
 
 
 def test_of_several_servers_one_is_enough() -> None:
@@ -230,7 +230,7 @@ def test_a_command_gives_up_in_the_end(impatient: Process) -> None:
 
 def test_a_server_that_keeps_silent_is_an_error_in_the_end(deaf: Process) -> None:
     assert deaf.ended(90) == 1
-    assert "no ZEO server takes this client (timed out waiting for connection)" in deaf.output
+    assert "no ZEO server accepts this client (timed out waiting for connection)" in deaf.output
     assert "Traceback" not in deaf.output
 
 

@@ -1,6 +1,7 @@
-"""ZEO servers that are not there yet: who they are, and waiting for them.
+"""Waiting for ZEO servers that do not run yet.
 
-ZEO's client waits for its server for ever, but not when it is new: it gives up after 30 seconds then.
+ZEO's client waits for its server without a limit once it has been connected, but a new client gives up after 30
+seconds.
 """
 
 import json
@@ -13,16 +14,16 @@ from typing import Any, NamedTuple
 
 from recipe.common.errors import StartError, describe
 
-#: Section types of zope.conf that are ZEO clients: ZODB's, and ZEO's own.
+#: The section types of ZEO clients in zope.conf: ZODB's and ZEO's own.
 SECTIONS = ("zeoclient", "clientstorage")
 
-#: Seconds between two looks, and for a server to answer.
+#: Seconds between two attempts; seconds that a server has to answer.
 PAUSE, TIMEOUT = 0.5, 5.0
 
-#: A server that is asked so tells what it has. See ``ZEO.nagios``; messages are preceded by their length.
+#: A request for the statistics of all storages (see ``ZEO.nagios``), preceded by its length as each message is.
 QUESTION = b"\0\0\0\4ruok"
 
-#: More than any server tells, in bytes: what is not ZEO's says something else where the length would be.
+#: The maximum size of an answer in bytes; a server of another protocol has other data in the place of the length.
 MOST_BYTES = 1 << 20
 
 #: Releases of ZEO with the faults that `recipe.common.zeofallback` mends: their code is the same there. A later
@@ -31,7 +32,7 @@ FAULTY_RELEASES = ("6.0.0", "6.1", "6.2")
 
 
 class Client(NamedTuple):
-    """A ZEO client of a zope.conf. An address is a path, or a host and a port."""
+    """A ZEO client in a zope.conf. An address is a path, or a host and a port."""
 
     addresses: tuple[str | tuple[str, int], ...]
     storage: str
@@ -40,21 +41,20 @@ class Client(NamedTuple):
 
 
 class MissingServer(NamedTuple):
-    """What is not there yet, in words, and for how many seconds that has been so."""
+    """A message about ZEO servers that do not run yet, and for how many seconds they have been awaited."""
 
     text: str
     seconds: float
 
 
 class WrongServerError(Exception):
-    """A server is there, and will not do; the text says why."""
+    """A server runs that the client cannot use; the text says why."""
 
 
 def wait_for_servers(zope_confs: Iterable[str]) -> Iterator[MissingServer]:
-    """Wait for the ZEO server of each client in these files; yield what is missing, again and again.
+    """Wait for the ZEO server of each client in these files; yield a message again and again while one is missing.
 
-    Ends as soon as all are there, and their clients can be made. Raises StartError where one is there
-    that will not do.
+    Ends when all servers run. Raises StartError if a server runs that its client cannot use.
     """
     for client in [client for path in zope_confs for client in read_clients(path)]:
         _prepare(client)
@@ -72,7 +72,7 @@ def _prepare(client: Client) -> None:
 
 
 def read_clients(zope_conf: str) -> Iterator[Client]:
-    """Yield the ZEO clients among the storages of a zope.conf, whatever is around them."""
+    """Yield the ZEO clients among the storages of a zope.conf, including those within other storages."""
     for section in _sections(_databases(zope_conf)):
         if section.getSectionType() in SECTIONS:
             addresses = tuple(server.address for server in section.server)
@@ -87,7 +87,7 @@ def _databases(zope_conf: str) -> list[Any]:
         databases: list[Any] = ZopeWSGIOptions(configfile=zope_conf)().configroot.databases
         return databases
     except Exception:
-        return []  # whatever is wrong with it: Zope comes to it next, and tells
+        return []  # Zope reads the file next, and reports the error
 
 
 def _sections(value: Any) -> Iterator[Any]:
@@ -105,9 +105,9 @@ def _sections(value: Any) -> Iterator[Any]:
 
 
 def why_missing(client: Client) -> str:
-    """Return which servers are not there, and why; nothing where one has the storage.
+    """Return a message about the servers that do not run; empty if one of them has the storage.
 
-    Raises StartError where all are there, and none will do.
+    Raises StartError if all of them run and the client can use none.
     """
     reasons, refusals = [], 0
     for address in client.addresses:
@@ -126,10 +126,10 @@ def why_missing(client: Client) -> str:
 
 
 def _check(address: str | tuple[str, int], client: Client) -> None:
-    """Find out whether a server has the storage.
+    """Check that a server has the storage.
 
-    Raises WrongServerError where it has not, and OSError where no server is there. One that keeps silent is
-    taken for one: ZEO's client will find out.
+    Raises WrongServerError if it has not, and OSError if no server runs. A server that does not answer in time passes:
+    ZEO's client will report an error.
     """
     with _connection(address) as connection:
         if client.encrypted:
@@ -141,9 +141,9 @@ def _check(address: str | tuple[str, int], client: Client) -> None:
         except TimeoutError:
             return
         except (ValueError, TypeError):
-            raise WrongServerError("what answers is no ZEO server") from None
+            raise WrongServerError("it is not a ZEO server") from None
     if client.storage not in storages:
-        raise WrongServerError(f"it has no storage {client.storage!r}, but {', '.join(map(repr, storages))}")
+        raise WrongServerError(f"it has no storage {client.storage!r}; it has {', '.join(map(repr, storages))}")
 
 
 def _connection(address: str | tuple[str, int]) -> socket.socket:
@@ -160,7 +160,7 @@ def _connection(address: str | tuple[str, int]) -> socket.socket:
 
 
 def _message(connection: socket.socket) -> bytes:
-    """Return ZEO's next message. Raises ValueError where it is none."""
+    """Return ZEO's next message. Raises ValueError if the data is not a message."""
     [length] = struct.unpack(">I", _bytes(connection, 4))
     if length > MOST_BYTES:
         raise ValueError(length)
@@ -168,19 +168,19 @@ def _message(connection: socket.socket) -> bytes:
 
 
 def _bytes(connection: socket.socket, number: int) -> bytes:
-    """Return so many bytes. Raises OSError where the connection ends before."""
+    """Return the next `number` bytes. Raises OSError if the connection is closed before."""
     received = b""
     while len(received) < number:
         block = connection.recv(number - len(received))
         if not block:
-            # So does what stands in for a server that is not there: a balancer, a container's proxy
+            # A load balancer or a container's proxy closes the connection if its server does not run
             raise ConnectionResetError("it closes the connection")
         received += block
     return received
 
 
 def address_text(address: str | tuple[str, int]) -> str:
-    """Return an address as zope.conf has it."""
+    """Return an address as it is written in zope.conf."""
     if isinstance(address, str):
         return address
     host, port = address

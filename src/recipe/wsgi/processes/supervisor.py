@@ -1,7 +1,7 @@
-"""Workers for a server that has none: processes forked off before the application is loaded.
+"""Workers for servers that have none: processes that are forked before the application is loaded.
 
-They share the sockets, or have siblings of them. Each runs the server as `recipe.wsgi.servers.loop`
-has it; this process replaces those that die, and passes signals on.
+Each worker runs the server as `recipe.wsgi.servers.loop` does. The workers share the listening sockets, or have
+siblings of them. The supervisor replaces workers that end, and passes signals on to them.
 """
 
 import logging
@@ -24,10 +24,10 @@ from recipe.wsgi.servers.loop import LoopServer
 from recipe.wsgi.settings import Settings, bind_all
 from recipe.wsgi.sockets import has_waiting_clients
 
-#: Seconds that a worker gets over the graceful timeout, to close its databases.
+#: Seconds that a worker gets after the graceful timeout to close its databases.
 CLOSING = 5.0
 
-#: Seconds between looks at the workers, and from the death of one to its successor.
+#: Seconds between two checks of the workers, and the minimum time between two starts of a worker.
 TICK, PAUSE = 0.1, 1.0
 
 
@@ -37,7 +37,7 @@ EntryPoints = tuple[Callable[..., Server], Callable[..., None], Callable[..., Se
 def entry_points(
     server: type[LoopServer], setting_errors: Callable[[Mapping[str, str]], Iterable[tuple[str, str]]]
 ) -> EntryPoints:
-    """Return ``server_factory``, ``serve`` and ``read`` of a server's module (see `recipe.wsgi.servers`)."""
+    """Return ``server_factory``, ``serve`` and ``read_settings`` of a server's module (see `recipe.wsgi.servers`)."""
 
     def read_settings(global_conf: Mapping[str, str], settings: Mapping[str, str]) -> Settings:
         return loop.read_settings(global_conf, settings, server, setting_errors)
@@ -50,13 +50,13 @@ def entry_points(
         server_factory(global_conf, **settings)(app)
 
     entries = server_factory, serve, read_settings
-    for entry in entries:  # whoever has one finds the others in its module
+    for entry in entries:  # `bin/NAME check` looks up `read_settings` in the module of the entry point
         entry.__module__ = server.__module__
     return entries
 
 
 class WorkerProcess(NamedTuple):
-    """Which worker a process is, when it was started (`time.monotonic()`), and what can be read once it has ended."""
+    """A worker: its number, its start (`time.monotonic()`), and a descriptor that becomes readable when it ends."""
 
     number: int
     since: float
@@ -64,7 +64,7 @@ class WorkerProcess(NamedTuple):
 
 
 def _exit_descriptor(process: int) -> int | None:
-    """Return a file descriptor that can be read once a process has ended, where the system has such (Linux)."""
+    """Return a file descriptor that becomes readable when a process ends; None if the system has none (Linux has)."""
     try:
         return os.pidfd_open(process)
     except (AttributeError, OSError):
@@ -72,22 +72,22 @@ def _exit_descriptor(process: int) -> int | None:
 
 
 class Supervisor(ServerWithWorkers):
-    """A server in several processes."""
+    """A server in several processes, which this process starts, replaces and stops."""
 
     def __init__(self, settings: Settings, server: type[LoopServer]) -> None:
         super().__init__(settings)
-        # First, since it may want a file descriptor that another socket would get
+        # First, because it may need a file descriptor that another socket would get
         self.server = server(settings, self.listeners)
         self.share_sockets(BalancedSockets if server.accepts_all else SharedSockets)
         self._logger = logging.getLogger(server.name)
         #: by process id
         self._workers: dict[int, WorkerProcess] = {}
-        #: workers that are to be started, and when (`time.monotonic()`)
+        #: the workers that have to be started, and when (`time.monotonic()`)
         self._due = dict.fromkeys(range(settings.workers), 0.0)
-        self._stops = 0  # how often we were told to stop
+        self._stops = 0  # number of signals to stop
 
     def run(self) -> None:
-        """Serve until a signal ends it; in a worker, raise SystemExit then."""
+        """Serve until a signal to stop; raises SystemExit in a worker."""
         reopeners = {number: signal.signal(number, self._pass_on) for number in signals.REOPEN}
         try:
             with signals.on_stop(self._stop):
@@ -98,33 +98,33 @@ class Supervisor(ServerWithWorkers):
                 signal.signal(number, handler)
 
     def _watch(self) -> None:
-        """Keep all workers there, until a signal or a failure of the first ones."""
+        """Keep all workers running until a signal to stop, or until one of the first workers fails."""
         while not self._stops and self._replace_ended():
             self._wait_for_exit()
 
     def _wait_for_exit(self) -> None:
-        """Wait until a worker ends, for TICK seconds at most."""
+        """Wait until a worker ends, at most TICK seconds."""
         exits = [process.exit_fd for process in self._workers.values() if process.exit_fd is not None]
         select.select(exits, [], [], TICK)
 
     def _replace_ended(self) -> bool:
-        """Start a worker for each that is gone; return whether that makes sense."""
+        """Start a successor for each worker that has ended; return False if the application cannot be loaded."""
         ended = self._reap()
         self.sockets.distribute()
         if any(code == worker.FAILED for _, code, _ in ended):
             return False
         for process, code, (number, since, _) in ended:
-            self._logger.error("Worker %d ended (%d), another one takes its place", process, code)
+            self._logger.error("Worker %d ended with status %d; it is replaced", process, code)
             if self._workers:
                 self.sockets.withdraw(number)
-            # One that ends at once would keep the machine busy
+            # Without a pause, a worker that ends immediately would use all of the processor
             self._due[number] = since + PAUSE
         for number in [number for number, due in self._due.items() if due <= time.monotonic()]:
             self._start_worker(number)
         return True
 
     def _reap(self) -> list[tuple[int, int, WorkerProcess]]:
-        """Take the workers that have ended out of the others; return their process ids and exit codes, too."""
+        """Remove the workers that have ended; return the process id, the exit status and the worker of each."""
         reaped = []
         for process in list(self._workers):
             gone, status = os.waitpid(process, os.WNOHANG)
@@ -138,7 +138,7 @@ class Supervisor(ServerWithWorkers):
 
     def _start_worker(self, number: int) -> None:
         held = (*signals.STOP, *signals.REOPEN)
-        # A signal that comes right now waits for the worker's own handlers
+        # A signal that arrives now waits until the worker has its handlers
         signal.pthread_sigmask(signal.SIG_BLOCK, held)
         master = os.getpid()
         process = self._fork()
@@ -152,17 +152,17 @@ class Supervisor(ServerWithWorkers):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, held)
 
     def _fork(self) -> int | None:
-        """As os.fork; None where the system has no process left. The other workers serve on."""
+        """Fork as os.fork does; return None if the system can make no process. The other workers continue."""
         try:
             return os.fork()
         except OSError as error:
-            self._logger.error("No process for a worker, it is tried again: %s", error)
+            self._logger.error("Cannot start a process for a worker, will try again: %s", error)
             return None
 
     def _run_worker(self, master: int, number: int) -> None:
-        """Serve, in a worker, until the master says or is gone; raises SystemExit."""
+        """Serve, in a worker, until a signal to stop or the end of the supervisor; raises SystemExit."""
         signals.reset_after_fork()
-        # Ctrl-C is for all of a terminal, and the master's
+        # A terminal sends these to all processes of the group; the supervisor handles them
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, lambda _number, _frame: self._stop_worker(number))
@@ -182,7 +182,7 @@ class Supervisor(ServerWithWorkers):
         sys.exit(0)
 
     def _stop_worker(self, number: int) -> None:
-        """End, in a worker that loads; but whom its predecessor has left at its sockets is served first."""
+        """Stop this worker. If it is still loading, exit, unless clients wait that the previous worker has left."""
         self._stops += 1
         if self._stops > 1 or not worker.any_has_served() or not has_waiting_clients(self.sockets.listeners_of(number)):
             sys.exit(0)
@@ -193,9 +193,9 @@ class Supervisor(ServerWithWorkers):
         worker.report_ready()
 
     def _stop_accepting(self, number: int, master: int) -> None:
-        """Take no more clients, where they are led; the sockets are the others', too, and the master's to shut."""
+        """Accept no more new clients. The supervisor closes the sockets, which the other workers share."""
         self.sockets.set_serving(number, serves=False)
-        if os.getppid() != master:  # it is gone, and all end
+        if os.getppid() != master:  # the supervisor has ended, and all workers end
             self.server.block_new_clients()
 
     def _stop(self) -> None:
@@ -210,7 +210,7 @@ class Supervisor(ServerWithWorkers):
                 os.kill(process, number)
 
     def _replace_where_clients_wait(self) -> None:
-        """Start the successor of a worker that has ended with clients at its sockets."""
+        """Start a successor for each worker that has ended while clients wait at its sockets."""
         numbers = {*self._due, *(ended.number for _, _, ended in self._reap())}
         for number in numbers:
             self._due[number] = 0.0
@@ -218,7 +218,7 @@ class Supervisor(ServerWithWorkers):
                 self._start_worker(number)
 
     def _stop_workers(self) -> None:
-        """Let nobody in, end the workers, and return when they have ended; those that do not are killed."""
+        """Block new clients, stop the workers, and return when they have ended; kill those that do not end in time."""
         for listener in self.listeners:
             listener.block_new_clients()
         if self._stops:
@@ -226,7 +226,7 @@ class Supervisor(ServerWithWorkers):
         signalled = 0
         limit = time.monotonic() + self.settings.graceful_timeout + CLOSING
         while self._workers and time.monotonic() < limit:
-            # The second one ends a worker at once
+            # A second signal ends a worker immediately
             while signalled < max(1, min(self._stops, 2)):
                 self._signal(signal.SIGTERM)
                 signalled += 1

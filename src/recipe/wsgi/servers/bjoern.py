@@ -1,7 +1,7 @@
-"""bjoern: one loop in C, one request at a time.
+"""bjoern: an event loop in C, which handles one request at a time.
 
-It reads a request as a whole before it calls the application, and sends the answer while it goes on
-with others: so slow clients cost nothing but memory.
+It reads a whole request before it calls the application, and sends the response while it handles other requests. So
+slow clients cost nothing but memory.
 """
 
 import signal
@@ -17,12 +17,12 @@ from recipe.wsgi.servers import WSGIApp
 from recipe.wsgi.servers.loop import LoopServer
 from recipe.wsgi.sockets import Listener
 
-#: Seconds after which its loop has begun for sure.
+#: Seconds after which its loop is certain to have begun.
 SETTLED = 0.5
 
 
 def setting_errors(settings: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """Yield the name and the mistake of each setting: bjoern has none."""
+    """Yield an error for each setting: bjoern has no settings."""
     for name in settings:
         yield name, "bjoern has no settings of its own"
 
@@ -33,28 +33,28 @@ class BjoernServer(LoopServer):
     name = "bjoern"
     several_addresses = False
     has_workers = True
-    accepts_all = True  # a loop accepts all who wait before it serves one
+    accepts_all = True  # the loop accepts all waiting clients before it answers one
     _before = b""
 
     def serve(self, app: WSGIApp, goes_on: Callable[[], bool]) -> None:
-        """As `LoopServer`."""
+        """Serve as `LoopServer` does."""
         self._before = signals.c_handler(signal.SIGINT)
         super().serve(app, goes_on)
 
     def run(self, app: WSGIApp, listener: Listener) -> None:
-        """Serve the listener, without end."""
+        """Serve the listener; does not return."""
         listener.socket.setblocking(False)
         bjoern.server_run(listener.socket, _iterating(app))
 
     def wait_for_handlers(self) -> None:
-        """Wait until it has taken SIGINT, with which it ends at once. That is a matter of milliseconds."""
+        """Wait until bjoern has installed its handler for SIGINT, which ends it immediately: a few milliseconds."""
         limit = time.monotonic() + SETTLED
         while signals.c_handler(signal.SIGINT) == self._before and time.monotonic() < limit:
             time.sleep(0.001)
 
 
 def _iterating(app: WSGIApp) -> WSGIApp:
-    """Let files be sent like any other answer; what bjoern makes of a file tells nobody when it is through."""
+    """Hide the file wrapper: bjoern's own does not close the file, so the end of the response would not be noticed."""
 
     def iterating(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         environ.pop("wsgi.file_wrapper", None)

@@ -1,7 +1,7 @@
-"""cheroot: threads, in Python only.
+"""cheroot: threads, in pure Python.
 
-It binds its socket itself; here it takes one that is bound. Its threads are for one socket, so each
-address has as many.
+cheroot binds its socket itself; here it is given a bound socket. Each socket, and so each address, has a pool of
+threads of its own.
 """
 
 import inspect
@@ -18,7 +18,7 @@ from recipe.wsgi.servers import WSGIApp
 from recipe.wsgi.servers.loop import LoopServer
 from recipe.wsgi.sockets import Listener
 
-#: Attributes that are no settings, or that we set.
+#: Attributes that are not settings, or that other options set.
 OURS = {
     "max_request_body_size", "max_request_header_size", "nodelay", "ready", "request_queue_size", "reuse_port",
     "shutdown_timeout", "version",
@@ -28,18 +28,18 @@ logger = logging.getLogger("cheroot")
 
 
 def setting_errors(settings: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """Yield the name and the mistake of each setting that cheroot does not take."""
+    """Yield the name and the error of each setting that cheroot does not accept."""
     return casts.setting_errors(settings, {**_arguments(), **_attributes()}, "cheroot")
 
 
 def _attributes() -> dict[str, type]:
-    """What can be set on a server, and the type of its default."""
+    """Return the attributes of a server that can be set, and the types of their defaults."""
     kinds = {name: type(value) for name, value in vars(server.HTTPServer).items() if not name.startswith("_")}
     return {name: kind for name, kind in kinds.items() if kind in casts.WORDS and name not in OURS}
 
 
 def _arguments() -> dict[str, type]:
-    """What the server is made with, and the type of its default."""
+    """Return the arguments of the server's constructor, and the types of their defaults."""
     parameters = inspect.signature(wsgi.Server).parameters.values()
     kinds = {parameter.name: type(parameter.default) for parameter in parameters}
     kinds["server_name"] = str
@@ -52,7 +52,7 @@ class CherootServer(LoopServer):
     name = "cheroot"
 
     def run(self, app: WSGIApp, listener: Listener) -> None:
-        """Serve a listener, without end."""
+        """Serve a listener; does not return."""
         bound = self._server(app, listener.socket)
         bound.prepare()
         bound.serve()
@@ -71,7 +71,7 @@ class CherootServer(LoopServer):
 
 class _HeaderReader(server.HeaderReader):
     def _allow_header(self, name: bytes) -> bool:
-        """Drop ``X_Name``, as waitress does: to the application it would be the ``X-Name`` that a proxy has checked."""
+        """Drop ``X_Name``, as waitress does: the application would read it as ``X-Name``, which a proxy has checked."""
         return b"_" not in name
 
 
@@ -94,17 +94,17 @@ class _BoundServer(wsgi.Server):
         self._bound = sock
 
     def bind(self, family: int, type: int, proto: int = 0) -> socket.socket:
-        """Take the socket; cheroot tries each address that a host has, and the first will do."""
+        """Use the bound socket; cheroot calls this for each address of a host until one succeeds."""
         self.socket = self._bound
         return self._bound
 
     def bind_unix_socket(self, bind_addr: str) -> socket.socket:
-        """Take the socket."""
+        """Use the bound socket."""
         self.socket = self._bound
         return self._bound
 
     def error_log(self, msg: str = "", level: int = 20, traceback: bool = False) -> None:
-        """Log, instead of writing to stderr."""
+        """Write to the log; cheroot would write to stderr."""
         logger.log(level, msg, exc_info=traceback)
 
 

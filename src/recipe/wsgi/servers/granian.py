@@ -1,7 +1,7 @@
 """granian: HTTP in Rust, and threads for Python.
 
-Its own processes know nothing of ours, so what runs here is what it runs in each of them, in threads
-of this process. That is no public interface of granian's: the extra names the releases it is for.
+granian starts processes of its own, which this package cannot control. So the code that granian runs in each of these
+runs here in threads of this process. It is not a public interface, so the extra has an upper bound.
 """
 
 import os
@@ -20,12 +20,12 @@ from recipe.wsgi.servers import WSGIApp
 from recipe.wsgi.servers.loop import LoopServer
 from recipe.wsgi.sockets import Listener
 
-#: What is in Rust; its types are told wrongly.
+#: The part in Rust; its type stubs are wrong.
 rust: Any = import_module("granian._granian")
 
 HTTP1 = "http1_"
 
-#: What a worker is made with and no option is for, by granian's names, with granian's defaults.
+#: Arguments of a worker for which the part has no option: granian's names and granian's defaults.
 DEFAULTS: dict[str, Any] = {
     "backpressure": 1024,
     "blocking_threads_idle_timeout": 30,
@@ -38,7 +38,7 @@ NO_METRICS = (None, None)
 
 
 def setting_errors(settings: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """Yield the name and the mistake of each setting that granian does not take."""
+    """Yield the name and the error of each setting that granian does not accept."""
     return casts.setting_errors(settings, _kinds(), "granian")
 
 
@@ -55,7 +55,7 @@ class GranianServer(LoopServer):
     accepts_all = True
 
     def run(self, app: WSGIApp, listener: Listener) -> None:
-        """Serve a listener, without end."""
+        """Serve a listener; does not return."""
         socket = rust.SocketHolder(
             os.dup(listener.socket.fileno()), listener.is_unix, self.settings.adjustments.backlog
         )

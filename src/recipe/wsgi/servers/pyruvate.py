@@ -1,7 +1,7 @@
-"""pyruvate: HTTP in Rust, and threads for Python; one request per connection.
+"""pyruvate: HTTP in Rust, and threads for Python; each connection is closed after one request.
 
-What it does not do right is done for it here: it never closes an answer, and drops the end of one that the
-client takes slowly. A body in chunks cannot be had from it, and is refused.
+This module makes up for its faults: it never closes the body of a response, and drops the end of a response that the
+client reads slowly. It cannot read a body in chunks, so such a request is refused.
 """
 
 import fcntl
@@ -29,14 +29,14 @@ from recipe.wsgi.sockets import Listener
 
 logger = logging.getLogger("pyruvate")
 
-#: Where it takes a socket that is bound already: the first one of sd_listen_fds(3), and no other.
+#: The file descriptor at which it accepts a bound socket: the first one of sd_listen_fds(3), and no other.
 DESCRIPTOR = 3
 
-#: By which it is told so.
+#: The environment variables that announce this socket.
 ACTIVATION = ("LISTEN_FDS", "LISTEN_PID")
 
-#: What it gets where ``[server:main]`` does not say otherwise. Its own are 32 headers of a request, and 60
-#: seconds in which a client has to take an answer; more than 255 it cannot.
+#: Settings that have another default here. pyruvate's own are 32 header fields in a request, and 60 seconds for the
+#: client to read a response; it allows 255 at most.
 DEFAULTS: dict[str, Any] = {
     "async_logging": True,
     "max_number_headers": 100,
@@ -44,18 +44,18 @@ DEFAULTS: dict[str, Any] = {
     "send_timeout": 255,
 }
 
-#: The smallest and the largest of each number.
+#: The minimum and the maximum of each number.
 BOUNDS = {"max_number_headers": (1, 65535), "qmon_warn_threshold": (0, 65535), "send_timeout": (1, 255)}
 
-#: The last block of an answer: pyruvate asks for the one after it when it has sent all before.
+#: The last block of a response: pyruvate asks for the next block only when it has sent all earlier ones.
 END = b""
 
-#: Seconds after which it has taken its socket for sure.
+#: Seconds after which it is certain to have its socket.
 SETTLED = 60.0
 
 
 def setting_errors(settings: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """Yield the name and the mistake of each setting that pyruvate does not take."""
+    """Yield the name and the error of each setting that pyruvate does not accept."""
     kinds = _kinds()
     faults = dict(casts.setting_errors(settings, kinds, "pyruvate"))
     for name, (least, most) in BOUNDS.items():
@@ -77,12 +77,12 @@ class PyruvateServer(LoopServer):
     accepts_all = True
 
     def __init__(self, settings: Settings, listeners: list[Listener]) -> None:
-        """Raise StartError also where another has the file descriptor."""
+        """Raise StartError also if the file descriptor that pyruvate needs is in use."""
         super().__init__(settings, listeners)
         if sys.platform != "linux":
             self.close()
-            raise StartError("[server:main]: pyruvate takes a socket that is bound on Linux only")
-        #: the answers that are being sent
+            raise StartError("[server:main]: pyruvate can use a bound socket on Linux only; choose another server")
+        #: the responses that are being sent
         self._answers: weakref.WeakSet[Generator[bytes, None, None]] = weakref.WeakSet()
         try:
             _reserve(listeners)
@@ -91,21 +91,21 @@ class PyruvateServer(LoopServer):
             raise
 
     def start(self, app: WSGIApp) -> None:
-        """As `LoopServer`."""
+        """Begin to serve as `LoopServer` does."""
         self._sigint = signals.c_handler(signal.SIGINT)
         self._environment = {name: os.environ.get(name) for name in ACTIVATION}
         os.environ.update(LISTEN_FDS="1", LISTEN_PID=str(os.getpid()))
         super().start(app)
 
     def run(self, app: WSGIApp, listener: Listener) -> None:
-        """Serve the listener, without end."""
+        """Serve the listener; does not return."""
         chosen = DEFAULTS | casts.cast_all(self.settings.own, _kinds())
         chosen["qmon_warn_threshold"] = chosen["qmon_warn_threshold"] or None
         os.dup2(listener.socket.fileno(), DESCRIPTOR, inheritable=False)
         pyruvate.serve(self._completed(app, listener), None, self.settings.adjustments.threads, **chosen)
 
     def wait_for_handlers(self) -> None:
-        """Wait until it has taken SIGINT, with which it ends; it has its socket by then."""
+        """Wait until pyruvate has installed its handler for SIGINT, which ends it; it has its socket by then."""
         limit = time.monotonic() + SETTLED
         while signals.c_handler(signal.SIGINT) == self._sigint and not self._loop_ended:
             if time.monotonic() > limit:
@@ -117,7 +117,7 @@ class PyruvateServer(LoopServer):
                 os.environ[name] = text
 
     def _completed(self, app: WSGIApp, listener: Listener) -> WSGIApp:
-        """Do for `app` what pyruvate does not."""
+        """Return `app` with what pyruvate lacks."""
         name = ("unix", 80) if listener.is_unix else listener.socket.getsockname()
         facts = {
             "SERVER_NAME": name[0],
@@ -127,13 +127,13 @@ class PyruvateServer(LoopServer):
         }
 
         def completed(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-            # Its own way with files tells nobody when it is through
+            # pyruvate's own file wrapper does not close the file, so the end of the response would not be noticed
             environ.pop("wsgi.file_wrapper", None)
             environ.update(facts)
-            environ["CONTENT_LENGTH"] = str(environ.get("CONTENT_LENGTH", ""))  # of int
+            environ["CONTENT_LENGTH"] = str(environ.get("CONTENT_LENGTH", ""))  # pyruvate sets an int
             answer = Answer(environ, start_response)
             if "HTTP_TRANSFER_ENCODING" in environ:
-                # What has arrived of it is all that there is; the rest goes with the connection
+                # pyruvate has not read all of it; it closes the connection with the rest
                 why = "The body of the request has no Content-Length."
                 return answer.at_once(guard.refusal(answer.start, "411 Length Required", why))
             body = app(environ, answer.start)
@@ -146,22 +146,22 @@ class PyruvateServer(LoopServer):
         return completed
 
     def _is_drained(self, requests: RequestCounter, start: float) -> bool:
-        # A call of it ends the answers that its threads have dropped
+        # A call of pyruvate's frees the responses that its threads have dropped
         pyruvate.FileWrapper(None)
         if requests.under_way and not has_connected_client(self.listeners):
             for blocks in list(self._answers):
-                with suppress(ValueError):  # it is at work
+                with suppress(ValueError):  # it is being executed
                     blocks.close()
         return super()._is_drained(requests, start)
 
 
 class Answer:
-    """An answer on its way to a client."""
+    """A response that is being sent to a client."""
 
     __slots__ = ("_in_chunks", "_method", "_path", "_protocol", "_start_response")
 
     def __init__(self, environ: Mapping[str, Any], start_response: Callable[..., Any]) -> None:
-        # The application may change these
+        # The application may change these variables
         self._method = environ["REQUEST_METHOD"]
         self._path = environ.get("PATH_INFO")
         self._protocol = environ["SERVER_PROTOCOL"]
@@ -169,11 +169,10 @@ class Answer:
         self._in_chunks = False
 
     def start(self, status: str, headers: Sequence[tuple[str, str]], *_exc_info: object) -> None:
-        """As PEP 3333's start_response.
+        """Start the response as PEP 3333's start_response does.
 
-        pyruvate takes an answer whose length it knows to be through before the last block is with the client. So
-        it hears of none: the length goes with the status, which it sends as it is. It says itself that each
-        connection ends.
+        If pyruvate knows the length of a response, it drops the response before the last block has been sent. So the
+        length is hidden in the status, which pyruvate sends unchanged. pyruvate adds ``Connection: close`` itself.
         """
         kept = []
         length = ""
@@ -192,13 +191,13 @@ class Answer:
         return self._method != "HEAD" and self._protocol == "HTTP/1.1" and status[:3] not in ("204", "304")
 
     def at_once(self, body: Iterable[bytes]) -> list[bytes]:
-        """Return what pyruvate is to send of a body that is there as a whole, and is not to be closed."""
+        """Return the blocks to send for a body that is complete and need not be closed."""
         if self._in_chunks:
             body = self._framed(body)
         return [b"".join(body), END]
 
     def blocks(self, body: Iterable[bytes]) -> Generator[bytes, None, None]:
-        """Yield what pyruvate is to send; the body is closed at its end, and where pyruvate drops it."""
+        """Yield the blocks to send; close the body at its end, or when pyruvate drops the response."""
         begun = False
         try:
             for block in self._framed(body):
@@ -224,21 +223,21 @@ class Answer:
 
 
 def _reserve(listeners: Sequence[Listener]) -> None:
-    """Keep the file descriptor for the socket. Raises StartError where something of this process is there.
+    """Reserve the file descriptor for the socket. Raises StartError if this process uses it for something else.
 
-    What was opened before this program began can be inherited (PEP 446), and nobody here knows it by its number:
-    it is moved, and stays open.
+    A file that was opened before this program began is inheritable (PEP 446), and nothing here refers to it by its
+    number: it is moved to another number, and stays open.
     """
     for listener in listeners:
         if listener.socket.fileno() == DESCRIPTOR:
             moved = fcntl.fcntl(DESCRIPTOR, fcntl.F_DUPFD_CLOEXEC, DESCRIPTOR + 1)
             os.close(listener.socket.detach())
             listener.socket = socket.socket(fileno=moved)
-    with suppress(OSError):  # where nothing is there
+    with suppress(OSError):  # it is not open
         if fcntl.fcntl(DESCRIPTOR, fcntl.F_GETFD) & fcntl.FD_CLOEXEC:
             raise StartError(
-                f"[server:main]: pyruvate takes its socket as file descriptor {DESCRIPTOR}, which is in use for "
-                f"{os.readlink(f'/proc/self/fd/{DESCRIPTOR}')}; bin/NAME leaves it free"
+                f"[server:main]: pyruvate needs file descriptor {DESCRIPTOR} for its socket, but it is in use for "
+                f"{os.readlink(f'/proc/self/fd/{DESCRIPTOR}')}; start the server by bin/NAME, which leaves it free"
             )
         fcntl.fcntl(DESCRIPTOR, fcntl.F_DUPFD, DESCRIPTOR + 1)
     placeholder = os.open(os.devnull, os.O_RDONLY)
