@@ -208,15 +208,15 @@ def is_other(class_: type) -> bool:
 
 def overridden(class_: type) -> Iterator[str]:
     """Yield each part of another package that a class overrides, as a line of `PARTS` without its signature."""
-    for index, ours in enumerate(class_.__mro__):
-        for name in vars(ours) if not is_other(ours) else ():
+    for index, derived in enumerate(class_.__mro__):
+        for name in vars(derived) if not is_other(derived) else ():
             owner = next((base for base in class_.__mro__[index + 1 :] if is_other(base) and name in vars(base)), None)
             if owner and name not in ("__module__", "__doc__", "__dict__", "__weakref__"):
                 yield f"{owner.__module__}:{owner.__qualname__}.{name}"
 
 
-def our_classes() -> Iterator[type]:
-    """Yield each class of ours that is derived from another package's."""
+def deriving_classes() -> Iterator[type]:
+    """Yield each class of this package that is derived from a class of another package."""
     names = [module.name for module in pkgutil.walk_packages(recipe.wsgi.__path__, "recipe.wsgi.")]
     for name in (*names, *MODULES):
         for class_ in vars(importlib.import_module(name)).values():
@@ -234,12 +234,12 @@ def test_a_part_is_as_it_was(line: str) -> None:
 
 def test_every_override_is_in_the_list() -> None:
     listed = {re.sub(r"\(.*", "", line) for line in PARTS.split("\n")}
-    names = {name for class_ in our_classes() for name in overridden(class_)}
+    names = {name for class_ in deriving_classes() for name in overridden(class_)}
     assert sorted(names - listed) == []
 
 
 class Base:
-    """A class of another package, in place of one."""
+    """Stands for a class of another package."""
 
     def kept(self, size: int = 1) -> None:
         """A method."""
@@ -247,7 +247,7 @@ class Base:
 
 
 class Derived(Base):
-    """A class of ours."""
+    """A class of this package, which overrides a method."""
 
     def kept(self, size: int = 1) -> None:
         """An override."""

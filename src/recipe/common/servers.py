@@ -159,8 +159,8 @@ GRANIAN = Description(
         "workers_kill_timeout": "graceful-timeout",
         **dict.fromkeys(("interface", "target", "log_access", "working_dir"), ""),
     },
-    remark="HTTP/1 only. Each address has a pool of ``threads`` threads. Each worker has its own socket: if a worker"
-    " is killed, clients that have just connected to it wait for its successor (before Linux 4.6 their requests are lost)."
+    remark="HTTP/1 only. Each address has a pool of ``threads`` threads. Each worker has its own socket: if a worker is"
+    " killed, clients that have just connected to it wait for its successor; before Linux 4.6 their requests are lost."
     f" {_BUFFERS}",
 )
 

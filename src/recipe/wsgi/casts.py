@@ -25,10 +25,8 @@ def setting_errors(settings: Mapping[str, str], kinds: Mapping[str, type], serve
     """Yield the name and the error of each setting that is not in `kinds`, or whose text does not fit its type."""
     for name, text in settings.items():
         if name not in kinds:
-            yield (
-                name,
-                f"{server} does not accept this setting (allowed: {', '.join(sorted(kinds))}){hint(name, kinds)}",
-            )
+            allowed = ", ".join(sorted(kinds))
+            yield name, f"{server} does not accept this setting (allowed: {allowed}){hint(name, kinds)}"
             continue
         try:
             cast(text, kinds[name])
