@@ -44,8 +44,8 @@ setup(
     zip_safe=False,
     python_requires=">=3.10",
     # What the recipe needs inside buildout, which resolves it on every run: none of these requires much itself.
-    # A requirement whose inner parts are overridden or used (tests/test_overrides.py) ends before its next feature
-    # release, here and in the extras.
+    # A requirement whose inner parts are overridden or used (tests/test_overrides.py) has an upper bound, here and in
+    # the extras: the next feature release, or the next major one if it says that these parts are an interface.
     install_requires=[
         "AuthEncoding[bcrypt]",
         "Jinja2",
@@ -70,14 +70,14 @@ setup(
             "ZODB",
             "Zope >= 5.13",
         ],
-        "json": ["python-json-logger >= 3.1"],
+        "json": ["python-json-logger >= 3.1, < 5"],
         "profile": ["repoze.profile"],
         # recipe.wsgi.servers.pyruvate works around the bugs of these releases
         "pyruvate": ["pyruvate >= 1.6.1, < 1.7"],
         "relstorage": ["RelStorage"],
         "sentry": ["sentry-sdk >= 2"],
         "uwsgi": ["pyuwsgi >= 2.0.30, < 2.1"],
-        "werkzeug": ["Werkzeug >= 3"],
+        "werkzeug": ["Werkzeug >= 3, < 4"],
     },
     entry_points={
         "zc.buildout": ["default = plone.recipe.zope2instance.recipe:Recipe"],
