@@ -453,7 +453,7 @@ def test_check_of_what_is_no_ini_file(instance: Instance) -> None:
     done = instance.call("check")
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
-    assert f"{instance.ini} is no ini file" in done.stderr
+    assert f"{instance.ini} is not an ini file" in done.stderr
 
 
 def test_check_tells_each_name_of_the_pipeline(instance: Instance) -> None:

@@ -11,7 +11,7 @@ from waitress.adjustments import Adjustments, asbool
 import views
 from parts import description, ini, wsgi_ini
 from recipe.describe.waitress_settings import COVERED
-from recipe.wsgi.servers.waitress import read
+from recipe.wsgi.servers.waitress import read_settings
 from support import Buildout, serving
 
 
@@ -49,7 +49,7 @@ def test_each_setting_of_the_waitress_that_is_installed_arrives(name: str) -> No
     part = "\n".join(f"waitress-{each.replace('_', '-')} = {text_of(each)}" for each in names)
     settings = dict(ini(wsgi_ini(part)).items("server:main"))
     settings = {key: text for key, text in settings.items() if key not in ("use", "here", "__file__")}
-    found = getattr(read({}, settings).adjustments, name)
+    found = getattr(read_settings({}, settings).adjustments, name)
     assert found == CASTS[name](text_of(name))
     assert found != getattr(Adjustments, name)
 

@@ -57,8 +57,8 @@ LEAST = Description(
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("threads = 2", "threads: least cannot serve by several threads. Those that can: "),
-        ("workers = 2\nzeo-client = on", "workers: least cannot serve by several processes. Those that can: "),
+        ("threads = 2", "threads: least cannot use several threads. Those that can: "),
+        ("workers = 2\nzeo-client = on", "workers: least cannot run in several processes. Those that can: "),
         ("http-address = 8080 8081", "http-address: least cannot listen on several addresses. Those that can: "),
         ("http-address = unix:/a", "http-address: least cannot listen on a unix socket. Those that can: "),
         ("http-fast-listen = off", "http-fast-listen: least cannot bind now and listen later. Those that can: "),

@@ -196,11 +196,13 @@ EXTRAS = {"recipe.wsgi.sentry": ("sentry_sdk", "sentry")}  # modules with a fact
 def server(name: str, module: str, own: Mapping[str, str]) -> Iterator[Finding]:
     """Let a server say which settings of its own it does not take; `module`: see recipe.wsgi.servers."""
     try:
-        wrong = getattr(importlib.import_module(module), "wrong", None)
+        loaded = importlib.import_module(module)
     except Exception as error:  # whatever a package raises when it is imported
         yield Finding("", 0, f"{name} cannot be imported: {error}", option="wsgi-server", final=True)
         return
-    for key, mistake in wrong(own) if wrong else ():
+    # Other distributions may use the former name, `wrong`
+    setting_errors = getattr(loaded, "setting_errors", None) or getattr(loaded, "wrong", None)
+    for key, mistake in setting_errors(own) if setting_errors else ():
         yield Finding("", 0, f"{key}: {mistake}", option="wsgi-server-options", final=True)
 
 

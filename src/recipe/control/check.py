@@ -68,7 +68,7 @@ def _wsgi_ini(path: str) -> Iterator[str]:
         context = ini.context(SERVER)
         module = context.object.__module__
         if module.startswith("recipe.wsgi."):  # a server of this package has a function that checks its settings
-            sys.modules[module].read(context.global_conf, context.local_conf)
+            sys.modules[module].read_settings(context.global_conf, context.local_conf)
     except StartError as error:
         yield _with_path(path, error)
     except ImportError as error:

@@ -50,7 +50,7 @@ def _wait_for_databases(context: Context) -> None:
     from recipe.common import zeo
 
     has_reported = False
-    for missing in zeo.absent([context.zope_conf]):
+    for missing in zeo.wait_for_servers([context.zope_conf]):
         if missing.seconds > PATIENCE:
             raise CommandError(f"gave up after {PATIENCE} seconds of {missing.text}")
         if not has_reported:

@@ -50,8 +50,8 @@ def _check_workers(settings: Settings, problems: Problems) -> None:
 
 #: What an option asks of a server: when, the field that says whether it can, and what in words.
 ASKED: tuple[tuple[str, Callable[[Server], Any], str, str], ...] = (
-    ("threads", lambda server: server.threads > 1, "threads", "serve by several threads"),
-    ("workers", lambda server: server.workers > 1, "workers", "serve by several processes"),
+    ("threads", lambda server: server.threads > 1, "threads", "use several threads"),
+    ("workers", lambda server: server.workers > 1, "workers", "run in several processes"),
     ("http-header-max-length", lambda server: server.max_header_size, "header_limit", "limit the head of a request"),
     ("http-fast-listen", lambda server: not server.fast_listen, "late", "bind now and listen later"),
     (
