@@ -65,9 +65,10 @@ run: $(RUN_VENV)/bin/buildout
 # --- test -------------------------------------------------------------------------------------
 
 # What is compiled (bjoern, mysqlclient) wants headers. The tests start all servers
-# themselves; the packages ending in -core bring no service of the system.
+# themselves; the packages ending in -core bring no service of the system. graphviz draws the
+# pictures of the documentation.
 DEBIAN_PACKAGES := build-essential pkg-config libev-dev libmariadb-dev \
-	postgresql mariadb-server-core mariadb-client-core haproxy nginx-light varnish chromium
+	postgresql mariadb-server-core mariadb-client-core haproxy nginx-light varnish chromium graphviz
 debian-packages:
 	@dpkg -s $(DEBIAN_PACKAGES) > /dev/null 2>&1 || { test -n "$(APT_GET)" && test "$$(id -u)" = 0 && \
 		apt-get update -qq && \
@@ -115,7 +116,7 @@ options: $(STAMP)
 	@$(VENV)/bin/python -m recipe.reference.options > docs/options.rst
 	@$(VENV)/bin/python -m recipe.reference.servers > docs/which-server-table.txt
 
-docs: $(STAMP)
+docs: $(STAMP) debian-packages
 	@$(VENV)/bin/sphinx-build -W --keep-going -q -b html docs docs/_build/html
 	@echo 'docs/_build/html/index.html'
 
