@@ -1,4 +1,4 @@
-"""What is wrong with a part: collected, so that all of it is told at once."""
+"""The errors and warnings about a part, collected so that all of them are reported at once."""
 
 from dataclasses import dataclass, field
 
@@ -14,21 +14,21 @@ class Problems:
     warnings: list[str] = field(default_factory=list)
 
     def error(self, option: str, message: str) -> None:
-        """Note what makes the part unusable."""
+        """Add an error: the part cannot be installed."""
         self._note(self.errors, option, message)
 
     def warn(self, option: str, message: str) -> None:
-        """Note what is probably not meant."""
+        """Add a warning: the part probably does not do what its author wants."""
         self._note(self.warnings, option, message)
 
-    def _note(self, told: list[str], option: str, message: str) -> None:
+    def _note(self, lines: list[str], option: str, message: str) -> None:
         line = f"[{self.name}] {option}: {message}"
-        # A part may be looked at twice: without its eggs, and with them
-        if line not in told:
-            told.append(line)
+        # A part may be checked twice: without its eggs, and with them
+        if line not in lines:
+            lines.append(line)
 
 
 def shown(value: str) -> str:
-    """A value as it stands in a message: one line, not too long."""
+    """Return a value as messages show it: quoted, on one line, cut off after SHOWN characters."""
     line = " ".join(value.split())
     return repr(line if len(line) <= SHOWN else line[:SHOWN] + "…")
