@@ -1,6 +1,6 @@
-"""How long a server takes to its first answer, and what its processes occupy then: plain Zope, and Plone.
+"""The time from the start of a server to its first response, and its memory then: plain Zope, and Plone.
 
-What is made once is there already: the database, compiled Python and the cache of templates.
+The turn before the first round makes the database, the compiled Python and the cache of templates.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from benchmarks.sites import PLONE_VERSIONS, build, part
 from support import Buildout, free_port
 
 LINKED, UNLINKED = "linked", "not linked"
-WAITING, AS_EVER = "waiting", "as ever"
+DEFERRED, ALWAYS_ON = "collector deferred", "collector on"
 
-#: Lines at the start of the server that leave the collector on.
-NOT_WAITING = "initialization =\n    import gc\n    gc.set_threshold = gc.freeze = lambda *args: 0\n"
+#: An option that leaves the garbage collector on during the start.
+COLLECTOR_ON = "initialization =\n    import gc\n    gc.set_threshold = gc.freeze = lambda *args: 0\n"
 
 
 def turn(
     buildout: Buildout, port: int, *commands: str, script: str = "instance", load: int = 0
 ) -> Callable[[], Values]:
-    """Return a turn that starts an instance by each of the commands, and stops it after its first answer.
+    """Return a turn that starts an instance with each of the commands, and stops it after its first response.
 
-    With `load`, it is asked for so many seconds before that; one second more does not count.
+    With `load`, clients send requests for that many seconds before it is stopped, after one second that does not count.
     """
 
     def take() -> Values:
@@ -46,7 +46,7 @@ def turn(
 
 @contextmanager
 def zope(bench: Bench) -> Iterator[Contenders]:
-    """Plain Zope, by both recipes."""
+    """Build plain Zope with both recipes."""
     ports = {name: free_port() for name in (OURS, THEIRS)}
     yield {
         name: turn(build(bench.directory / name, name, part(port)), port, "fg", "console")
@@ -56,7 +56,7 @@ def zope(bench: Bench) -> Iterator[Contenders]:
 
 @contextmanager
 def plone(bench: Bench) -> Iterator[Contenders]:
-    """Plone, by both recipes."""
+    """Build Plone with both recipes."""
     ports = {name: free_port() for name in (OURS, THEIRS)}
     yield {
         name: turn(
@@ -68,19 +68,19 @@ def plone(bench: Bench) -> Iterator[Contenders]:
 
 @contextmanager
 def links(bench: Bench) -> Iterator[Contenders]:
-    """Plone, with the eggs linked into one directory and with each of them on the path."""
+    """Build Plone with the eggs linked into one directory, and with each egg on the path."""
     yield _variants(bench, {LINKED: "link-eggs = on", UNLINKED: "link-eggs = off"})
 
 
 @contextmanager
 def collector(bench: Bench) -> Iterator[Contenders]:
-    """Plone, with the garbage collector waiting for the end of the start, and without."""
+    """Build Plone with the garbage collector off during the start, and with it on."""
     require_wrk()
-    yield _variants(bench, {WAITING: "", AS_EVER: NOT_WAITING}, load=bench.seconds)
+    yield _variants(bench, {DEFERRED: "", ALWAYS_ON: COLLECTOR_ON}, load=bench.seconds)
 
 
 def _variants(bench: Bench, options: Mapping[str, str], load: int = 0) -> Contenders:
-    """Build a Plone of ours for each of these options, in one buildout."""
+    """Build a Plone with this recipe for each of these options, in one buildout."""
     ports = {name: free_port() for name in options}
     scripts = {name: f"instance{number}" for number, name in enumerate(options)}
     texts = (
@@ -94,11 +94,11 @@ ZOPE = Subject(
     "boot-zope",
     "Start of plain Zope",
     (
-        Comparison("first answer after fg", "boot fg", "s", aim=0.6),
-        Comparison("first answer after console", "boot console", "s"),
-        Comparison("time of CPU until then (console)", "cpu console", "s"),
-        Comparison("memory after it (fg)", "memory fg", "MB"),
-        Comparison("memory after it (console)", "memory console", "MB"),
+        Comparison("first response after fg", "boot fg", "s", aim=0.6),
+        Comparison("first response after console", "boot console", "s"),
+        Comparison("CPU time until then (console)", "cpu console", "s"),
+        Comparison("memory after the first response (fg)", "memory fg", "MB"),
+        Comparison("memory after the first response (console)", "memory console", "MB"),
     ),
     zope,
 )
@@ -107,9 +107,9 @@ PLONE = Subject(
     "boot-plone",
     "Start of Plone",
     (
-        Comparison("first answer after console", "boot console", "s", aim=0.55),
-        Comparison("time of CPU until then", "cpu console", "s"),
-        Comparison("memory after it", "memory console", "MB"),
+        Comparison("first response after console", "boot console", "s", aim=0.55),
+        Comparison("CPU time until then", "cpu console", "s"),
+        Comparison("memory after the first response", "memory console", "MB"),
     ),
     plone,
 )
@@ -118,23 +118,23 @@ LINKS = Subject(
     "links",
     "Start of Plone, with and without link-eggs",
     (
-        Comparison("first answer after console", "boot console", "s", contender=LINKED, baseline=UNLINKED),
-        Comparison("time of CPU until then", "cpu console", "s", contender=LINKED, baseline=UNLINKED),
-        Comparison("memory after it", "memory console", "MB", contender=LINKED, baseline=UNLINKED),
+        Comparison("first response after console", "boot console", "s", contender=LINKED, baseline=UNLINKED),
+        Comparison("CPU time until then", "cpu console", "s", contender=LINKED, baseline=UNLINKED),
+        Comparison("memory after the first response", "memory console", "MB", contender=LINKED, baseline=UNLINKED),
     ),
     links,
 )
 
 COLLECTOR = Subject(
     "collector",
-    "Start of Plone, while the collector waits",
+    "Start of Plone, garbage collection deferred",
     tuple(
-        Comparison(title, quantity, unit, more_is_better=more, contender=WAITING, baseline=AS_EVER)
+        Comparison(title, quantity, unit, more_is_better=more, contender=DEFERRED, baseline=ALWAYS_ON)
         for title, quantity, unit, more in (
-            ("first answer after console", "boot console", "s", False),
-            ("time of CPU until then", "cpu console", "s", False),
-            ("memory after it", "memory console", "MB", False),
-            ("requests a second, 4 connections", "rate 4", "/s", True),
+            ("first response after console", "boot console", "s", False),
+            ("CPU time until then", "cpu console", "s", False),
+            ("memory after the first response", "memory console", "MB", False),
+            ("requests per second, 4 connections", "rate 4", "/s", True),
             ("99th percentile of latency, 4 connections", "p99 4", "ms", False),
             ("memory under load", "memory", "MB", False),
         )

@@ -82,7 +82,7 @@ def test_reading_wrk() -> None:
     found = parse(output)
     assert (found.requests, found.rate, found.p99) == (5876, 1174.93, 1250)
     assert parse(output.replace("1.25s ", "987.65us")).p99 == pytest.approx(0.98765)
-    with pytest.raises(ValueError, match="not what wrk prints"):
+    with pytest.raises(ValueError, match="not the output of wrk"):
         parse("unable to connect")
 
 
@@ -173,7 +173,7 @@ def test_subjects_and_lines_have_names_of_their_own_that_fit_the_picture() -> No
 def test_an_unknown_subject_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["statsu"])
-    assert "there is no subject statsu. There are: " in capsys.readouterr().err
+    assert "unknown subject: statsu. Known subjects: " in capsys.readouterr().err
 
 
 def test_what_fails_is_told_and_leaves_no_result(
