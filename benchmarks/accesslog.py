@@ -17,7 +17,7 @@ from typing import Any
 from wsgiref.util import setup_testing_defaults
 
 from benchmarks import frontpage
-from benchmarks.measure import OURS, Bench, Comparison, Contenders, Subject, Values
+from benchmarks.measure import NEW, Bench, Comparison, Contenders, Subject, Values
 from benchmarks.processes import booted, require_wrk
 from benchmarks.sites import build, part
 from support import Buildout, free_port
@@ -30,7 +30,7 @@ PASTE_SECTION = "use = egg:Paste#translogger\nsetup_console_handler = False"
 def build_with(bench: Bench, name: str, port: int) -> Buildout:
     """Build an instance with the recipe's filter, with Paste's filter as in 9.1.0, or without an access log."""
     options = "access-log = disable\n" if name == NONE else ""
-    buildout = build(bench.directory / name.replace(" ", "-"), OURS, part(port, options))
+    buildout = build(bench.directory / name.replace(" ", "-"), NEW, part(port, options))
     if name == PASTE:
         ini = buildout.part() / "etc/wsgi.ini"
         text = ini.read_text(encoding="utf-8")
@@ -45,7 +45,7 @@ def contenders(bench: Bench) -> Iterator[Contenders]:
     require_wrk()
     with ExitStack() as stack, filters(1_000 if bench.quick else 30_000) as own_times:
         turns = {}
-        for name in (OURS, PASTE, NONE):
+        for name in (NEW, PASTE, NONE):
             port = free_port()
             buildout = build_with(bench, name, port)
             stack.enter_context(booted(buildout, port, "console"))
@@ -74,7 +74,7 @@ def filters(calls: int) -> Iterator[dict[str, Callable[[], float]]]:
         logger.addHandler(handler)
         try:
             yield {
-                OURS: lambda: own_time(filter_factory({}), calls, log),
+                NEW: lambda: own_time(filter_factory({}), calls, log),
                 PASTE: lambda: own_time(lambda app: TransLogger(app, setup_console_handler=False), calls, log),
             }
         finally:
@@ -131,11 +131,11 @@ SUBJECT = Subject(
     "accesslog",
     "Access log compared with no log",
     (
-        Comparison("ours: requests per second", "rate 4", "/s", more_is_better=True, contender=OURS, baseline=NONE),
+        Comparison("recipe's: requests per second", "rate 4", "/s", more_is_better=True, contender=NEW, baseline=NONE),
         Comparison("Paste's: requests per second", "rate 4", "/s", more_is_better=True, contender=PASTE, baseline=NONE),
-        Comparison("ours: CPU time per request", "cpu 4", "µs", contender=OURS, baseline=NONE),
+        Comparison("recipe's: CPU time per request", "cpu 4", "µs", contender=NEW, baseline=NONE),
         Comparison("Paste's: CPU time per request", "cpu 4", "µs", contender=PASTE, baseline=NONE),
-        Comparison("the filter alone, ours compared with Paste's", "own", "µs", contender=OURS, baseline=PASTE),
+        Comparison("the filter alone, compared with Paste's", "own", "µs", contender=NEW, baseline=PASTE),
     ),
     contenders,
 )

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from benchmarks import frontpage
-from benchmarks.measure import OURS, THEIRS, Bench, Comparison, Contenders, Subject, Values
+from benchmarks.measure import NEW, OLD, Bench, Comparison, Contenders, Subject, Values
 from benchmarks.processes import ask, booted, cpu_time, memory, require_wrk
 from benchmarks.sites import PLONE_VERSIONS, build, part
 from support import Buildout, free_port
@@ -47,7 +47,7 @@ def turn(
 @contextmanager
 def zope(bench: Bench) -> Iterator[Contenders]:
     """Build plain Zope with both recipes."""
-    ports = {name: free_port() for name in (OURS, THEIRS)}
+    ports = {name: free_port() for name in (NEW, OLD)}
     yield {
         name: turn(build(bench.directory / name, name, part(port)), port, "fg", "console")
         for name, port in ports.items()
@@ -57,7 +57,7 @@ def zope(bench: Bench) -> Iterator[Contenders]:
 @contextmanager
 def plone(bench: Bench) -> Iterator[Contenders]:
     """Build Plone with both recipes."""
-    ports = {name: free_port() for name in (OURS, THEIRS)}
+    ports = {name: free_port() for name in (NEW, OLD)}
     yield {
         name: turn(
             build(bench.directory / name, name, part(port, eggs="Plone"), extends=PLONE_VERSIONS), port, "console"
@@ -86,7 +86,7 @@ def _variants(bench: Bench, options: Mapping[str, str], load: int = 0) -> Conten
     texts = (
         part(ports[name], f"var = var-{script}\n{options[name]}", script, "Plone") for name, script in scripts.items()
     )
-    buildout = build(bench.directory, OURS, "".join(texts), extends=PLONE_VERSIONS)
+    buildout = build(bench.directory, NEW, "".join(texts), extends=PLONE_VERSIONS)
     return {name: turn(buildout, ports[name], "console", script=script, load=load) for name, script in scripts.items()}
 
 

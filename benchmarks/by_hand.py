@@ -16,7 +16,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.measure import OURS, Bench, Comparison, Contenders, Subject, Values
+from benchmarks.measure import NEW, Bench, Comparison, Contenders, Subject, Values
 from benchmarks.processes import ask, cpu_time, first_answer
 from benchmarks.servers import NAMES, build_parts
 from benchmarks.sites import NAME as RECIPE
@@ -51,7 +51,7 @@ def contenders(bench: Bench) -> Iterator[Contenders]:
         raise RuntimeError("this benchmark needs two cores, one for the servers and one for the clients")
     buildout, ports = build_parts(bench, {name: f"wsgi-server = {name}" for name in NAMES})
     texts = (part(None, f"var = var-{name}", name, f"Zope {RECIPE}[{SERVERS[name].extra}]") for name in NAMES)
-    other = build(bench.directory / "by-hand", OURS, "".join(texts))
+    other = build(bench.directory / "by-hand", NEW, "".join(texts))
     yield {
         name: turn(
             {

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from benchmarks.measure import OURS, THEIRS, Bench, Comparison, Contenders, Subject, Values
+from benchmarks.measure import NEW, OLD, Bench, Comparison, Contenders, Subject, Values
 from benchmarks.processes import ask, booted, cpu_time, finish, memory, require_wrk
 from benchmarks.sites import build, part
 from support import free_port
@@ -45,7 +45,7 @@ def contenders(bench: Bench) -> Iterator[Contenders]:
     require_wrk()
     with ExitStack() as stack:
         turns = {}
-        for name in (OURS, THEIRS):
+        for name in (NEW, OLD):
             port = free_port()
             buildout = build(bench.directory / name, name, part(port))
             stack.enter_context(booted(buildout, port, "console"))

@@ -20,7 +20,8 @@ from constraints import pins, read_pins
 from recipe.common.servers import SERVERS
 from support import TESTS
 
-OURS, THEIRS = "ours", "9.1.0"
+#: The recipe of this checkout, and the release with which it is compared.
+NEW, OLD = "recipe", "9.1.0"
 
 #: A function that reports the progress of a measurement.
 Report = Callable[[str], None]
@@ -59,8 +60,8 @@ class Comparison:
     unit: str
     aim: float | None = None
     more_is_better: bool = False
-    contender: str = OURS
-    baseline: str = THEIRS
+    contender: str = NEW
+    baseline: str = OLD
     baseline_quantity: str = ""
 
     @property
@@ -113,7 +114,7 @@ def spread(values: Iterable[float]) -> Spread:
 def ratios(samples: Samples, comparison: Comparison) -> list[float]:
     """Return the ratio of each round."""
     pairs = (samples[name][quantity] for name, quantity in comparison.sides)
-    return [ours / theirs for ours, theirs in zip(*pairs, strict=True)]
+    return [value / baseline for value, baseline in zip(*pairs, strict=True)]
 
 
 def alternate(contenders: Contenders, rounds: int, progress: Report = lambda text: None) -> Samples:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from benchmarks.measure import OURS, THEIRS, Bench, Comparison, Contenders, Subject, Values
+from benchmarks.measure import NEW, OLD, Bench, Comparison, Contenders, Subject, Values
 from benchmarks.sites import build, part, write
 from support import Buildout
 
@@ -33,8 +33,8 @@ def run(buildout: Buildout) -> dict[str, float]:
 @contextmanager
 def contenders(bench: Bench) -> Iterator[Contenders]:
     """Build the same part with each recipe, and a buildout without parts."""
-    empty = write(bench.directory / "empty", OURS, "")
-    yield {name: turn(build(bench.directory / name, name, part(8080)), empty) for name in (OURS, THEIRS)}
+    empty = write(bench.directory / "empty", NEW, "")
+    yield {name: turn(build(bench.directory / name, name, part(8080)), empty) for name in (NEW, OLD)}
 
 
 SUBJECT = Subject(

@@ -21,8 +21,8 @@ class Row:
     """A comparison with its results; None if it was not measured."""
 
     comparison: Comparison
-    ours: Spread | None = None
-    theirs: Spread | None = None
+    contender: Spread | None = None
+    baseline: Spread | None = None
     ratio: Spread | None = None
 
 
@@ -35,8 +35,8 @@ def _row(comparison: Comparison, result: Mapping[str, Any] | None) -> Row:
     samples = result["samples"] if result else {}
     if not all(quantity in samples.get(name, {}) for name, quantity in comparison.sides):
         return Row(comparison)
-    ours, theirs = (spread(samples[name][quantity]) for name, quantity in comparison.sides)
-    return Row(comparison, ours, theirs, spread(ratios(samples, comparison)))
+    contender, baseline = (spread(samples[name][quantity]) for name, quantity in comparison.sides)
+    return Row(comparison, contender, baseline, spread(ratios(samples, comparison)))
 
 
 def load(directory: Path) -> dict[str, Any]:
@@ -90,8 +90,8 @@ def cells(row: Row) -> tuple[str, str, str, str, str]:
     contender, baseline = comparison.labels
     return (
         comparison.title,
-        f"{contender}: {value(row.ours, comparison.unit)}",
-        f"{baseline}: {value(row.theirs, comparison.unit)}",
+        f"{contender}: {value(row.contender, comparison.unit)}",
+        f"{baseline}: {value(row.baseline, comparison.unit)}",
         ratio(row.ratio),
         verdict(row),
     )

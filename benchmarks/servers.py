@@ -7,7 +7,7 @@ from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 from benchmarks import frontpage
-from benchmarks.measure import OURS, Bench, Comparison, Contenders, Subject
+from benchmarks.measure import NEW, Bench, Comparison, Contenders, Subject
 from benchmarks.processes import booted, require_wrk
 from benchmarks.sites import build, part
 from databases import PostgreSQL, ZEOServer
@@ -32,7 +32,7 @@ def build_parts(bench: Bench, options: Mapping[str, str], eggs: str = "Zope") ->
     require_wrk()
     ports = {name: free_port() for name in options}
     texts = (part(ports[name], f"var = var-{name}\n{options[name]}", name, eggs) for name in options)
-    return build(bench.directory / "recipe", OURS, "".join(texts)), ports
+    return build(bench.directory / "recipe", NEW, "".join(texts)), ports
 
 
 def serve(stack: ExitStack, buildout: Buildout, ports: Mapping[str, int]) -> None:

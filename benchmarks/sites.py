@@ -13,7 +13,7 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
-from benchmarks.measure import OURS, THEIRS
+from benchmarks.measure import NEW, OLD
 from support import CACHE, CHECKOUT, EGGS, KEY, TESTS, Buildout, toolchain
 
 NAME = "plone.recipe.zope2instance"
@@ -34,7 +34,7 @@ def write(directory: Path, contender: str, parts: str, *, extends: Path | None =
     """Write a buildout as for `build`, without running it."""
     wheels, eggs = distributions()
     buildout = Buildout(directory)
-    versions = {OURS: _version(), THEIRS: THEIRS}
+    versions = {NEW: _version(), OLD: OLD}
     names = " ".join(re.findall(r"^\[([^]\n]+)\]$", parts, re.MULTILINE))
     buildout.write(
         "[buildout]\n"

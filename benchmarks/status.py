@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 
-from benchmarks.measure import OURS, THEIRS, Bench, Comparison, Contenders, Subject, Values
+from benchmarks.measure import NEW, OLD, Bench, Comparison, Contenders, Subject, Values
 from benchmarks.processes import memory
 from benchmarks.sites import build, part
 from support import Buildout, free_port, wait_for_http
@@ -40,7 +40,7 @@ def contenders(bench: Bench) -> Iterator[Contenders]:
     """Build two instances with each recipe, of which one runs, with its manager."""
     with ExitStack() as stack:
         turns = {}
-        for name in (OURS, THEIRS):
+        for name in (NEW, OLD):
             port = free_port()
             buildout = build(
                 bench.directory / name, name, part(port) + part(free_port(), "var = var-stopped", "stopped")

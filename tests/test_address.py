@@ -52,8 +52,8 @@ def test_a_service_is_a_port() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("300.1.1.1:80", "'300.1.1.1' is not a host name"),
-        ("a b:80", "'a b' is not a host name"),
+        ("300.1.1.1:80", "'300.1.1.1' is not a host name or an IP address"),
+        ("a b:80", "'a b' is not a host name or an IP address"),
         ("a:80:80", "too many colons"),
         ("http://a:80/", r"did you mean a:80\?"),
         ("::1:80", r"write an IPv6 address as \[::1\]:80"),

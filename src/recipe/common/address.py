@@ -62,7 +62,7 @@ def parse(text: str) -> Address:
     elif ":" in host:
         raise ValueError(f"{text!r} {_too_many_colons(host, port)}")
     elif not _is_host(host):
-        raise ValueError(f"{text!r}: {host!r} is not a host name")
+        raise ValueError(f"{text!r}: {host!r} is not a host name or an IP address")
     return Address(host or "0.0.0.0", _port(port))
 
 
