@@ -391,8 +391,8 @@ def test_check(instance: Instance) -> None:
     text = instance.ini.read_text().replace("[app:main]", "[pipeline:main]")
     instance.ini.write_text(text.replace("keys = generic", "keys = special"))
     first, second, third = checked(instance)
-    assert "a in the pipeline cannot be had" in first
-    assert "b in the pipeline cannot be had" in second
+    assert "a in the pipeline cannot be loaded" in first
+    assert "b in the pipeline cannot be loaded" in second
     assert "[formatter_special]" in third
     instance.write("listen = 80")
     instance.ini.write_text(instance.ini.read_text().replace("= console, eventlog", "= eventlog", 1))
@@ -463,4 +463,4 @@ def test_check_tells_each_name_of_the_pipeline(instance: Instance) -> None:
     instance.ini.write_text(text)
     told = instance.call("check").stderr
     for name in ("one", "two", "three"):
-        assert f"{name} in the pipeline cannot be had" in told
+        assert f"{name} in the pipeline cannot be loaded" in told

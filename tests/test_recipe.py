@@ -74,7 +74,7 @@ def test_a_template_s_mistake_is_told_with_its_line(buildout: Buildout) -> None:
     buildout.instance(f"wsgi-ini-template = {template}\n")
     done = buildout.run(check=False)
     assert done.returncode != 0
-    assert "wsgi.ini.in, line 2: %(prot)s is not known; the names are " in done.stdout
+    assert "wsgi.ini.in, line 2: %(prot)s is not known. Known names: " in done.stdout
     assert "Traceback" not in done.stdout
 
 
@@ -162,8 +162,8 @@ def test_the_option_of_one_line_is_named(buildout: Buildout, option: str) -> Non
 def test_a_pipeline_and_a_handler_that_cannot_be_had_are_warnings(buildout: Buildout) -> None:
     buildout.instance("pipeline = egg:nothing#here missing zope\nevent-log-handler = no.such.Handler\n")
     found = "\n".join(warnings_of(buildout.run().stdout))
-    assert "[instance] pipeline: the server will not start: egg:nothing#here in the pipeline cannot be had" in found
-    assert "missing in the pipeline cannot be had" in found
+    assert "[instance] pipeline: the server will not start: egg:nothing#here in the pipeline cannot be loaded" in found
+    assert "missing in the pipeline cannot be loaded" in found
     assert "[instance] event-log-handler: the server will not start: no.such.Handler cannot be imported" in found
 
 

@@ -174,10 +174,10 @@ def test_a_password_closes_zope_conf_to_others(text: str, secret: bool) -> None:
         ("storage-wrapper =\n  <x>\n  </x>", "storage-wrapper: must hold %s once, where the storage goes"),
         (
             "rel-storage =\n  type",
-            "rel-storage: the value has a line without key and value (line 1). Allowed: lines of",
+            "rel-storage: the value has a key without a value (line 1). Allowed: lines of",
         ),
         ("zodb-pool-timeout = soon", "zodb-pool-timeout: 'soon' is not a time interval. Allowed: a number of seconds"),
-        ("zodb-pool-size = 0", "zodb-pool-size: '0' is below 1. Allowed: a whole number from 1 up"),
+        ("zodb-pool-size = 0", "zodb-pool-size: '0' is below 1. Allowed: a whole number, 1 or more"),
     ],
 )
 def test_wrong_combinations_are_errors(text: str, message: str) -> None:
@@ -237,7 +237,7 @@ def test_no_word_where_the_package_cannot_be_loaded() -> None:
     assert list(inspection.storage_keys(asdict(section), ("no.such.package",))) == []
 
 
-NO_ADAPTER = "'postgres' is none of RelStorage's adapters mysql, oracle, postgresql, sqlite3; did you mean postgresql?"
+NO_ADAPTER = "'postgres' is not an adapter of RelStorage (mysql, oracle, postgresql, sqlite3); did you mean postgresql?"
 
 
 @pytest.mark.parametrize(

@@ -551,7 +551,7 @@ def test_directories_arrive_in_zcml(path: str) -> None:
 def test_what_xml_cannot_hold_is_refused(option: str, character: str) -> None:
     _, problems = description({option: f"/a{character}b"})
     assert f"{option}: " in problems.errors[0]
-    assert "which XML cannot" in problems.errors[0]
+    assert "which XML does not allow" in problems.errors[0]
 
 
 # --- the first user, and what the control script reads ---------------------------------------

@@ -31,7 +31,7 @@ class Into(Enum):
     SITE_ZCML = "site.zcml"
     #: what ``bin/NAME`` reads
     FACTS = "instance.json"
-    SCRIPTS = "the scripts"
+    SCRIPTS = "bin"
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The templates in ``src/recipe/templates``, filled in by Jinja2."""
+"""Fills in the templates in ``src/recipe/templates``, with Jinja2."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,7 +8,7 @@ from jinja2.ext import Extension
 
 
 def environment(writer: Callable[[Any], str], *extensions: type[Extension]) -> jinja2.Environment:
-    """The templates, with every value that is filled in written by `writer`."""
+    """Return the templates; `writer` writes each value that is filled in."""
     return jinja2.Environment(
         extensions=extensions,
         loader=jinja2.PackageLoader("recipe"),
@@ -22,5 +22,5 @@ def environment(writer: Callable[[Any], str], *extensions: type[Extension]) -> j
 
 
 def fill(template: str, **values: Any) -> str:
-    """The text of a template that no value is quoted in."""
+    """Return the text of a template, with its values filled in without quoting."""
     return environment(str).get_template(template).render(**values)
