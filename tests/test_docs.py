@@ -689,7 +689,8 @@ def test_adding_an_option(tmp_path: Path) -> None:
     insert(package / "templates/zope.conf", blocks()["option-line"], before="python-check-interval ")
     program = """if True:
         from recipe.describe.instance import describe
-        from recipe.options import Problems, read
+        from recipe.common.problems import Problems
+        from recipe.options import read
         from recipe.options.declare import Context
         from recipe.reference.options import reference
         from recipe.render import zope_conf
@@ -698,7 +699,7 @@ def test_adding_an_option(tmp_path: Path) -> None:
             problems = Problems("instance")
             context = Context("instance", "/b", "/b/parts/instance", "/b/bin")
             settings = read(part, context, problems)
-            return zope_conf.render(describe(settings, part, context, (), False, problems)), problems
+            return zope_conf.render(describe(settings, part, context, False, problems)).text, problems
 
         assert "\\nhttp-realm Zope\\n" in make({})[0]
         assert "\\nhttp-realm Our $$ite\\n" in make({"http-realm": "Our $ite"})[0]

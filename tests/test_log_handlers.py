@@ -160,4 +160,4 @@ def test_what_a_handler_takes(class_: str, args: str, kwargs: str, why: str, tmp
     found = list(inspection.handlers(text, f"{tmp_path}/a%b/wsgi.ini"))
     assert [finding.handler for finding in found] == (["one"] if why else [])
     assert all(why in finding.message for finding in found)
-    assert all(finding.hopeless != ("imported" in finding.message) for finding in found)
+    assert all(finding.final != ("imported" in finding.message) for finding in found)

@@ -10,7 +10,7 @@ from parts import description, zope_conf
 from recipe.common.address import Address
 from recipe.options import declared, hints
 from recipe.options.declare import Applies
-from recipe.options.reading import Settings
+from recipe.options.settings import Settings
 
 
 def errors(text: str) -> list[str]:
@@ -208,7 +208,7 @@ def test_extra_paths_with_and_without_blanks(text: str, paths: tuple[str, ...]) 
         ("zlib-storage = maybe", "Allowed: active or passive."),
         ("sentry_traces_sample_rate = 2", "is not a fraction"),
         ("sentry_dsn = foo", "the value is not a Sentry DSN. Allowed: https://KEY@HOST/PROJECT-NUMBER."),
-        ("port-base = 60000", "port-base: 60000 is too much"),
+        ("port-base = 60000", "port-base: 60000 is too high"),
         ("event-log-level = 15", "is not a log level"),
         ("event-log-level = VERBOSE", "is not a log level"),
         ("rel-storage = justakey", "rel-storage: the value has a key without a value (line 1)"),
@@ -216,11 +216,11 @@ def test_extra_paths_with_and_without_blanks(text: str, paths: tuple[str, ...]) 
         ("site-zcml =\n <a/>\n <b/>", "is not well-formed XML: junk after document element"),
         ("zcml-additional = <browser:page/>", "is not well-formed XML: unbound prefix"),
         ("zcml-additional = <?xml version='1.0'?><configure/>", "is not well-formed"),
-        ("rel-storage = type x\nzeo-client = on", "rel-storage: excludes zeo-client"),
-        ("zeo-client = on\nzeo-username = u", "zeo-username: needs a zeo-password"),
-        ("storage-wrapper =\n  <x>\n  </x>", "storage-wrapper: needs one %s"),
+        ("rel-storage = type x\nzeo-client = on", "rel-storage: cannot be combined with zeo-client"),
+        ("zeo-client = on\nzeo-username = u", "zeo-username: needs a password"),
+        ("storage-wrapper =\n  <x>\n  </x>", "storage-wrapper: must hold %s once"),
         ("storage-wrapper = <x>%s", "storage-wrapper: is not ZConfig text"),
-        ("demo-storage = on\nblob-storage = b", "needs a demo-blob-storage"),
+        ("demo-storage = on\nblob-storage = b", "set demo-blob-storage"),
         ("zope-conf-additional = <a", "zope-conf-additional: is not ZConfig text"),
         ("zope-conf-additional =\n  a b\n  <c>\n  </d>", "line 3"),
     ],
@@ -252,16 +252,16 @@ def test_a_secret_is_not_shown() -> None:
         ("mailinglogger =\n  <mailing-logger>", "use event-log-handler"),
         ("access-log-custom = <x>", "use access-log-handler"),
         ("lock-file = x.lock", "lock-file: does nothing under WSGI"),
-        ("shared-blob = off\nzeo-client = on", "shared-blob: off is read as no"),
-        ("z2-log = off", "z2-log: off is read as disable"),
-        ("event-log = disable\nevent-log-args = ('x',)", "event-log-args: does nothing, since event-log = disable"),
+        ("shared-blob = off\nzeo-client = on", "shared-blob: 'off' means no; write no"),
+        ("z2-log = off", "z2-log: 'off' means disable; write disable"),
+        ("event-log = disable\nevent-log-args = ('x',)", "event-log-args: does nothing with event-log = disable"),
         (
             "event-log-max-size = 1MB\nevent-log-handler = a.B",
             "event-log-max-size: does nothing with event-log-handler",
         ),
-        ("import-directory = x", "Zope imports from /bd/var/instance/import only"),
+        ("import-directory = x", "Zope imports only from /bd/var/instance/import"),
         ("zodb-temporary-storage = on", "add products.temporaryfolder and tempstorage to eggs"),
-        ("rel-storage = type x\nblob-storage = b", "write blob-dir into rel-storage"),
+        ("rel-storage = type x\nblob-storage = b", "set blob-dir in rel-storage instead"),
     ],
 )
 def test_what_does_nothing_is_a_warning(line: str, message: str) -> None:
@@ -284,7 +284,7 @@ def test_what_does_nothing_is_a_warning(line: str, message: str) -> None:
 )
 def test_a_misspelt_option_is_hinted_at(key: str, meant: str) -> None:
     assert list(hints({key: "x"})) == [(key, meant)]
-    assert f"{key}: is no option of this recipe; did you mean {meant}?" in warnings(f"{key} = x")[0]
+    assert f"{key}: is not an option of this recipe; did you mean {meant}?" in warnings(f"{key} = x")[0]
 
 
 @pytest.mark.parametrize(

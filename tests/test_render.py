@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from parts import BD, description, ini, wsgi_ini, zope_conf
-from recipe.options import Problems
+from recipe.common.problems import Problems
 from recipe.render import facts, files, scripts, zcml
 from recipe.render import wsgi_ini as wsgi_ini_
 

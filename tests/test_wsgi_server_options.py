@@ -121,10 +121,7 @@ def test_a_server_that_cannot_be_had_is_told(buildout: Buildout) -> None:
     buildout.instance("eggs = Zope\nwsgi-server = gunicorn\n[versions]\ngunicorn = 27.0.0\n")
     done = buildout.run("buildout:index=http://127.0.0.1:9/simple", check=False)
     assert done.returncode
-    message = (
-        "Error: [instance] wsgi-server: needs plone.recipe.zope2instance[gunicorn], and an egg of it cannot be had: "
-    )
-    assert message in done.stdout
+    assert "Error: [instance] wsgi-server: needs plone.recipe.zope2instance[gunicorn], and " in done.stdout
     assert "Traceback" not in done.stdout
 
 
@@ -224,15 +221,16 @@ def test_a_server_of_another_distribution(buildout: Buildout) -> None:
         assert fetch(f"http://127.0.0.1:{port}/").headers["Server"].startswith("WSGIServer")
     ours = ", ".join(SERVERS)
     buildout.write(text.replace("wsgi-server = other", "wsgi-server = othr"))
-    told = f"[instance] wsgi-server: 'othr' is not a known server. Allowed: {ours}, other. Did you mean other?\n"
+    told = f"[instance] wsgi-server: 'othr' is not a known server. Allowed: {ours}, other. Did you mean other?"
     assert told in buildout.run(check=False).stdout
     text = text.replace("Zope\n            otherserver", "Zope")
     buildout.write(text)
     assert (
-        f"[instance] wsgi-server: 'other' is not a known server. Allowed: {ours}.\n" in buildout.run(check=False).stdout
+        f"[instance] wsgi-server: 'other' is not a known server. Allowed: {ours}." in buildout.run(check=False).stdout
     )
     # Whether an egg brings it is not known yet
     buildout.write(text.replace("colour = blue", "colour"))
-    doubt = "unless an egg of the part brings it"
-    told = f"[instance] wsgi-server: 'other' is not a known server, {doubt}. Allowed: {ours}.\n"
+    told = (
+        f"[instance] wsgi-server: 'other' is not a known server, unless an egg of the part brings it. Allowed: {ours}."
+    )
     assert told in buildout.run(check=False).stdout

@@ -12,7 +12,7 @@ import logging.handlers
 import os
 import re
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, astuple, dataclass
 from importlib.util import find_spec
 from io import StringIO
@@ -27,16 +27,16 @@ class Finding:
     """A mistake in the configuration: its file, its line (0 if unknown), and a message.
 
     handler   the name of the logging handler with the mistake
-    hopeless  no change outside the part can make the handler work
-    option    the option with the mistake, if it is certain: an edit of other files cannot repair it
+    option    the option with the mistake, if the line does not identify it
+    final     whether only another value of the option can correct it, but no edit of the files, and no egg
     """
 
     file: str
     line: int
     message: str
     handler: str = ""
-    hopeless: bool = False
     option: str = ""
+    final: bool = False
 
 
 def answer(question: Mapping[str, Any]) -> Any:
@@ -46,9 +46,11 @@ def answer(question: Mapping[str, Any]) -> Any:
         return asdict(getattr(importlib.import_module(module), attribute))
     findings: list[Finding] = []
     if question["zope.conf"]:
-        for section, options in question["storages"]:
-            findings += storage_keys(section, options, question["imports"])
+        packages = [package for package, _ in question["imports"]]
+        for section in question["storages"]:
+            findings += storage_keys(section, packages)
         # Zope's schema would report the same mistakes again
+        findings = findings or list(missing_packages(question["imports"], question["zope.conf"][1]))
         findings = findings or list(zope_conf(*question["zope.conf"]))
     if question["wsgi.ini"]:
         findings += pipeline(*question["wsgi.ini"])
@@ -83,12 +85,22 @@ def zope_conf(text: str, path: str) -> Iterator[Finding]:
         yield Finding(path, 0, str(error))
 
 
-def storage_keys(section: Mapping[str, Any], options: Mapping[str, str], packages: Sequence[str]) -> Iterator[Finding]:
+def missing_packages(imports: Iterable[tuple[str, str]], path: str) -> Iterator[Finding]:
+    """Yield the packages that a zope.conf imports and that do not exist; `imports` has each package with its option."""
+    for package, option in imports:
+        try:
+            is_there = find_spec(package) is not None
+        except (ImportError, ValueError):
+            is_there = False
+        if not is_there:
+            yield Finding(path, 0, f"the package {package} does not exist: add its distribution to eggs", option=option)
+
+
+def storage_keys(section: Mapping[str, Any], packages: Sequence[str]) -> Iterator[Finding]:
     """Yield the keys and sections of a storage that the schemas of the installed packages do not know.
 
-    `section` is a Section as a dict; a key with the value None is not written. `options` maps each key
-    to the option that it comes from, and "" to the option of all other keys. If a package cannot be
-    loaded, nothing is yielded: Zope's schema, which imports it as well, reports that.
+    `section` is a `Section` as a dict: a key has its name, its value (None: the key is not written) and its option. If
+    a package cannot be loaded, nothing is yielded: Zope's schema, which imports it as well, reports that.
     """
     import ZConfig
 
@@ -98,27 +110,25 @@ def storage_keys(section: Mapping[str, Any], options: Mapping[str, str], package
         schema = ZConfig.loadSchemaFile(StringIO(f"<schema>{imports}{storage}</schema>"))
     except (ZConfig.SchemaError, ImportError):
         return
-    yield from _unknown_keys(schema, section, options, ())
+    yield from _unknown_keys(schema, section, section["option"], ())
 
 
-def _unknown_keys(
-    schema: Any, section: Mapping[str, Any], options: Mapping[str, str], outer: tuple[str, ...]
-) -> Iterator[Finding]:
+def _unknown_keys(schema: Any, section: Mapping[str, Any], option: str, outer: tuple[str, ...]) -> Iterator[Finding]:
     """Yield them for one section and the sections in it; `outer` are the keys that the sections around it know."""
     kind = section["type"]
     keys = tuple(key for key, _ in schema.gettype(kind) if key)
-    for key, value in section["keys"]:
+    for key, value, key_option in section["keys"]:
         if value is not None and key.lower() not in keys and "+" not in keys:
             message = f"{kind} has no key {key!r}{hint(key, (*keys, *outer))}"
-            yield Finding("", 0, message, option=options.get(key, options[""]))
+            yield Finding("", 0, message, option=key_option or option, final=True)
     for child in section["sections"]:
         adapters = schema.gettype("relstorage.adapter").getsubtypenames()
         if kind == "relstorage" and child["type"].lower() not in adapters:
             suggestion = hint(child["type"], adapters)
             message = f"{child['type']!r} is not an adapter of RelStorage ({', '.join(adapters)}){suggestion}"
-            yield Finding("", 0, message, option=options[""])
+            yield Finding("", 0, message, option=option, final=True)
         else:
-            yield from _unknown_keys(schema, child, options, keys)
+            yield from _unknown_keys(schema, child, option, keys)
 
 
 def _name_hint(schema: Any, message: str) -> str:
@@ -187,10 +197,10 @@ def server(name: str, module: str, own: Mapping[str, str]) -> Iterator[Finding]:
     try:
         wrong = getattr(importlib.import_module(module), "wrong", None)
     except Exception as error:  # whatever a package raises when it is imported
-        yield Finding("", 0, f"{name} cannot be imported: {error}", option="wsgi-server")
+        yield Finding("", 0, f"{name} cannot be imported: {error}", option="wsgi-server", final=True)
         return
     for key, mistake in wrong(own) if wrong else ():
-        yield Finding("", 0, f"{key}: {mistake}", option="wsgi-server-options")
+        yield Finding("", 0, f"{key}: {mistake}", option="wsgi-server-options", final=True)
 
 
 def handlers(text: str, path: str) -> Iterator[Finding]:
@@ -232,8 +242,7 @@ def _handler(path: str, name: str, class_name: str, *arguments: str) -> Iterator
         yield Finding(path, 0, f"{class_name} cannot be imported: {error}{suggestion}", handler=name)
         return
     if reason := _misfit(class_, *arguments):
-        message = f"{class_name} does not accept these arguments: {reason}"
-        yield Finding(path, 0, message, handler=name, hopeless=True)
+        yield Finding(path, 0, f"{class_name} does not accept these arguments: {reason}", handler=name, final=True)
 
 
 def _class(name: str) -> Any:

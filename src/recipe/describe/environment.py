@@ -3,7 +3,7 @@
 import re
 
 from recipe.common.confidential import is_secret
-from recipe.options.problems import Problems
+from recipe.common.problems import Problems
 
 _ASSIGNMENT = re.compile(r"([A-Za-z_]\w*)\s*=\s*(.*)")
 OPTION = "environment-vars"

@@ -5,10 +5,11 @@ from collections.abc import Callable, Mapping
 
 from waitress.adjustments import Adjustments, asbool, aslist, asset
 
+from recipe.common.problems import Problems, shown
 from recipe.common.servers import SHARED, WAITRESS, Description
-from recipe.options import Problems
+from recipe.options import Settings, idle
+from recipe.options.declare import Into
 from recipe.options.kinds import BOOLEAN, FALSE, LINE
-from recipe.options.problems import shown
 
 PREFIX = "waitress-"
 
@@ -27,7 +28,7 @@ COVERED = {
 }
 
 
-def settings(part: Mapping[str, str], server: Description, problems: Problems) -> dict[str, str]:
+def settings(part: Mapping[str, str], settings: Settings, server: Description, problems: Problems) -> dict[str, str]:
     """Return the settings of waitress in a part, by waitress's names, checked by waitress's own rules.
 
     An empty option counts as left out. If `server` is not waitress, it uses only those in SHARED.
@@ -38,7 +39,9 @@ def settings(part: Mapping[str, str], server: Description, problems: Problems) -
         name = key.removeprefix(PREFIX).replace("-", "_")
         if not _check(key, name, text, problems):
             continue
-        if server is WAITRESS or name in SHARED:
+        if isinstance(settings.server.wsgi, str):
+            problems.warn(key, idle.not_written(Into.WSGI_INI, "wsgi"))
+        elif server is WAITRESS or name in SHARED:
             values[name] = text
         else:
             problems.warn(key, f"does nothing with wsgi-server = {server.name}")

@@ -3,12 +3,12 @@
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
+from recipe.common.problems import Problems, shown
 from recipe.common.servers import SHARED, WAITRESS, Description
 from recipe.common.spelling import nearest
 from recipe.describe import storages
-from recipe.options import Problems, Settings
+from recipe.options import Settings
 from recipe.options.declare import options_of
-from recipe.options.problems import shown
 from recipe.options.server import Server
 
 #: Keys of ``[server:main]`` that the recipe writes, so that a setting of a server cannot have these names.
@@ -16,28 +16,21 @@ RESERVED = {"use", "listen", "fast-listen", "fast_listen", "graceful_timeout", "
 
 
 def check(
+    server: Description,
     settings: Settings,
     part: Mapping[str, str],
     servers: Mapping[str, Description],
     problems: Problems,
-) -> Description:
-    """Return the server that a part names; for an option that it does not support, add an error to `problems`.
-
-    The error names those of `servers` that support the option. An unknown server is not checked; for
-    its error, see `refuse`.
-    """
-    server = servers.get(settings.server.name)
-    if server is None:
-        return WAITRESS
+) -> None:
+    """Add an error for each option that `server` does not support; the error names those of `servers` that do."""
     if settings.server.wsgi is not True:
-        return server  # the file of the user names its own server
+        return  # the file of the user names its own server
     _check_abilities(server, settings.server, part, servers, problems)
     _check_own_options(server, dict(settings.server.own_options), problems)
     if settings.server.asyncore_use_poll and server is not WAITRESS:
         problems.warn("asyncore-use-poll", f"does nothing with wsgi-server = {server.name}")
     if settings.server.workers > 1:
         _check_workers(settings, problems)
-    return server
 
 
 def refuse(name: str, names: Collection[str], problems: Problems, doubt: str = "") -> None:

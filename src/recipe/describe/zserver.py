@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from recipe.common.address import Address
+from recipe.common.problems import Problems
 from recipe.describe.waitress_settings import PREFIX
-from recipe.options import Problems, Settings
+from recipe.options import Settings
 from recipe.options.declare import options_of
 from recipe.options.server import Server
 

@@ -2,9 +2,10 @@
 
 import os
 from dataclasses import dataclass
+from typing import ClassVar
 
 from recipe.options import kinds
-from recipe.options.declare import Applies, option
+from recipe.options.declare import Applies, Into, option
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,7 @@ class Layout:
         kinds.FILE_IN_DIRECTORY,
         "The directory for run-time files of the instance. Zope calls it ``CLIENTHOME``.",
         "{var}/{name}",
+        into=(Into.ZOPE_CONF, Into.FACTS),
     )
     import_directory: str = option(
         "import-directory",
@@ -31,13 +33,18 @@ class Layout:
         "{client_home}/import",
     )
     pid_file: str = option(
-        "pid-file", kinds.FILE_IN_DIRECTORY, "The file to which the server writes its process id.", "{var}/{name}.pid"
+        "pid-file",
+        kinds.FILE_IN_DIRECTORY,
+        "The file to which the server writes its process id.",
+        "{var}/{name}.pid",
+        into=(Into.ZOPE_CONF, Into.FACTS),
     )
     lock_file: str = option(
         "lock-file",
         kinds.FILE_IN_DIRECTORY,
         "The file that ZServer locks while it runs.",
         "{var}/{name}.lock",
+        into=(Into.ZOPE_CONF,),
         applies=Applies.ZSERVER,
     )
     zope_conf: str | None = option(
@@ -51,6 +58,8 @@ class Layout:
 @dataclass(frozen=True)
 class Zope:
     """Settings of Zope, which go into ``zope.conf``. Storage has those of the database."""
+
+    INTO: ClassVar = (Into.ZOPE_CONF,)
 
     debug_mode: bool = option(
         "debug-mode",
@@ -122,12 +131,15 @@ class Zope:
         kinds.WARNINGS,
         "What Python does with deprecation warnings. ``on`` shows them and ``off`` suppresses them; the other values "
         "are the actions of Python's warnings filter. If left out, Python's defaults apply.",
+        into=(Into.FACTS,),
     )
 
 
 @dataclass(frozen=True)
 class Scripts:
     """The distributions of the instance, and the scripts that the recipe generates."""
+
+    INTO: ClassVar = (Into.SCRIPTS,)
 
     eggs: tuple[str, ...] = option(
         "eggs",
@@ -142,6 +154,7 @@ class Scripts:
         "``LOC/inituser``, the password as a hash, when it first installs the part. If left out, the recipe asks for "
         "them in a terminal.",
         secret=True,
+        into=(),
     )
     control_script: str = option(
         "control-script", kinds.FILE_NAME, "The name of the control script in ``bin``.", "{name}"
@@ -170,6 +183,7 @@ class Scripts:
         kinds.BOOLEAN,
         "Writes every path inside the buildout directory relative to it, so that you can move the whole directory. "
         "If left out, the option of the same name in ``[buildout]`` applies.",
+        into=(),
     )
     link_eggs: bool = option(
         "link-eggs",
@@ -216,17 +230,21 @@ class Scripts:
 class Process:
     """How the process of the server runs."""
 
+    INTO: ClassVar = (Into.FACTS,)
+
     graceful_timeout: int | None = option(
         "graceful-timeout",
         kinds.NUMBER,
         "The number of seconds that running requests have to finish when the server stops. If left out, it is 30.",
         applies=Applies.WSGI,
+        into=(Into.WSGI_INI, Into.FACTS),
     )
     umask: str | None = option(
         "zopectl-umask",
         kinds.OCTAL,
         "The umask of the server, an octal number. If left out, the server keeps the umask of the process that "
         "starts it.",
+        into=(Into.SCRIPTS,),
     )
     effective_user: str | None = option(
         "effective-user",

@@ -1,14 +1,17 @@
 """Options of the event log, the access log, Sentry and profiling."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from recipe.options import kinds
-from recipe.options.declare import Applies, option
+from recipe.options.declare import Applies, Into, option
 
 
 @dataclass(frozen=True)
 class EventLog:
     """The event log, to which Zope and all packages write."""
+
+    INTO: ClassVar = (Into.WSGI_INI,)
 
     file: str = option(
         "event-log",
@@ -16,6 +19,7 @@ class EventLog:
         "The file of the event log; the log also goes to the console. ``disable`` logs to the console only. "
         "``stdout`` and ``stderr``, for containers, log to that stream instead of both.",
         "{var}/log/{name}.log",
+        into=(Into.WSGI_INI, Into.FACTS),
     )
     format: str = option(
         "log-format",
@@ -62,6 +66,8 @@ class EventLog:
 @dataclass(frozen=True)
 class AccessLog:
     """The access log, which has one line for each request."""
+
+    INTO: ClassVar = (Into.WSGI_INI,)
 
     file: str = option(
         "access-log",
@@ -110,6 +116,8 @@ class AccessLog:
 @dataclass(frozen=True)
 class Sentry:
     """The Sentry filter of the pipeline. ``sentry_dsn`` switches it on."""
+
+    INTO: ClassVar = (Into.WSGI_INI,)
 
     dsn: str = option(
         "sentry_dsn",
@@ -188,6 +196,8 @@ class Sentry:
 @dataclass(frozen=True)
 class Profile:
     """The profiler repoze.profile in the pipeline. ``profile`` switches it on."""
+
+    INTO: ClassVar = (Into.WSGI_INI,)
 
     enabled: bool = option(
         "profile",

@@ -1,17 +1,19 @@
 """Options of the WSGI server and its pipeline, and those that only ZServer has."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from recipe.common.address import Address
 from recipe.common.names import PIPELINE
 from recipe.options import kinds
-from recipe.options.declare import Applies, Kind, option
+from recipe.options.declare import Applies, Into, Kind, option
 
 
 @dataclass(frozen=True)
 class Server:
     """The HTTP server and the PasteDeploy pipeline."""
+
+    INTO: ClassVar = (Into.WSGI_INI,)
 
     wsgi: bool | str = option(
         "wsgi",
@@ -19,6 +21,7 @@ class Server:
         "``on`` runs the WSGI server that ``wsgi-server`` names. ``off`` runs ZServer, in the Python 2.7 that "
         "``zserver-python`` names. A path names a PasteDeploy file of your own; the recipe then generates none.",
         "on",
+        into=(),
     )
     name: str = option(
         "wsgi-server",
@@ -75,6 +78,7 @@ class Server:
         "The number of worker threads, which is how many requests a process handles at the same time.",
         "4",
         zserver_default="2",
+        into=(Into.WSGI_INI, Into.ZOPE_CONF),
     )
     max_request_body_size: int = option(
         "max-request-body-size",
@@ -138,10 +142,13 @@ def _zserver(name: str, kind: Kind[Any], doc: str, instead: str = "", **more: An
 class ZServer:
     """Options that only ZServer has. Under WSGI, each of them causes a warning."""
 
+    INTO: ClassVar = (Into.ZOPE_CONF,)
+
     python: str | None = _zserver(
         "zserver-python",
         kinds.FILE_IN_DIRECTORY,
         "The path of a Python 2.7 with ZServer, Zope 4 and ``eggs`` in its environment. ZServer runs in it.",
+        into=(Into.FACTS,),
     )
     old_threads: int | None = _zserver("zserver-threads", kinds.COUNT, "The old name of ``threads``.", "threads")
     ip_address: str | None = _zserver(

@@ -1,14 +1,17 @@
 """Options of the database and its storages."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from recipe.options import kinds
-from recipe.options.declare import option
+from recipe.options.declare import Into, option
 
 
 @dataclass(frozen=True)
 class Storage:
     """The main database, which is ``<zodb_db main>`` in ``zope.conf``, and its storages."""
+
+    INTO: ClassVar = (Into.ZOPE_CONF,)
 
     cache_size: int = option(
         "zodb-cache-size", kinds.NUMBER, "The number of objects in the cache of each database connection.", "30000"

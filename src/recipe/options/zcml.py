@@ -1,14 +1,17 @@
 """Options of the ZCML that Zope loads."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from recipe.options import kinds
-from recipe.options.declare import option
+from recipe.options.declare import Into, option
 
 
 @dataclass(frozen=True)
 class Zcml:
     """The file ``site.zcml`` and the files that it includes."""
+
+    INTO: ClassVar = (Into.SITE_ZCML,)
 
     slugs: tuple[str, ...] = option(
         "zcml",
@@ -26,5 +29,8 @@ class Zcml:
         "resources", kinds.FILE_IN_XML, "A directory of plone.resource resources, which the recipe creates."
     )
     site: str | None = option(
-        "site-zcml", kinds.DOCUMENT, "The whole text of ``site.zcml``. The other ZCML options then do nothing."
+        "site-zcml",
+        kinds.DOCUMENT,
+        "The whole text of ``site.zcml``. The other ZCML options then do nothing.",
+        into=(),
     )

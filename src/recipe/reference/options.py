@@ -7,10 +7,11 @@ import dataclasses
 import inspect
 from collections.abc import Iterator
 
+from recipe.common.problems import Problems
 from recipe.describe.instance import describe
-from recipe.options import Problems, read
+from recipe.options import read
 from recipe.options.declare import Applies, Context, Option, options_of
-from recipe.options.reading import Settings
+from recipe.options.settings import Settings
 from recipe.reference.paragraph import wrapped
 from recipe.render import inifile, wsgi_ini
 from recipe.render.place import Place
@@ -71,7 +72,7 @@ def _template_names() -> str:
     """Return the names for wsgi-ini-template, with the values that they have in a part without options."""
     context = Context("NAME", "/BD", "/BD/parts/NAME", "/BD/bin")
     problems = Problems("NAME")
-    instance = describe(read({}, context, problems), {}, context, (), False, problems)
+    instance = describe(read({}, context, problems), {}, context, False, problems)
     writer = inifile.Writer(Place("/BD", "BD"))
     names = wsgi_ini.template_names(instance, writer)
     title = "Names for wsgi-ini-template"

@@ -4,11 +4,13 @@ from collections.abc import Callable
 from typing import Any
 
 import jinja2
+from jinja2.ext import Extension
 
 
-def environment(writer: Callable[[Any], str]) -> jinja2.Environment:
+def environment(writer: Callable[[Any], str], *extensions: type[Extension]) -> jinja2.Environment:
     """Return the templates; `writer` writes each value that is filled in."""
     return jinja2.Environment(
+        extensions=extensions,
         loader=jinja2.PackageLoader("recipe"),
         finalize=writer,
         undefined=jinja2.StrictUndefined,

@@ -10,6 +10,7 @@ from typing import Any
 
 from recipe.describe.sections import Section, Wrapped
 from recipe.render.place import Place
+from recipe.render.provenance import mark
 
 ALWAYS_DEFINED = frozenset({"instancehome", "clienthome"})  # in the first lines of the generated zope.conf
 
@@ -75,18 +76,23 @@ class Writer:
         return quote(text, None if self.includes else self.defined)
 
     def section(self, section: Section | Wrapped, indent: str = "") -> Raw:
-        """Return the text of a section with its keys and sections, one key on each line."""
+        """Return a section as text, one key on each line, marked with options (see `recipe.render.provenance`)."""
         return Raw("\n".join(self._section_lines(section, indent)))
 
     def _section_lines(self, section: Section | Wrapped, indent: str) -> Iterator[str]:
         deeper = indent + "  "
         if isinstance(section, Wrapped):
-            yield from (indent + line for line in self.lines(section.before).split("\n") if line)
+            yield from self._wrapper_lines(section.before, section.option, indent)
             yield from self._section_lines(section.section, deeper)
-            yield from (indent + line for line in self.lines(section.after).split("\n") if line)
+            yield from self._wrapper_lines(section.after, section.option, indent)
             return
-        yield f"{indent}<{' '.join((section.type, section.name)).strip()}>"
-        yield from (f"{deeper}{key} {self.value(value)}" for key, value in section.keys if value is not None)
+        yield mark(f"{indent}<{' '.join((section.type, section.name)).strip()}>", section.option)
+        for key in section.keys:
+            if key.value is not None:
+                yield mark(f"{deeper}{key.name} {self.value(key.value)}", key.option or section.option)
         for child in section.sections:
             yield from self._section_lines(child, deeper)
-        yield f"{indent}</{section.type}>"
+        yield mark(f"{indent}</{section.type}>", section.option)
+
+    def _wrapper_lines(self, text: str, option: str, indent: str) -> Iterator[str]:
+        yield from (mark(indent + line, option) for line in self.lines(text).split("\n") if line)
