@@ -87,6 +87,20 @@ $(STAMP): requirements-test.txt setup.py pyproject.toml tests/constraints.py tes
 test: $(STAMP) debian-packages
 	@$(VENV)/bin/pytest --numprocesses=$(JOBS) $(ARGS)
 
+# The tests of the servers with the newest releases of these that pip finds, whatever setup.py allows.
+.PHONY: test-newest
+NEWEST := .cache/newest
+test-newest: debian-packages | python
+	@test -x $(NEWEST)/bin/python || $(PYTHON) -m venv $(NEWEST)
+	@$(NEWEST)/bin/python tests/constraints.py $(NEWEST)/constraints.txt
+	@$(NEWEST)/bin/python -m pip install -qq --disable-pip-version-check -c $(NEWEST)/constraints.txt \
+		-r requirements-test.txt -e '.[bjoern,cheroot,granian,gunicorn,instance,json,pyruvate,sentry,uwsgi,werkzeug]'
+	@$(NEWEST)/bin/python -m pip install --upgrade --disable-pip-version-check \
+		bjoern cheroot granian gunicorn pyruvate pyuwsgi waitress Werkzeug ZEO PasteDeploy python-json-logger
+	@$(NEWEST)/bin/pytest --numprocesses=$(JOBS) tests/test_overrides.py tests/test_wsgi_servers.py \
+		tests/test_embedded_servers.py tests/test_gunicorn.py tests/test_pyruvate.py tests/test_server_stop.py \
+		tests/test_waitress_settings.py tests/test_jsonlog.py $(ARGS)
+
 lint: $(STAMP)
 	@$(VENV)/bin/ruff check
 	@$(VENV)/bin/ruff format --check

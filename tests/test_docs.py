@@ -353,7 +353,7 @@ def test_wsgi_ini_template(tutorial: Buildout, port: int) -> None:
     done = tutorial.run("-c", "wsgi-ini-template.cfg", "buildout:develop=", check=False)
     assert done.returncode
     assert (
-        "wsgi.ini.in, line 2: %(treads)s is not known; did you mean %(threads)s? the names are accesslog_args,"
+        "wsgi.ini.in, line 2: %(treads)s is not known. Did you mean %(threads)s? Known names: accesslog_args,"
         in done.stdout
     )
 
@@ -419,7 +419,7 @@ def test_event_log(tutorial: Buildout, port: int) -> None:
     assert "DEBUG" in file.read_text()
     wrong = {
         "instance:event-log-args='localhost'": "is not a tuple",
-        "instance:event-log-args=(open('x'),)": "holds code",
+        "instance:event-log-args=(open('x'),)": "contains code",
     }
     for assignment, message in wrong.items():
         done = tutorial.run("-c", "log-handlers.cfg", "buildout:develop=", assignment, check=False)
