@@ -804,10 +804,13 @@ def test_adding_an_option(package: Package) -> None:
         assert "\\nhttp-realm Our $$ite\\n" in zope_conf("http-realm = Our $ite")
         assert "``http-realm``" in reference()
         print(*description("htp-realm = a")[1].warnings)
+        print(*description("zope-conf = my.conf\\nhttp-realm = a")[1].warnings)
     """
     done = package.python("-c", program)
     assert done.returncode == 0, done.stderr
-    assert "did you mean http-realm?" in done.stdout
+    misspelt, idle = done.stdout.splitlines()
+    assert "did you mean http-realm?" in misspelt
+    assert "http-realm: is not written to zope.conf" in idle
 
 
 def test_adding_a_server(package: Package, tmp_path: Path, port: int) -> None:
