@@ -17,11 +17,12 @@ from typing import Any
 
 import pytest
 
-from handmade import App, Client, asking, wait_for
+from handmade import App, Client, asking
 from recipe.common.address import Address
 from recipe.common.servers import SERVERS
 from recipe.control.workers import workers
 from recipe.wsgi.sockets import Listener, bind, lead, siblings
+from waiting import wait_for
 
 EMBEDDED = ["cheroot", "bjoern", "granian", "uwsgi", "pyruvate", "werkzeug"]
 

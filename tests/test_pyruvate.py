@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from handmade import App, Client, Process, get, wait_for
+from handmade import App, Client, Process, get
+from waiting import wait_for
 
 APPLICATION = """
 import json

@@ -22,9 +22,10 @@ from pathlib import Path
 
 import pytest
 
-from handmade import Client, Process, accessible, asking, get, refused, rerun_where_all_can_read, wait_for
+from handmade import Client, Process, accessible, asking, get, refused, rerun_where_all_can_read
 from recipe.common.servers import SERVERS
 from support import free_port
+from waiting import wait_for
 from wsgi_servers import Served, answers_within, end, kill, slow_clients, taken
 
 STOPS = [signal.SIGTERM, signal.SIGHUP, signal.SIGINT]

@@ -19,11 +19,12 @@ import pytest
 
 import views
 from databases import ZEOServer
-from handmade import Client, wait_for
+from handmade import Client
 from receivers import Receiver, posts, read_envelope
 from recipe.common.servers import SERVERS
 from storages import LEDGER, Site, assert_all_there, writing
 from support import Buildout, fetch, free_port, serving
+from waiting import wait_for
 from wsgi_servers import kill
 
 FORKING = [each.name for each in SERVERS.values() if each.workers]

@@ -12,8 +12,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from handmade import App, Client, Process, wait_for
+from handmade import App, Client, Process
 from recipe.common.servers import SERVERS, Description
+from waiting import wait_for
 
 #: The application tells what a request was, or how long it takes.
 APPLICATION = """
