@@ -94,7 +94,8 @@ def _make(base: Path, place: Path) -> None:
     _call([str(tools / "python"), "-m", "pip", "install", "--quiet", "-r", str(LISTS / "virtualenv.txt")])
     # As a user is told to make one, but in the versions of the tests
     versions = {"PIP_CONSTRAINT": str(LISTS / "requirements.txt"), "PIP_NO_PYTHON_VERSION_WARNING": "1"}
-    environment = clean_environment(versions)
+    # Two dozen packages are compiled, for a few tests: what is not optimized is there in a third of the time
+    environment = clean_environment(versions | {"CFLAGS": "-O0"})
     python = str(place / "base/bin/python2.7")
     for command in COMMANDS:
         words = shlex.split(command.replace(PIPX, str(tools / "virtualenv")).replace("python2.7", python))

@@ -16,6 +16,8 @@ import pytest
 from handmade import App, Client, Process, get
 from waiting import wait_for
 
+pytestmark = pytest.mark.other_server
+
 APPLICATION = """
 import json
 

@@ -12,9 +12,20 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from handmade import App, Client, Process
 from recipe.common.servers import SERVERS, Description
 from waiting import wait_for
+
+#: Those with which ``make test`` is content: the usual one, one with processes of its own, and one that runs in ours.
+FIRST = ("waitress", "gunicorn", "granian")
+
+
+def battery(*names: str) -> list[Any]:
+    """Return servers as parameters of tests, which for all but the first few run in ``make test-all`` only."""
+    return [pytest.param(name, marks=[] if name in FIRST else pytest.mark.other_server) for name in names]
+
 
 #: The application tells what a request was, or how long it takes.
 APPLICATION = """
