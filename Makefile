@@ -65,9 +65,10 @@ run: $(RUN_VENV)/bin/buildout
 # --- test -------------------------------------------------------------------------------------
 
 # What is compiled (bjoern, mysqlclient) wants headers. The tests start all servers
-# themselves; the packages ending in -core bring no service of the system.
+# themselves; the packages ending in -core bring no service of the system. graphviz draws the
+# pictures of the documentation.
 DEBIAN_PACKAGES := build-essential pkg-config libev-dev libmariadb-dev \
-	postgresql mariadb-server-core mariadb-client-core haproxy nginx-light varnish chromium
+	postgresql mariadb-server-core mariadb-client-core haproxy nginx-light varnish chromium graphviz
 debian-packages:
 	@dpkg -s $(DEBIAN_PACKAGES) > /dev/null 2>&1 || { test -n "$(APT_GET)" && test "$$(id -u)" = 0 && \
 		apt-get update -qq && \
@@ -86,6 +87,20 @@ $(STAMP): requirements-test.txt setup.py pyproject.toml tests/constraints.py tes
 test: $(STAMP) debian-packages
 	@$(VENV)/bin/pytest --numprocesses=$(JOBS) $(ARGS)
 
+# The tests of the servers with the newest releases of these that pip finds, whatever setup.py allows.
+.PHONY: test-newest
+NEWEST := .cache/newest
+test-newest: debian-packages | python
+	@test -x $(NEWEST)/bin/python || $(PYTHON) -m venv $(NEWEST)
+	@$(NEWEST)/bin/python tests/constraints.py $(NEWEST)/constraints.txt
+	@$(NEWEST)/bin/python -m pip install -qq --disable-pip-version-check -c $(NEWEST)/constraints.txt \
+		-r requirements-test.txt -e '.[bjoern,cheroot,granian,gunicorn,instance,json,pyruvate,sentry,uwsgi,werkzeug]'
+	@$(NEWEST)/bin/python -m pip install --upgrade --disable-pip-version-check \
+		bjoern cheroot granian gunicorn pyruvate pyuwsgi waitress Werkzeug ZEO PasteDeploy python-json-logger
+	@$(NEWEST)/bin/pytest --numprocesses=$(JOBS) tests/test_overrides.py tests/test_wsgi_servers.py \
+		tests/test_embedded_servers.py tests/test_gunicorn.py tests/test_pyruvate.py tests/test_server_stop.py \
+		tests/test_waitress_settings.py tests/test_jsonlog.py $(ARGS)
+
 lint: $(STAMP)
 	@$(VENV)/bin/ruff check
 	@$(VENV)/bin/ruff format --check
@@ -101,7 +116,7 @@ options: $(STAMP)
 	@$(VENV)/bin/python -m recipe.reference.options > docs/options.rst
 	@$(VENV)/bin/python -m recipe.reference.servers > docs/which-server-table.txt
 
-docs: $(STAMP)
+docs: $(STAMP) debian-packages
 	@$(VENV)/bin/sphinx-build -W --keep-going -q -b html docs docs/_build/html
 	@echo 'docs/_build/html/index.html'
 

@@ -43,40 +43,41 @@ setup(
     package_data={"recipe": ["py.typed", "templates/*"]},
     zip_safe=False,
     python_requires=">=3.10",
-    # What the recipe needs inside buildout, which resolves it on every run: none of these requires much itself
+    # What the recipe needs inside buildout, which resolves it on every run: none of these requires much itself.
+    # A requirement whose inner parts are overridden or used (tests/test_overrides.py) has an upper bound, here and in
+    # the extras: the next feature release, or the next major one if it says that these parts are an interface.
     install_requires=[
         "AuthEncoding[bcrypt]",
         "Jinja2",
-        "waitress >= 3",
+        "waitress >= 3, < 3.1",
         "zc.buildout >= 4",
         "zc.recipe.egg",
         "ZConfig",
     ],
     extras_require={
-        "bjoern": ["bjoern"],
-        "cheroot": ["cheroot"],
-        # Its insides, which are no interface: see recipe.wsgi.servers.granian
+        "bjoern": ["bjoern >= 3.2, < 3.3"],
+        "cheroot": ["cheroot >= 10, < 11.2"],
         "granian": ["granian >= 2.8, < 2.9"],
-        # Those before close connections that last, when they stop, under requests that are on their way
-        "gunicorn": ["gunicorn >= 27.0.1"],
+        # Earlier releases lose requests on persistent connections when they stop
+        "gunicorn": ["gunicorn >= 27.0.1, < 27.1"],
         # What an instance runs with; the recipe adds it to each part's eggs
         "instance": [
             "Paste",
-            "PasteDeploy",
+            "PasteDeploy < 4",
             "python-dotenv",
             "zdaemon",
-            "ZEO",
+            "ZEO < 7",
             "ZODB",
             "Zope >= 5.13",
         ],
-        "json": ["python-json-logger >= 3.1"],
+        "json": ["python-json-logger >= 3.1, < 5"],
         "profile": ["repoze.profile"],
-        # What its bugs are is known of this one: see recipe.wsgi.servers.pyruvate
+        # recipe.wsgi.servers.pyruvate works around the bugs of these releases
         "pyruvate": ["pyruvate >= 1.6.1, < 1.7"],
         "relstorage": ["RelStorage"],
         "sentry": ["sentry-sdk >= 2"],
-        "uwsgi": ["pyuwsgi >= 2.0.30"],
-        "werkzeug": ["Werkzeug >= 3"],
+        "uwsgi": ["pyuwsgi >= 2.0.30, < 2.1"],
+        "werkzeug": ["Werkzeug >= 3, < 4"],
     },
     entry_points={
         "zc.buildout": ["default = plone.recipe.zope2instance.recipe:Recipe"],

@@ -1,6 +1,6 @@
-"""What the access log costs: Zope's front page with ours, with Paste's translogger, and without any.
+"""The cost of the access log: Zope's front page with the recipe's filter, with Paste's translogger, and without a log.
 
-Besides, the filters' own time is measured, around an application that does nothing.
+In addition, the CPU time of each filter alone is measured, around an application that does nothing.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 from wsgiref.util import setup_testing_defaults
 
 from benchmarks import frontpage
-from benchmarks.measure import OURS, Bench, Comparison, Contenders, Subject, Values
+from benchmarks.measure import NEW, Bench, Comparison, Contenders, Subject, Values
 from benchmarks.processes import booted, require_wrk
 from benchmarks.sites import build, part
 from support import Buildout, free_port
@@ -28,9 +28,9 @@ PASTE_SECTION = "use = egg:Paste#translogger\nsetup_console_handler = False"
 
 
 def build_with(bench: Bench, name: str, port: int) -> Buildout:
-    """Build an instance; with Paste's filter in the place of ours, as in 9.1.0, or without access log."""
+    """Build an instance with the recipe's filter, with Paste's filter as in 9.1.0, or without an access log."""
     options = "access-log = disable\n" if name == NONE else ""
-    buildout = build(bench.directory / name.replace(" ", "-"), OURS, part(port, options))
+    buildout = build(bench.directory / name.replace(" ", "-"), NEW, part(port, options))
     if name == PASTE:
         ini = buildout.part() / "etc/wsgi.ini"
         text = ini.read_text(encoding="utf-8")
@@ -41,16 +41,16 @@ def build_with(bench: Bench, name: str, port: int) -> Buildout:
 
 @contextmanager
 def contenders(bench: Bench) -> Iterator[Contenders]:
-    """Three servers side by side."""
+    """Run three servers side by side."""
     require_wrk()
     with ExitStack() as stack, filters(1_000 if bench.quick else 30_000) as own_times:
-        found = {}
-        for name in (OURS, PASTE, NONE):
+        turns = {}
+        for name in (NEW, PASTE, NONE):
             port = free_port()
             buildout = build_with(bench, name, port)
             stack.enter_context(booted(buildout, port, "console"))
-            found[name] = _together(frontpage.turn(buildout.directory, port, bench.seconds, (4,)), own_times.get(name))
-        yield found
+            turns[name] = _together(frontpage.turn(buildout.directory, port, bench.seconds, (4,)), own_times.get(name))
+        yield turns
 
 
 def _together(turn: Callable[[], Values], own_time: Callable[[], float] | None) -> Callable[[], Values]:
@@ -59,7 +59,7 @@ def _together(turn: Callable[[], Values], own_time: Callable[[], float] | None) 
 
 @contextmanager
 def filters(calls: int) -> Iterator[dict[str, Callable[[], float]]]:
-    """Both filters in this process, each with a log file as in wsgi.ini; what they return is `own_time`."""
+    """Set up both filters in this process, with a log file as in wsgi.ini; yield functions that return `own_time`."""
     from paste.translogger import TransLogger
 
     from recipe.wsgi.logs.accesslog import filter_factory
@@ -74,7 +74,7 @@ def filters(calls: int) -> Iterator[dict[str, Callable[[], float]]]:
         logger.addHandler(handler)
         try:
             yield {
-                OURS: lambda: own_time(filter_factory({}), calls, log),
+                NEW: lambda: own_time(filter_factory({}), calls, log),
                 PASTE: lambda: own_time(lambda app: TransLogger(app, setup_console_handler=False), calls, log),
             }
         finally:
@@ -83,9 +83,9 @@ def filters(calls: int) -> Iterator[dict[str, Callable[[], float]]]:
 
 
 def own_time(make_filter: Any, calls: int, log: Path) -> float:
-    """Return the microseconds of CPU that a filter takes for a request, the line in the log included.
+    """Return the CPU time in microseconds that a filter uses for a request, including the line in the log.
 
-    All threads count, since a filter may write in one of its own.
+    All threads count, since a filter may write in a thread of its own.
     """
 
     def app(environ: dict[str, Any], start_response: Any) -> list[bytes]:
@@ -105,12 +105,12 @@ def own_time(make_filter: Any, calls: int, log: Path) -> float:
     os.truncate(log, 0)
     used = seconds(filtered)
     lines = log.read_bytes().count(b"\n")
-    assert lines == calls, f"{lines} lines of {calls} requests"
+    assert lines == calls, f"{lines} lines for {calls} requests"
     return (used - seconds(app)) / calls * 1e6
 
 
 def _answer(application: Any, environ: dict[str, Any]) -> None:
-    """Do with an answer what a server does (PEP 3333)."""
+    """Consume a response as a server does (PEP 3333)."""
     body = application(environ, lambda status, headers, exc_info=None: io.BytesIO.write)
     try:
         for _ in body:
@@ -121,7 +121,7 @@ def _answer(application: Any, environ: dict[str, Any]) -> None:
 
 
 def _wait_for_quiet(log: Path) -> None:
-    """Wait until nothing has been written for a while."""
+    """Wait until the log has not grown for 0.3 seconds."""
     size = -1
     while size != (size := log.stat().st_size):
         time.sleep(0.3)
@@ -129,13 +129,13 @@ def _wait_for_quiet(log: Path) -> None:
 
 SUBJECT = Subject(
     "accesslog",
-    "The access log, beside none",
+    "Access log compared with no log",
     (
-        Comparison("ours: requests a second", "rate 4", "/s", more_is_better=True, contender=OURS, baseline=NONE),
-        Comparison("Paste's: requests a second", "rate 4", "/s", more_is_better=True, contender=PASTE, baseline=NONE),
-        Comparison("ours: time of CPU a request", "cpu 4", "µs", contender=OURS, baseline=NONE),
-        Comparison("Paste's: time of CPU a request", "cpu 4", "µs", contender=PASTE, baseline=NONE),
-        Comparison("the filter alone, ours beside Paste's", "own", "µs", contender=OURS, baseline=PASTE),
+        Comparison("recipe's: requests per second", "rate 4", "/s", more_is_better=True, contender=NEW, baseline=NONE),
+        Comparison("Paste's: requests per second", "rate 4", "/s", more_is_better=True, contender=PASTE, baseline=NONE),
+        Comparison("recipe's: CPU time per request", "cpu 4", "µs", contender=NEW, baseline=NONE),
+        Comparison("Paste's: CPU time per request", "cpu 4", "µs", contender=PASTE, baseline=NONE),
+        Comparison("the filter alone, compared with Paste's", "own", "µs", contender=NEW, baseline=PASTE),
     ),
     contenders,
 )

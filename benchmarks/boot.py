@@ -1,6 +1,6 @@
-"""How long a server takes to its first answer, and what its processes occupy then: plain Zope, and Plone.
+"""The time from the start of a server to its first response, and its memory then: plain Zope, and Plone.
 
-What is made once is there already: the database, compiled Python and the cache of templates.
+The turn before the first round makes the database, the compiled Python and the cache of templates.
 """
 
 from __future__ import annotations
@@ -9,24 +9,24 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from benchmarks import frontpage
-from benchmarks.measure import OURS, THEIRS, Bench, Comparison, Contenders, Subject, Values
+from benchmarks.measure import NEW, OLD, Bench, Comparison, Contenders, Subject, Values
 from benchmarks.processes import ask, booted, cpu_time, memory, require_wrk
 from benchmarks.sites import PLONE_VERSIONS, build, part
 from support import Buildout, free_port
 
 LINKED, UNLINKED = "linked", "not linked"
-WAITING, AS_EVER = "waiting", "as ever"
+DEFERRED, ALWAYS_ON = "collector deferred", "collector on"
 
-#: Lines at the start of the server that leave the collector on.
-NOT_WAITING = "initialization =\n    import gc\n    gc.set_threshold = gc.freeze = lambda *args: 0\n"
+#: An option that leaves the garbage collector on during the start.
+COLLECTOR_ON = "initialization =\n    import gc\n    gc.set_threshold = gc.freeze = lambda *args: 0\n"
 
 
 def turn(
     buildout: Buildout, port: int, *commands: str, script: str = "instance", load: int = 0
 ) -> Callable[[], Values]:
-    """Return a turn that starts an instance by each of the commands, and stops it after its first answer.
+    """Return a turn that starts an instance with each of the commands, and stops it after its first response.
 
-    With `load`, it is asked for so many seconds before that; one second more does not count.
+    With `load`, clients send requests for that many seconds before it is stopped, after one second that does not count.
     """
 
     def take() -> Values:
@@ -46,8 +46,8 @@ def turn(
 
 @contextmanager
 def zope(bench: Bench) -> Iterator[Contenders]:
-    """Plain Zope, by both recipes."""
-    ports = {name: free_port() for name in (OURS, THEIRS)}
+    """Build plain Zope with both recipes."""
+    ports = {name: free_port() for name in (NEW, OLD)}
     yield {
         name: turn(build(bench.directory / name, name, part(port)), port, "fg", "console")
         for name, port in ports.items()
@@ -56,8 +56,8 @@ def zope(bench: Bench) -> Iterator[Contenders]:
 
 @contextmanager
 def plone(bench: Bench) -> Iterator[Contenders]:
-    """Plone, by both recipes."""
-    ports = {name: free_port() for name in (OURS, THEIRS)}
+    """Build Plone with both recipes."""
+    ports = {name: free_port() for name in (NEW, OLD)}
     yield {
         name: turn(
             build(bench.directory / name, name, part(port, eggs="Plone"), extends=PLONE_VERSIONS), port, "console"
@@ -68,25 +68,25 @@ def plone(bench: Bench) -> Iterator[Contenders]:
 
 @contextmanager
 def links(bench: Bench) -> Iterator[Contenders]:
-    """Plone, with the eggs linked into one directory and with each of them on the path."""
+    """Build Plone with the eggs linked into one directory, and with each egg on the path."""
     yield _variants(bench, {LINKED: "link-eggs = on", UNLINKED: "link-eggs = off"})
 
 
 @contextmanager
 def collector(bench: Bench) -> Iterator[Contenders]:
-    """Plone, with the garbage collector waiting for the end of the start, and without."""
+    """Build Plone with the garbage collector off during the start, and with it on."""
     require_wrk()
-    yield _variants(bench, {WAITING: "", AS_EVER: NOT_WAITING}, load=bench.seconds)
+    yield _variants(bench, {DEFERRED: "", ALWAYS_ON: COLLECTOR_ON}, load=bench.seconds)
 
 
 def _variants(bench: Bench, options: Mapping[str, str], load: int = 0) -> Contenders:
-    """Build a Plone of ours for each of these options, in one buildout."""
+    """Build a Plone with this recipe for each of these options, in one buildout."""
     ports = {name: free_port() for name in options}
     scripts = {name: f"instance{number}" for number, name in enumerate(options)}
     texts = (
         part(ports[name], f"var = var-{script}\n{options[name]}", script, "Plone") for name, script in scripts.items()
     )
-    buildout = build(bench.directory, OURS, "".join(texts), extends=PLONE_VERSIONS)
+    buildout = build(bench.directory, NEW, "".join(texts), extends=PLONE_VERSIONS)
     return {name: turn(buildout, ports[name], "console", script=script, load=load) for name, script in scripts.items()}
 
 
@@ -94,11 +94,11 @@ ZOPE = Subject(
     "boot-zope",
     "Start of plain Zope",
     (
-        Comparison("first answer after fg", "boot fg", "s", aim=0.6),
-        Comparison("first answer after console", "boot console", "s"),
-        Comparison("time of CPU until then (console)", "cpu console", "s"),
-        Comparison("memory after it (fg)", "memory fg", "MB"),
-        Comparison("memory after it (console)", "memory console", "MB"),
+        Comparison("first response after fg", "boot fg", "s", aim=0.6),
+        Comparison("first response after console", "boot console", "s"),
+        Comparison("CPU time until then (console)", "cpu console", "s"),
+        Comparison("memory after the first response (fg)", "memory fg", "MB"),
+        Comparison("memory after the first response (console)", "memory console", "MB"),
     ),
     zope,
 )
@@ -107,9 +107,9 @@ PLONE = Subject(
     "boot-plone",
     "Start of Plone",
     (
-        Comparison("first answer after console", "boot console", "s", aim=0.55),
-        Comparison("time of CPU until then", "cpu console", "s"),
-        Comparison("memory after it", "memory console", "MB"),
+        Comparison("first response after console", "boot console", "s", aim=0.55),
+        Comparison("CPU time until then", "cpu console", "s"),
+        Comparison("memory after the first response", "memory console", "MB"),
     ),
     plone,
 )
@@ -118,23 +118,23 @@ LINKS = Subject(
     "links",
     "Start of Plone, with and without link-eggs",
     (
-        Comparison("first answer after console", "boot console", "s", contender=LINKED, baseline=UNLINKED),
-        Comparison("time of CPU until then", "cpu console", "s", contender=LINKED, baseline=UNLINKED),
-        Comparison("memory after it", "memory console", "MB", contender=LINKED, baseline=UNLINKED),
+        Comparison("first response after console", "boot console", "s", contender=LINKED, baseline=UNLINKED),
+        Comparison("CPU time until then", "cpu console", "s", contender=LINKED, baseline=UNLINKED),
+        Comparison("memory after the first response", "memory console", "MB", contender=LINKED, baseline=UNLINKED),
     ),
     links,
 )
 
 COLLECTOR = Subject(
     "collector",
-    "Start of Plone, while the collector waits",
+    "Start of Plone, garbage collection deferred",
     tuple(
-        Comparison(title, quantity, unit, more_is_better=more, contender=WAITING, baseline=AS_EVER)
+        Comparison(title, quantity, unit, more_is_better=more, contender=DEFERRED, baseline=ALWAYS_ON)
         for title, quantity, unit, more in (
-            ("first answer after console", "boot console", "s", False),
-            ("time of CPU until then", "cpu console", "s", False),
-            ("memory after it", "memory console", "MB", False),
-            ("requests a second, 4 connections", "rate 4", "/s", True),
+            ("first response after console", "boot console", "s", False),
+            ("CPU time until then", "cpu console", "s", False),
+            ("memory after the first response", "memory console", "MB", False),
+            ("requests per second, 4 connections", "rate 4", "/s", True),
             ("99th percentile of latency, 4 connections", "p99 4", "ms", False),
             ("memory under load", "memory", "MB", False),
         )

@@ -1,8 +1,8 @@
-"""Each WSGI server through the recipe, beside the same started by hand: at once, on one core.
+"""Each WSGI server through the recipe, compared with the same server started by hand, at the same time on one core.
 
-They differ by a percent or two. A machine changes by more from one second to the next, and so does a process beside
-another one of the same program (where its memory lies, how its hashes fall). So both are asked at the same time, what
-counts is the time of CPU that it takes them, and each round starts them anew.
+They differ by a percent or two. The speed of a machine varies more than that from second to second, and so do two
+processes of the same program (by the layout of their memory, by their hash seeds). So both get requests at the same
+time, their CPU time counts, and each round starts them anew.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.measure import OURS, Bench, Comparison, Contenders, Subject, Values
+from benchmarks.measure import NEW, Bench, Comparison, Contenders, Subject, Values
 from benchmarks.processes import ask, cpu_time, first_answer
 from benchmarks.servers import NAMES, build_parts
 from benchmarks.sites import NAME as RECIPE
@@ -28,16 +28,16 @@ PROGRAM = Path(__file__).parent / "programs/by_hand.py"
 
 THROUGH, BY_HAND = "through the recipe", "by hand"
 
-#: As many as there are threads.
+#: The number of connections, which equals the number of threads.
 CONNECTIONS = 4
 
-#: Seconds that a server is asked before it counts.
+#: Seconds of load on a server before the measurement.
 WARMING = 1
 
 
 @dataclass(frozen=True)
 class Program:
-    """How to start a server, and where it answers. Its command line names the directory."""
+    """The command that starts a server, its port, and a directory that its command line names."""
 
     directory: Path
     port: int
@@ -46,12 +46,12 @@ class Program:
 
 @contextmanager
 def contenders(bench: Bench) -> Iterator[Contenders]:
-    """A pair for each server."""
+    """Build a pair for each server."""
     if len(os.sched_getaffinity(0)) < 2:
-        raise RuntimeError("Servers and clients want a core each, and this machine has one.")
+        raise RuntimeError("this benchmark needs two cores, one for the servers and one for the clients")
     buildout, ports = build_parts(bench, {name: f"wsgi-server = {name}" for name in NAMES})
     texts = (part(None, f"var = var-{name}", name, f"Zope {RECIPE}[{SERVERS[name].extra}]") for name in NAMES)
-    other = build(bench.directory / "by-hand", OURS, "".join(texts))
+    other = build(bench.directory / "by-hand", NEW, "".join(texts))
     yield {
         name: turn(
             {
@@ -65,17 +65,17 @@ def contenders(bench: Bench) -> Iterator[Contenders]:
 
 
 def by_hand(name: str, directory: Path) -> Program:
-    """Return how to serve a part without the recipe's part in serving."""
+    """Return a program that serves a part without the recipe's code for serving."""
     port = free_port()
     interpreter, wsgi_ini = directory / "bin/interpreter", directory / "etc/wsgi.ini"
     return Program(directory, port, (str(interpreter), str(PROGRAM), name, str(wsgi_ini), str(port)))
 
 
 def turn(programs: Mapping[str, Program], seconds: int) -> Callable[[], Values]:
-    """Return a turn that starts all of them, and asks them at once."""
+    """Return a turn that starts all programs, and sends requests to them at the same time."""
 
     def take() -> Values:
-        # By lot, since who is first is slower by up to a percent
+        # In random order, since the server that starts first is slower by up to a percent
         names = random.sample(list(programs), len(programs))
         with ExitStack() as stack:
             with on_core(max):
@@ -90,7 +90,7 @@ def turn(programs: Mapping[str, Program], seconds: int) -> Callable[[], Values]:
 
 @contextmanager
 def on_core(choose: Callable[[set[int]], int]) -> Iterator[None]:
-    """Let what the block starts run on one core only."""
+    """Restrict the processes that the block starts to one core."""
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {choose(before)})
     try:
@@ -101,7 +101,7 @@ def on_core(choose: Callable[[set[int]], int]) -> Iterator[None]:
 
 @contextmanager
 def started(program: Program) -> Iterator[None]:
-    """Serve while the block runs. The end is sudden, since some do not end by themselves."""
+    """Run a server while the block runs, and kill it afterwards, since some do not stop by themselves."""
     with running(*program.command, cwd=program.directory) as server:
         try:
             first_answer(program.port, server)
@@ -112,7 +112,7 @@ def started(program: Program) -> Iterator[None]:
 
 
 def rate(program: Program, seconds: int) -> float:
-    """Return how many requests a server answers in a second of CPU time."""
+    """Return the number of requests that a server handles per second of CPU time."""
     before = cpu_time(program.directory)
     load = ask(program.port, CONNECTIONS, seconds)
     return load.requests / (cpu_time(program.directory) - before)
@@ -120,10 +120,10 @@ def rate(program: Program, seconds: int) -> float:
 
 SUBJECT = Subject(
     "by-hand",
-    "Through the recipe, beside by hand",
+    "Through the recipe, compared with by hand",
     tuple(
         Comparison(
-            f"{name}: requests in a second of CPU time",
+            f"{name}: requests per second of CPU time",
             THROUGH,
             "/s",
             0.98,

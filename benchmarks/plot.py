@@ -1,4 +1,4 @@
-"""The ratios as a picture: an SVG, written by hand, so that the same results are always the same file."""
+"""Draws the ratios as an SVG picture, without a library, so that the same results always make the same file."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ INK, FAINT = "#222222", "#d9d9d9"
 
 
 def svg(subjects: Sequence[Subject], results: Results) -> str:
-    """Return the picture; subjects that were not measured are left out."""
+    """Return the picture, without the subjects that were not measured."""
     lines: list[str] = []
     y = TOP
     for subject in subjects:
-        found = [row for row in rows(subject, results) if row.ratio]
-        if not found:
+        measured = [row for row in rows(subject, results) if row.ratio]
+        if not measured:
             continue
         y += LINE
         lines.append(_text(16, y, subject.title, weight="bold"))
-        for row in found:
+        for row in measured:
             y += LINE
             lines += _line(row, y)
     if not lines:
@@ -42,21 +42,19 @@ def _frame(bottom: float) -> list[str]:
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height:g}" role="img" '
         'font-family="sans-serif" font-size="13">'
     )
-    found = [head, "<title>Ratios of what was measured</title>"]
-    found.append(f'<rect width="{WIDTH}" height="{height:g}" rx="6" fill="#ffffff"/>')
+    elements = [head, "<title>Ratios of the measurements</title>"]
+    elements.append(f'<rect width="{WIDTH}" height="{height:g}" rx="6" fill="#ffffff"/>')
     for tick in TICKS:
         x = _x(tick)
         colour, width = (INK, 1.5) if tick == 1 else (FAINT, 1)
-        found.append(_path(x, TOP - 6, x, bottom + 12, colour, width))
-        found.append(_text(x, TOP - 14, f"{tick:g}", anchor="middle"))
-    legend = (
-        "Ratio to what it is compared with (1: no difference). Dot: median; bar: quartiles; short black line: the aim."
-    )
-    found.append(_text(16, bottom + 38, legend, size=12))
-    found.append(
+        elements.append(_path(x, TOP - 6, x, bottom + 12, colour, width))
+        elements.append(_text(x, TOP - 14, f"{tick:g}", anchor="middle"))
+    legend = "Ratio to the baseline (1: no difference). Dot: median; bar: quartiles; short black line: the aim."
+    elements.append(_text(16, bottom + 38, legend, size=12))
+    elements.append(
         _text(16, bottom + 54, "Blue: better. Orange: worse. Grey: the quartiles are on both sides of 1.", size=12)
     )
-    return found
+    return elements
 
 
 def _line(row: Row, y: float) -> list[str]:
@@ -64,19 +62,19 @@ def _line(row: Row, y: float) -> list[str]:
     assert row.ratio
     comparison, ratio = row.comparison, row.ratio
     colour = _colour(ratio, comparison.more_is_better)
-    low, median, high = (_x(each) for each in (ratio.low, ratio.median, ratio.high))
+    low, median, high = map(_x, (ratio.low, ratio.median, ratio.high))
     middle = y - 4
-    place = f'x="{low:.1f}" y="{middle - 5:g}" width="{max(high - low, 1):.1f}" height="10" rx="3"'
-    found = [
+    position = f'x="{low:.1f}" y="{middle - 5:g}" width="{max(high - low, 1):.1f}" height="10" rx="3"'
+    elements = [
         _text(LEFT - 10, y, comparison.title, anchor="end"),
-        f'<rect {place} fill="{colour}" fill-opacity="0.35"/>',
+        f'<rect {position} fill="{colour}" fill-opacity="0.35"/>',
         f'<circle cx="{median:.1f}" cy="{middle:g}" r="5" fill="{colour}"/>',
         _text(RIGHT + 12, y, f"{ratio.median:.2f}", colour=colour, weight="bold"),
     ]
     if comparison.aim is not None:
         x = _x(comparison.aim)
-        found.append(_path(x, middle - 10, x, middle + 10, INK, 2.5))
-    return found
+        elements.append(_path(x, middle - 10, x, middle + 10, INK, 2.5))
+    return elements
 
 
 def _colour(ratio: Spread, more_is_better: bool) -> str:
@@ -86,7 +84,7 @@ def _colour(ratio: Spread, more_is_better: bool) -> str:
 
 
 def _x(ratio: float) -> float:
-    """Return where a ratio is, on a logarithmic scale."""
+    """Return the x coordinate of a ratio, on a logarithmic scale."""
     share = math.log(min(max(ratio, SMALLEST), LARGEST) / SMALLEST) / math.log(LARGEST / SMALLEST)
     return round(LEFT + share * (RIGHT - LEFT), 1)
 

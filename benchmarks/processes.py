@@ -1,4 +1,4 @@
-"""Servers as the system sees them: the first answer, memory, CPU time, and how many requests they take."""
+"""Measures running servers: the first response, memory, CPU time, and the rate of requests."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from pathlib import Path
 
 from support import Buildout, Server, start
 
-#: From the start of a server to its first answer, at most, and from its last client to its rest; in seconds.
+#: The maximum time from the start of a server to its first response, and from its last request to idleness, in seconds.
 PATIENCE = 120
 
 
 @contextmanager
 def booted(buildout: Buildout, port: int, command: str, script: str = "instance") -> Iterator[tuple[float, Server]]:
-    """Run ``bin/SCRIPT COMMAND``; the block begins with the first 200, and gets the seconds that it took."""
+    """Run ``bin/SCRIPT COMMAND`` until the first response with status 200; yield its seconds and the server."""
     begin = time.perf_counter()
     with start(buildout, script, command) as server:
         first_answer(port, server)
@@ -28,10 +28,10 @@ def booted(buildout: Buildout, port: int, command: str, script: str = "instance"
 
 
 def first_answer(port: int, server: Server) -> None:
-    """Wait until ``/`` is answered with 200.
+    """Wait until the response for ``/`` has the status 200.
 
-    A server that listens early lets the first request wait; before that, this asks every 2 ms.
-    Raises TimeoutError, or ChildProcessError where the server has ended.
+    If no server listens yet, the request is repeated every 2 ms. Raises TimeoutError, or ChildProcessError if the
+    server has ended.
     """
     end = time.monotonic() + PATIENCE
     while True:
@@ -44,26 +44,26 @@ def first_answer(port: int, server: Server) -> None:
         if server.process.poll() is not None:
             raise ChildProcessError(f"the server ended with {server.process.returncode}:\n{server.output[-2000:]}")
         if time.monotonic() > end:
-            raise TimeoutError(f"no answer in {PATIENCE} s:\n{server.output[-2000:]}")
+            raise TimeoutError(f"no response within {PATIENCE} s:\n{server.output[-2000:]}")
         time.sleep(0.002)
 
 
 def processes(directory: Path) -> list[int]:
-    """Return the ids of all processes whose command line names something in a directory.
+    """Return the ids of all processes whose command line names a path in this directory.
 
-    That is the whole tree of an instance, the manager of a daemon included: all of it is started with the paths of
+    These are all processes of an instance, including the manager of a daemon, since all are started with the paths of
     the instance's files.
     """
-    found = []
+    pids = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         with suppress(OSError):
             if f"{directory}/".encode() in path.read_bytes():
-                found.append(int(path.parent.name))
-    return found
+                pids.append(int(path.parent.name))
+    return pids
 
 
 def memory(directory: Path) -> float:
-    """Return what the processes of an instance occupy, in MB: their proportional set size (proc(5), smaps_rollup)."""
+    """Return the memory of an instance's processes in MB: their proportional set size (proc(5), smaps_rollup)."""
     kilobytes = 0
     for pid in processes(directory):
         text = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii")
@@ -72,17 +72,17 @@ def memory(directory: Path) -> float:
 
 
 def cpu_time(directory: Path) -> float:
-    """Return the seconds of CPU that the processes of an instance have had so far, threads that have ended included."""
+    """Return the CPU time of the processes of an instance in seconds, including that of threads that have ended."""
     return sum(map(_cpu_time, processes(directory)))
 
 
 def _cpu_time(pid: int) -> float:
-    # As clock_getcpuclockid(3), which Python does not have: CPUCLOCK_SCHED of <linux/posix-timers.h>
+    # The clock of clock_getcpuclockid(3), which Python lacks: CPUCLOCK_SCHED of <linux/posix-timers.h>
     return time.clock_gettime(~pid << 3 | 2)
 
 
 def finish(directory: Path) -> None:
-    """Wait until an instance is idle: it may still do what it has taken on from clients that have gone.
+    """Wait until an instance is idle: it may still handle requests of clients that have disconnected.
 
     Raises TimeoutError.
     """
@@ -92,45 +92,45 @@ def finish(directory: Path) -> None:
         time.sleep(0.1)
         if cpu_time(directory) - before < 0.01:
             return
-    raise TimeoutError(f"the processes of {directory} are at work after {PATIENCE} s without clients")
+    raise TimeoutError(f"the processes of {directory} are not idle after {PATIENCE} s without clients")
 
 
 @dataclass(frozen=True)
 class Load:
-    """What wrk has found."""
+    """The results of wrk."""
 
     requests: int
     rate: float
     """Requests per second."""
     p99: float
-    """The latency that 99 of 100 requests stay below, in milliseconds."""
+    """The 99th percentile of the latency, in milliseconds."""
 
 
 def ask(port: int, connections: int, seconds: int, path: str = "/") -> Load:
-    """Ask a server with wrk for some seconds, over connections that are kept where the server keeps them.
+    """Send requests to a server with wrk for some seconds, over persistent connections if the server supports them.
 
-    All answers must be good ones. What is not complete is not counted; that a server closes a connection after its
-    answer is for wrk an error of reading.
+    Raises RuntimeError if a response is not successful. Incomplete responses are not counted. wrk reports a read error
+    if a server closes a connection after its response; that is allowed.
     """
     url = f"http://127.0.0.1:{port}{path}"
-    # A server that lets some wait for seconds (granian) is slow, and tells it by its latency
+    # A server that delays some requests for seconds (granian) is slow, which its latency shows; so the timeout is long
     command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "30s", "--latency", url]
     output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     if "Non-2xx" in output or re.search(r"Socket errors: (?!connect 0, read \d+, write 0, timeout 0)", output):
-        raise RuntimeError(f"not all requests were answered:\n{output}")
+        raise RuntimeError(f"not all requests were successful:\n{output}")
     return parse(output)
 
 
 def parse(output: str) -> Load:
-    """Read what ``wrk --latency`` prints."""
-    found = re.search(r" 99%\s+([\d.]+)(us|ms|s)\s+(\d+) requests in .*Requests/sec:\s+([\d.]+)", output, re.DOTALL)
-    if not found:
-        raise ValueError(f"this is not what wrk prints:\n{output}")
-    milliseconds = float(found[1]) * {"us": 0.001, "ms": 1, "s": 1000}[found[2]]
-    return Load(int(found[3]), float(found[4]), milliseconds)
+    """Parse the output of ``wrk --latency``. Raises ValueError."""
+    match = re.search(r" 99%\s+([\d.]+)(us|ms|s)\s+(\d+) requests in .*Requests/sec:\s+([\d.]+)", output, re.DOTALL)
+    if not match:
+        raise ValueError(f"this is not the output of wrk:\n{output}")
+    milliseconds = float(match[1]) * {"us": 0.001, "ms": 1, "s": 1000}[match[2]]
+    return Load(int(match[3]), float(match[4]), milliseconds)
 
 
 def require_wrk() -> None:
-    """Raise RuntimeError where wrk is not installed."""
+    """Raise RuntimeError if wrk is not installed."""
     if not shutil.which("wrk"):
-        raise RuntimeError("wrk is not installed, with which servers are asked (Debian, Ubuntu: apt-get install wrk).")
+        raise RuntimeError("wrk is not installed; install it (Debian, Ubuntu: apt-get install wrk)")

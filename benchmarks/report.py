@@ -1,4 +1,4 @@
-"""What was found, as text for a terminal, as a table for the documentation, and as JSON."""
+"""Writes the results as text for a terminal, as tables for the documentation, and as JSON."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from benchmarks.measure import Comparison, Spread, Subject, ratios, spread
 
 RESULTS = "results.json"
 
-#: What was measured: the name of a subject -> what `measure.run` returns.
+#: The results: the name of a subject -> the result of `measure.run`.
 Results = Mapping[str, Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
 class Row:
-    """A comparison with what was found; None where it was not measured."""
+    """A comparison with its results; None if it was not measured."""
 
     comparison: Comparison
-    ours: Spread | None = None
-    theirs: Spread | None = None
+    contender: Spread | None = None
+    baseline: Spread | None = None
     ratio: Spread | None = None
 
 
 def rows(subject: Subject, results: Results) -> list[Row]:
-    """Return the lines of a subject's table."""
+    """Return the rows of a subject's table."""
     return [_row(comparison, results.get(subject.name)) for comparison in subject.comparisons]
 
 
@@ -35,12 +35,12 @@ def _row(comparison: Comparison, result: Mapping[str, Any] | None) -> Row:
     samples = result["samples"] if result else {}
     if not all(quantity in samples.get(name, {}) for name, quantity in comparison.sides):
         return Row(comparison)
-    ours, theirs = (spread(samples[name][quantity]) for name, quantity in comparison.sides)
-    return Row(comparison, ours, theirs, spread(ratios(samples, comparison)))
+    contender, baseline = (spread(samples[name][quantity]) for name, quantity in comparison.sides)
+    return Row(comparison, contender, baseline, spread(ratios(samples, comparison)))
 
 
 def load(directory: Path) -> dict[str, Any]:
-    """Read the results that are kept in a directory; none where there are none yet."""
+    """Read the results in a directory; empty if there are none yet."""
     path = directory / RESULTS
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
 
@@ -54,27 +54,27 @@ def save(directory: Path, results: Results) -> None:
 # --- words -----------------------------------------------------------------------------------
 
 
-def value(found: Spread | None, unit: str) -> str:
-    """Write median and quartiles, with one unit for all."""
-    if found is None:
+def value(values: Spread | None, unit: str) -> str:
+    """Return the median and the quartiles as text, with one unit for all."""
+    if values is None:
         return "not measured yet"
-    low, median, high = map(_number, (found.low, found.median, found.high))
+    low, median, high = map(_number, (values.low, values.median, values.high))
     return f"{median} {unit} ({low} to {high})"
 
 
 def _number(number: float) -> str:
-    """Write three significant digits, or more before the point; three places at most."""
+    """Return a number with three significant digits, or more before the decimal point; three decimal places at most."""
     size = abs(number)
     return f"{number:.{0 if size >= 100 else 1 if size >= 10 else 2 if size >= 1 else 3}f}"
 
 
-def ratio(found: Spread | None) -> str:
-    """Write the ratio."""
-    return "" if found is None else f"{found.median:.2f} ({found.low:.2f} to {found.high:.2f})"
+def ratio(values: Spread | None) -> str:
+    """Return the median and the quartiles of a ratio as text."""
+    return "" if values is None else f"{values.median:.2f} ({values.low:.2f} to {values.high:.2f})"
 
 
 def verdict(row: Row) -> str:
-    """Say what was aimed at, and whether it is reached."""
+    """Return the aim, and whether it is reached."""
     comparison = row.comparison
     if comparison.aim is None:
         return ""
@@ -85,19 +85,19 @@ def verdict(row: Row) -> str:
 
 
 def cells(row: Row) -> tuple[str, str, str, str, str]:
-    """Return a line of the table."""
+    """Return the cells of a row."""
     comparison = row.comparison
-    this, beside = comparison.labels
+    contender, baseline = comparison.labels
     return (
         comparison.title,
-        f"{this}: {value(row.ours, comparison.unit)}",
-        f"{beside}: {value(row.theirs, comparison.unit)}",
+        f"{contender}: {value(row.contender, comparison.unit)}",
+        f"{baseline}: {value(row.baseline, comparison.unit)}",
         ratio(row.ratio),
         verdict(row),
     )
 
 
-HEAD = ("What", "This", "Beside", "Ratio", "Aim")
+HEAD = ("Quantity", "Contender", "Baseline", "Ratio", "Aim")
 
 
 def text(subjects: Sequence[Subject], results: Results) -> str:
@@ -114,7 +114,9 @@ def text(subjects: Sequence[Subject], results: Results) -> str:
         lines += ["", f"{subject.title}{_rounds(results.get(subject.name))}"]
         for row in rows(subject, results):
             add(cells(row))
-    return "\n".join([*lines, "", "Medians, and quartiles in parentheses. A ratio is that of one round.", ""])
+    return "\n".join(
+        [*lines, "", "Medians, with quartiles in parentheses. A ratio compares two values of one round.", ""]
+    )
 
 
 def _rounds(result: Mapping[str, Any] | None) -> str:
@@ -122,8 +124,8 @@ def _rounds(result: Mapping[str, Any] | None) -> str:
 
 
 def rst(subjects: Sequence[Subject], results: Results) -> str:
-    """Return the tables for the documentation, and under which conditions they came about."""
-    lines = [".. Made by python -m benchmarks. Not to be edited.", ""]
+    """Return the tables for the documentation, with the conditions of the measurements."""
+    lines = [".. Generated by python -m benchmarks: do not edit.", ""]
     for subject in subjects:
         if subject.name in results:
             lines += [*_table(subject.title, (30, 22, 22, 14, 12), [HEAD, *map(cells, rows(subject, results))]), ""]
@@ -132,13 +134,13 @@ def rst(subjects: Sequence[Subject], results: Results) -> str:
     measured = [(subject, results[subject.name]) for subject in subjects if subject.name in results]
     if measured:
         head = ("Subject", "When", "Rounds", "Load average at the start")
-        found = [
+        conditions = [
             (subject.title, result["measured"], str(result["rounds"]), str(result["load"]))
             for subject, result in measured
         ]
-        lines += [*_table("When, and how often", (40, 25, 10, 25), [head, *found]), ""]
+        lines += [*_table("Conditions of the measurements", (40, 25, 10, 25), [head, *conditions]), ""]
         for key, label in (("machine", "Machine"), ("versions", "Versions")):
-            lines += [f"{label}: {each}." for each in _distinct(result[key] for _, result in measured)] + [""]
+            lines += [f"{label}: {text}." for text in _distinct(result[key] for _, result in measured)] + [""]
     return "\n".join(lines)
 
 

@@ -1,4 +1,4 @@
-"""The WSGI servers, each through the recipe: beside waitress, and with one and two workers."""
+"""The WSGI servers, each through the recipe: compared with waitress, and two workers compared with one."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 from benchmarks import frontpage
-from benchmarks.measure import OURS, Bench, Comparison, Contenders, Subject
+from benchmarks.measure import NEW, Bench, Comparison, Contenders, Subject
 from benchmarks.processes import booted, require_wrk
 from benchmarks.sites import build, part
 from databases import PostgreSQL, ZEOServer
@@ -22,17 +22,17 @@ OVERVIEW = Path(__file__).parent / "programs/overview.py"
 
 ZEO, POSTGRESQL = "ZEO", "PostgreSQL"
 
-#: The pages that workers are asked for: the front page costs the client and the database as much as the server.
+#: The pages that clients request from workers. The front page costs the client and the database as much as the server.
 FRONT, LISTING = "front page", "listing"
 PAGES = {FRONT: "/", LISTING: "/overview"}
 
 
 def build_parts(bench: Bench, options: Mapping[str, str], eggs: str = "Zope") -> tuple[Buildout, dict[str, int]]:
-    """Build a part for each of these options, by their names; return the buildout, and the port of each part."""
+    """Build a part for each name, with its options; return the buildout, and the port of each part."""
     require_wrk()
     ports = {name: free_port() for name in options}
     texts = (part(ports[name], f"var = var-{name}\n{options[name]}", name, eggs) for name in options)
-    return build(bench.directory / "recipe", OURS, "".join(texts)), ports
+    return build(bench.directory / "recipe", NEW, "".join(texts)), ports
 
 
 def serve(stack: ExitStack, buildout: Buildout, ports: Mapping[str, int]) -> None:
@@ -43,7 +43,7 @@ def serve(stack: ExitStack, buildout: Buildout, ports: Mapping[str, int]) -> Non
 
 @contextmanager
 def servers(bench: Bench) -> Iterator[Contenders]:
-    """Each server through the recipe."""
+    """Run each server through the recipe."""
     buildout, ports = build_parts(bench, {name: f"wsgi-server = {name}" for name in NAMES})
     with ExitStack() as stack:
         serve(stack, buildout, ports)
@@ -52,7 +52,7 @@ def servers(bench: Bench) -> Iterator[Contenders]:
 
 @contextmanager
 def workers(bench: Bench) -> Iterator[Contenders]:
-    """Each server that has workers, with one and two of them, on both databases, asked for both pages."""
+    """Run each server that has workers, with one and with two of them, on both databases, for both pages."""
     with closing(ZEOServer()) as zeo, closing(PostgreSQL()) as postgresql, ExitStack() as stack:
         postgresql.add("zope", "secret")
         dsn = f"dbname=zope user=zope password=secret host=127.0.0.1 port={postgresql.port}"
@@ -83,18 +83,18 @@ def label(name: str, database: str, count: int) -> str:
 
 
 def contender(part_name: str, page: str) -> str:
-    """Return the name of a contender: a part that is asked for a page."""
+    """Return the name of a contender: a part and the page that clients request from it."""
     return f"{part_name}, {page}"
 
 
 BESIDE_WAITRESS = Subject(
     "servers",
-    "Each server beside waitress",
+    "Each server compared with waitress",
     tuple(
         Comparison(f"{name}: {title}", quantity, unit, None, more, contender=name, baseline=WAITRESS)
         for title, quantity, unit, more in (
-            ("requests a second, 4 connections", "rate 4", "/s", True),
-            ("requests a second, 20 connections", "rate 20", "/s", True),
+            ("requests per second, 4 connections", "rate 4", "/s", True),
+            ("requests per second, 20 connections", "rate 20", "/s", True),
             ("99th percentile, 20 connections", "p99 20", "ms", False),
             ("memory under load", "memory", "MB", False),
         )
@@ -116,7 +116,7 @@ def beside_one(
 
 WORKERS = Subject(
     "workers",
-    "Two workers beside one, 20 connections",
+    "Two workers compared with one, 20 connections",
     tuple(
         beside_one(name, database, *what)
         for what in (

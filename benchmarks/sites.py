@@ -1,7 +1,7 @@
-"""Buildouts to measure: the same part, eggs and versions, once with this checkout's recipe and once with 9.1.0.
+"""Makes buildouts to measure: the same part, eggs and versions, with the recipe of this checkout or with 9.1.0.
 
-Both recipes are installed eggs. This checkout's is made anew, and lies in an eggs directory of its own, which
-otherwise has links to the eggs of the tests.
+Both recipes are installed as eggs. The egg of this checkout is built for each run, in an eggs directory of its own,
+with links to the other eggs of the tests.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
-from benchmarks.measure import OURS, THEIRS
+from benchmarks.measure import NEW, OLD
 from support import CACHE, CHECKOUT, EGGS, KEY, TESTS, Buildout, toolchain
 
 NAME = "plone.recipe.zope2instance"
@@ -23,7 +23,7 @@ PLONE_VERSIONS = TESTS / "with_plone/versions.cfg"
 def build(directory: Path, contender: str, parts: str, *, extends: Path | None = None) -> Buildout:
     """Write and run a buildout whose sections are these parts.
 
-    `contender` says whose recipe it uses; `extends` is a file with further versions.
+    `contender` selects the recipe; `extends` is a file with further versions.
     """
     buildout = write(directory, contender, parts, extends=extends)
     buildout.run(timeout=1800)
@@ -31,10 +31,10 @@ def build(directory: Path, contender: str, parts: str, *, extends: Path | None =
 
 
 def write(directory: Path, contender: str, parts: str, *, extends: Path | None = None) -> Buildout:
-    """Write such a buildout."""
+    """Write a buildout as for `build`, without running it."""
     wheels, eggs = distributions()
     buildout = Buildout(directory)
-    versions = {OURS: _version(), THEIRS: THEIRS}
+    versions = {NEW: _version(), OLD: OLD}
     names = " ".join(re.findall(r"^\[([^]\n]+)\]$", parts, re.MULTILINE))
     buildout.write(
         "[buildout]\n"
@@ -49,9 +49,9 @@ def write(directory: Path, contender: str, parts: str, *, extends: Path | None =
 
 
 def part(port: int | None, options: str = "", name: str = "instance", eggs: str = "Zope") -> str:
-    """Return a part; without a port, one that does not serve.
+    """Return the text of a part; without a port, it has no server.
 
-    The temporary storage is off, since 9.1.0 has it, and plain Zope does not start with it.
+    The temporary storage is off: 9.1.0 has it on by default, and plain Zope does not start with it.
     """
     lines = "".join(f"\n    {egg}" for egg in eggs.split())
     address = "" if port is None else f"127.0.0.1:{port}"
@@ -63,12 +63,12 @@ def part(port: int | None, options: str = "", name: str = "instance", eggs: str 
 
 @cache
 def distributions() -> tuple[Path, Path]:
-    """Make a wheel of this checkout, and an eggs directory without an older egg of it; return both directories."""
+    """Build a wheel of this checkout, and an eggs directory without an older egg of it; return both directories."""
     tools = toolchain()
     wheels, eggs = CACHE / f"bench-{KEY}/wheels", CACHE / f"bench-{KEY}/eggs"
     shutil.rmtree(wheels, ignore_errors=True)
     with tempfile.TemporaryDirectory() as directory:
-        # A copy, since setuptools packs whatever an earlier build has left in the checkout.
+        # A copy, since setuptools also packs files that an earlier build has left in the checkout.
         source = Path(directory) / "source"
         source.mkdir()
         for path in CHECKOUT.glob("*.*"):
@@ -82,7 +82,7 @@ def distributions() -> tuple[Path, Path]:
 
 
 def _link_eggs(directory: Path) -> None:
-    """Link the eggs of the tests; zc.buildout 5 and newer keep theirs in a directory below."""
+    """Link the eggs of the tests; zc.buildout 5 and newer have theirs in a subdirectory."""
     for source in (EGGS, EGGS / "v5"):
         target = directory / source.relative_to(EGGS)
         target.mkdir(parents=True, exist_ok=True)
@@ -94,6 +94,6 @@ def _link_eggs(directory: Path) -> None:
 
 
 def _version() -> str:
-    found = re.search(r'version="([^"]+)"', (CHECKOUT / "setup.py").read_text(encoding="utf-8"))
-    assert found
-    return found[1]
+    version = re.search(r'version="([^"]+)"', (CHECKOUT / "setup.py").read_text(encoding="utf-8"))
+    assert version
+    return version[1]

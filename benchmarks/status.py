@@ -1,4 +1,4 @@
-"""How long ``bin/instance status`` takes, of an instance that runs and of one that does not."""
+"""The duration of ``bin/instance status``, for a running and a stopped instance."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 
-from benchmarks.measure import OURS, THEIRS, Bench, Comparison, Contenders, Subject, Values
+from benchmarks.measure import NEW, OLD, Bench, Comparison, Contenders, Subject, Values
 from benchmarks.processes import memory
 from benchmarks.sites import build, part
 from support import Buildout, free_port, wait_for_http
 
 
 def turn(buildout: Buildout) -> Callable[[], Values]:
-    """Return a turn that asks both instances, and sees what the one that runs occupies, its manager included."""
+    """Return a turn that runs the command for both instances, and measures the memory of the running one."""
 
     def take() -> Values:
         return {
@@ -26,21 +26,21 @@ def turn(buildout: Buildout) -> Callable[[], Values]:
 
 
 def status(buildout: Buildout, script: str, expected: str) -> float:
-    """Return the seconds that ``bin/SCRIPT status`` took; it must say what is expected."""
+    """Return the duration of ``bin/SCRIPT status`` in seconds. Raises RuntimeError if it does not print `expected`."""
     begin = time.perf_counter()
     output = buildout.call(f"bin/{script}", "status", check=False).stdout
     seconds = time.perf_counter() - begin
     if expected not in output:
-        raise RuntimeError(f"bin/{script} status said:\n{output}")
+        raise RuntimeError(f"bin/{script} status printed:\n{output}")
     return seconds
 
 
 @contextmanager
 def contenders(bench: Bench) -> Iterator[Contenders]:
-    """Two instances by each recipe, of which one runs, with its manager."""
+    """Build two instances with each recipe, of which one runs, with its manager."""
     with ExitStack() as stack:
-        found = {}
-        for name in (OURS, THEIRS):
+        turns = {}
+        for name in (NEW, OLD):
             port = free_port()
             buildout = build(
                 bench.directory / name, name, part(port) + part(free_port(), "var = var-stopped", "stopped")
@@ -48,17 +48,17 @@ def contenders(bench: Bench) -> Iterator[Contenders]:
             stack.callback(buildout.call, "bin/instance", "stop", check=False, timeout=120)
             buildout.call("bin/instance", "start", timeout=120)
             wait_for_http(f"http://127.0.0.1:{port}/", timeout=120)
-            found[name] = turn(buildout)
-        yield found
+            turns[name] = turn(buildout)
+        yield turns
 
 
 SUBJECT = Subject(
     "status",
     "bin/instance status",
     (
-        Comparison("of an instance that runs", "running", "s", aim=0.1),
-        Comparison("of one that does not", "stopped", "s", aim=0.1),
-        Comparison("memory of a started instance, with its manager", "memory", "MB"),
+        Comparison("running instance", "running", "s", aim=0.1),
+        Comparison("stopped instance", "stopped", "s", aim=0.1),
+        Comparison("memory of a running instance, with its manager", "memory", "MB"),
     ),
     contenders,
     rounds=25,

@@ -8,9 +8,10 @@ from io import StringIO
 
 from zc.buildout.configparser import parse
 
+from recipe.common.problems import Problems
 from recipe.common.servers import SERVERS, Description
-from recipe.describe.instance import Instance, describe
-from recipe.options import Problems, read
+from recipe.describe.instance import Instance, describe, with_eggs
+from recipe.options import read
 from recipe.options.declare import Context
 from recipe.render import wsgi_ini as wsgi_ini_
 from recipe.render import zope_conf as zope_conf_
@@ -36,14 +37,15 @@ def description(
     context = Context(name, directory, f"{directory}/parts/{name}", f"{directory}/bin")
     options = part(text) if isinstance(text, str) else text
     settings = read(options, context, problems)
-    return describe(settings, options, context, projects, False, problems, servers), problems
+    instance = describe(settings, options, context, False, problems)
+    return with_eggs(instance, options, projects, servers, problems), problems
 
 
 def zope_conf(text: str | dict[str, str], **more: str) -> str:
     """The zope.conf of a part without errors."""
     instance, problems = description(text, **more)  # type: ignore[arg-type]
     assert not problems.errors
-    return zope_conf_.render(instance)
+    return zope_conf_.render(instance).text
 
 
 def wsgi_ini(text: str | dict[str, str], templates: dict[str, str] | None = None, **more: str) -> str:

@@ -52,14 +52,14 @@ def test_a_service_is_a_port() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("300.1.1.1:80", "no host that can be"),
-        ("a b:80", "no host that can be"),
+        ("300.1.1.1:80", "'300.1.1.1' is not a host name or an IP address"),
+        ("a b:80", "'a b' is not a host name or an IP address"),
         ("a:80:80", "too many colons"),
         ("http://a:80/", r"did you mean a:80\?"),
         ("::1:80", r"write an IPv6 address as \[::1\]:80"),
-        ("[::g]:80", "no IPv6 address in its brackets"),
+        ("[::g]:80", "'::g' is not an IPv6 address"),
         ("a:", "no port"),
-        ("some-host", "a host needs one, as in some-host:8080"),
+        ("some-host", "if it is a host, add a port, as in some-host:8080"),
     ],
 )
 def test_what_is_wrong_with_an_address(text: str, message: str) -> None:

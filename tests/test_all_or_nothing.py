@@ -271,7 +271,7 @@ def test_a_part_that_is_taken_out_is_removed(buildout: Buildout) -> None:
 def test_files_of_the_user_s_stay_when_the_part_is_taken_out(again: Buildout) -> None:
     again.write("[buildout]\nparts =\n")
     done = again.run()
-    assert f"{again.part()} stays, since there are files in it that this recipe has not made." in done.stdout
+    assert f"{again.part()} is not removed, since it holds files that this recipe has not made." in done.stdout
     left = {str(path.relative_to(again.part())) for path in again.part().rglob("*") if not path.is_dir()}
     assert left == {"notes.txt", "etc/package-includes/own-configure.zcml"}
 

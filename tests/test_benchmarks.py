@@ -34,7 +34,7 @@ def results(samples: Samples) -> report.Results:
 
 
 SAMPLES: Samples = {
-    "ours": {"boot": [1.0, 2.0, 3.0, 4.0], "rate": [1060.0, 1100.0, 1200.0, 1400.0]},
+    "recipe": {"boot": [1.0, 2.0, 3.0, 4.0], "rate": [1060.0, 1100.0, 1200.0, 1400.0]},
     "9.1.0": {"boot": [2.0, 4.0, 12.0, 10.0], "rate": [1000.0] * 4},
 }
 
@@ -82,7 +82,7 @@ def test_reading_wrk() -> None:
     found = parse(output)
     assert (found.requests, found.rate, found.p99) == (5876, 1174.93, 1250)
     assert parse(output.replace("1.25s ", "987.65us")).p99 == pytest.approx(0.98765)
-    with pytest.raises(ValueError, match="not what wrk prints"):
+    with pytest.raises(ValueError, match="not the output of wrk"):
         parse("unable to connect")
 
 
@@ -93,11 +93,11 @@ def test_a_table_says_what_was_found_and_whether_the_aim_is_reached() -> None:
     found = report.text([subject(BOOT, RATE)], results(SAMPLES))
     assert "Some subject, 4 rounds" in found
     boot, rate = (next(line for line in found.splitlines() if line.startswith(row.title)) for row in (BOOT, RATE))
-    assert "ours: 2.50 s (1.75 to 3.25)" in boot
+    assert "recipe: 2.50 s (1.75 to 3.25)" in boot
     assert "9.1.0: 7.00 s (3.50 to 10.5)" in boot
     assert "0.45 (0.36 to 0.50)" in boot
     assert boot.endswith("at most 0.5: reached")
-    assert "ours: 1150 /s (1090 to 1250)" in rate
+    assert "recipe: 1150 /s (1090 to 1250)" in rate
     assert rate.endswith("1.15 (1.09 to 1.25)  at least 1.2: not reached")
 
 
@@ -109,7 +109,7 @@ def test_a_turn_may_measure_both_sides() -> None:
     assert line.endswith("0.88 (0.81 to 0.94)  at least 0.9: not reached")
 
 
-@pytest.mark.parametrize("found", [{}, {"ours": {"boot": [1.0]}, "9.1.0": {}}])
+@pytest.mark.parametrize("found", [{}, {"recipe": {"boot": [1.0]}, "9.1.0": {}}])
 def test_what_was_not_measured_is_said(found: Samples) -> None:
     measured = results(found) if found else {}
     (line,) = (each for each in report.text([subject(BOOT)], measured).splitlines() if each.startswith(BOOT.title))
@@ -122,7 +122,7 @@ def test_what_was_not_measured_is_said(found: Samples) -> None:
 def test_the_table_of_the_page_says_the_conditions() -> None:
     found = report.rst([subject(BOOT, RATE)], results(SAMPLES))
     assert ".. list-table:: Some subject\n" in found
-    assert "   * - first answer\n     - ours: 2.50 s (1.75 to 3.25)\n" in found
+    assert "   * - first answer\n     - recipe: 2.50 s (1.75 to 3.25)\n" in found
     assert "   * - Some subject\n     - 2026-01-02 03:04 UTC\n     - 4\n     - 0.25\n" in found
     assert "\nMachine: M.\n\nVersions: V.\n" in found
 
@@ -173,7 +173,7 @@ def test_subjects_and_lines_have_names_of_their_own_that_fit_the_picture() -> No
 def test_an_unknown_subject_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["statsu"])
-    assert "there is no subject statsu. There are: " in capsys.readouterr().err
+    assert "unknown subject: statsu. Known subjects: " in capsys.readouterr().err
 
 
 def test_what_fails_is_told_and_leaves_no_result(
@@ -190,7 +190,7 @@ def test_what_fails_is_told_and_leaves_no_result(
 def test_status_is_measured(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["status", "--quick", "--rounds", "2", "--directory", str(tmp_path)]) == 0
     found = json.loads((tmp_path / report.RESULTS).read_text(encoding="utf-8"))["status"]["samples"]
-    assert set(found) == {"ours", "9.1.0"}
+    assert set(found) == {"recipe", "9.1.0"}
     for samples in found.values():
         assert {key: len(values) for key, values in samples.items()} == {"running": 2, "stopped": 2, "memory": 2}
         assert all(10 < value < 1000 for value in samples["memory"])

@@ -86,7 +86,7 @@ def our_meaning(name: str, body: str, reference: Buildout) -> Iterator[str]:
     options = part(body.replace("${buildout:directory}", directory))
     instance, problems = description(options, ("Zope",), directory, name)
     templates = {f"{directory}/{file}": reference.read(file) for file in TEMPLATES}
-    texts = {"zope.conf": zope_conf.render(instance), "wsgi.ini": wsgi_ini.render(instance, templates, problems)}
+    texts = {"zope.conf": zope_conf.render(instance).text, "wsgi.ini": wsgi_ini.render(instance, templates, problems)}
     texts |= {Path(file.path).name: file.text for file in zcml.render(instance)}
     assert problems.errors == []
     yield from meaning(texts, directory, name)

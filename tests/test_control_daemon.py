@@ -170,7 +170,7 @@ def test_start_tells_why_it_failed(instance: Instance) -> None:
     )
     done = instance.call("start")
     assert done.returncode == 1
-    assert "ended before it could say why" in done.stderr
+    assert "the server ended without a message" in done.stderr
     assert not running(instance)
 
 
@@ -316,7 +316,7 @@ def test_after_a_rebuild(instance: Instance, port: int) -> None:
     done = instance.call("restart")
     assert done.returncode == 1
     assert "'nowhere' is not a port" in done.stderr
-    assert "the server runs on" in done.stderr
+    assert "the server keeps running" in done.stderr
     assert get(instance.address) == f"pid {pid}"
     instance.write(f"listen = 127.0.0.2:{port}")
     done = instance.call("restart")
@@ -500,6 +500,6 @@ def test_stop_tells_of_a_server_without_a_manager(instance: Instance) -> None:
     instance.pid_file.write_text(str(process.pid))  # as a Zope does
     done = instance.call("stop")
     assert (done.returncode, done.stdout) == (1, "daemon manager not running\n")
-    assert f"process {process.pid} serves without one" in done.stderr
+    assert f"the server runs in the foreground (fg or console) as process {process.pid}; " in done.stderr
     assert instance.call("kill").returncode == 0
     assert process.ended() == 0

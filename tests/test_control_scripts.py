@@ -193,7 +193,7 @@ def test_names_that_scripts_have_always_found(instance: Instance) -> None:
 def test_an_object_that_is_not_there(instance: Instance) -> None:
     done = instance.call("-O", "no/such", "run", script(instance, "print('not run')"))
     assert (done.returncode, done.stdout) == (1, "")
-    assert "no object at no/such" in done.stderr
+    assert "there is no object at no/such" in done.stderr
 
 
 @pytest.mark.parametrize("command", ["run", "exec"])
@@ -252,7 +252,7 @@ def test_adduser(instance: Instance) -> None:
     assert output(instance, "adduser", name, password) == "user 'jo e' added\n"
     done = instance.call("adduser", name, "other")
     assert done.returncode == 1
-    assert done.stderr == "instance: there is a user 'jo e' already\n"
+    assert done.stderr == "instance: the user 'jo e' exists already; choose another name\n"
     path = script(
         instance,
         "import sys\nuser = app.acl_users.getUser(sys.argv[3])\n"
@@ -304,20 +304,20 @@ def test_adduser_asks_without_echo(instance: Instance) -> None:
     assert "user 'typed' added" in seen
     assert "geheim" not in seen
     seen = in_terminal(instance, "adduser", "twice", say=[("Password", "a\n"), ("Again", "b\n")])
-    assert "these were two passwords" in seen
+    assert "the passwords do not match" in seen
 
 
 @pytest.mark.parametrize("name", ["col:on", "a\nb", ""])
 def test_a_name_that_nobody_could_log_in_by(instance: Instance, name: str) -> None:
     done = instance.call("adduser", name, "secret")
     assert done.returncode == 2
-    assert "is no name one could log in by" in done.stderr
+    assert "is not a user name; use one without colons and control characters" in done.stderr
 
 
 def test_a_user_without_a_password(instance: Instance) -> None:
     done = instance.call("adduser", "somebody", stdin="")
     assert (done.returncode, done.stdout) == (2, "")
-    assert "no password; it is the second argument, or a line of the input" in done.stderr
+    assert "the password is empty; give it as the second argument, or as a line on stdin" in done.stderr
     assert "usage: adduser NAME [PASSWORD]" in instance.call("adduser").stderr
 
 
@@ -416,7 +416,7 @@ def test_zodbverify(instance: Instance) -> None:
 def test_our_own_commands_go_first(instance: Instance) -> None:
     assert output(instance, "status", status=3) == "daemon manager not running\n"
     text = output(instance, "help")
-    assert "Of the packages installed: failing, hosted, own_zope, shelled, tell" in text
+    assert "Commands of installed packages: failing, hosted, own_zope, shelled, tell" in text
     assert output(instance, "help", "tell") == "Tell what there is.\n"
 
 

@@ -15,23 +15,28 @@ import os
 import re
 import shlex
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 import textwrap
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from handmade import App
 from python27 import USER, give_away, python27, site
 from receivers import posts, read_form
-from recipe.describe.zserver import COMMANDS
+from recipe.control.commands import COMMANDS
+from recipe.describe import zserver as zserver_description
 from recipe.reference import servers
 from recipe.reference.options import reference
 from storages import Site
 from support import CHECKOUT, EGGS, TESTS, Buildout, fetch, free_port, running, serving, toolchain, wait_for_http
 from test_examples import copy_example
+from test_layers import ROOMS, SOURCE, imports, modules
 
 DOCS = CHECKOUT / "docs"
 PAGES = sorted(path for path in DOCS.rglob("*.rst") if "_build" not in path.parts)
@@ -57,10 +62,18 @@ FILES = {
     "socket-logging": {"listener.py", "options.cfg"},
 }  # fmt: skip
 BLOCKS = {
+    "command-function",
+    "command-row",
+    "command-text",
     "make-app",
+    "option-case",
     "option-field",
     "option-line",
     "readme",
+    "server-factory",
+    "server-module",
+    "server-row",
+    "server-runner",
     "switch-before",
     "switch-develop",
     "switch-extra",
@@ -91,14 +104,20 @@ def read_ini(buildout: Buildout) -> configparser.RawConfigParser:
 # --- the pages -------------------------------------------------------------------------------
 
 
-def test_reference_is_not_stale() -> None:
-    """To renew it: ``python -m recipe.reference.options > docs/options.rst``."""
-    assert (DOCS / "options.rst").read_text(encoding="utf-8") == reference()
+@pytest.mark.parametrize(
+    ("file", "generate"),
+    [("options.rst", reference), ("which-server-table.txt", servers.table)],
+    ids=["options", "servers"],
+)
+def test_generated_pages_are_up_to_date(file: str, generate: Callable[[], str]) -> None:
+    if (DOCS / file).read_text(encoding="utf-8") != generate():
+        pytest.fail(f"docs/{file} is stale; run `make options`", pytrace=False)
 
 
-def test_the_table_of_servers_is_up_to_date() -> None:
-    """To renew it: ``python -m recipe.reference.servers > docs/which-server-table.txt``."""
-    assert (DOCS / "which-server-table.txt").read_text(encoding="utf-8") == servers.table()
+def test_every_command_is_documented() -> None:
+    page = (DOCS / "control.rst").read_text(encoding="utf-8")
+    missing = [name for name in COMMANDS if not re.search(rf"``(bin/instance )?{name}\b", page)]
+    assert missing == [], "describe these commands in docs/control.rst"
 
 
 def test_every_example_has_a_test() -> None:
@@ -129,10 +148,58 @@ def test_every_file_of_an_example_is_shown() -> None:
 
 def test_architecture_names_files_that_are_there() -> None:
     page = (DOCS / "architecture.rst").read_text(encoding="utf-8")
-    there = {path.name for path in (CHECKOUT / "src/recipe").rglob("*")}
-    named = re.findall(r"[\w/]*?(\w+\.(?:py|ini))\b", page.replace("``wsgi.ini``", ""))
-    assert len(named) > 20
-    assert [name for name in named if name not in there and name != "test_docs.py" and name != "support.py"] == []
+    table = page.partition("Which file answers which question")[2]
+    names = re.findall(r"``((?:\w+/)+(?:[\w.]+)?)``", table.partition("Tests\n=====")[0])
+    assert len(names) > 50
+    assert [name for name in names if not any((root / name).exists() for root in (SOURCE, CHECKOUT))] == []
+
+
+def test_the_picture_shows_the_imports_between_rooms() -> None:
+    text = (DOCS / "rooms.dot").read_text(encoding="utf-8")
+    drawn = {room: set(others.split()) for room, others in re.findall(r"^  (\w+) -> \{([^}]*)\};$", text, re.MULTILINE)}
+    assert set(re.findall(r"^  (\w+) \[label", text, re.MULTILINE)) == set(ROOMS), "docs/rooms.dot: one label per room"
+    coded = {
+        room: {
+            name.split(".")[1]
+            for path in modules(room)
+            for name in imports(path)
+            if name.startswith("recipe.") and name.split(".")[1] != room
+        }
+        for room in ROOMS
+    }
+    lines = [f"  {room} -> {{{' '.join(sorted(others))}}};" for room, others in coded.items() if others]
+    remedy = "\n".join(["the rooms in docs/rooms.dot must be:", *lines])
+    assert drawn == {room: others for room, others in coded.items() if others}, remedy
+
+
+#: Lines of a page that are not prose: tables, what is indented below ``::`` or a directive, links, and their like.
+NOT_PROSE = re.compile(r"^\s*(\.\. |\* - |- ``\S+``$|:\w+:)|https?://")
+
+
+@pytest.mark.parametrize(
+    "page",
+    [CHECKOUT / "README.rst", CHECKOUT / "CHANGES.rst", *PAGES],
+    ids=lambda page: str(page.relative_to(CHECKOUT)),
+)
+def test_lines_of_prose_are_short(page: Path) -> None:
+    """So that a change of a sentence shows as a change of a line or two."""
+    if page == DOCS / "options.rst":
+        pytest.skip("generated")
+    assert [line for line in prose(page.read_text(encoding="utf-8")) if len(line) >= 100] == []
+
+
+def prose(text: str) -> Iterator[str]:
+    """The lines of a page without literal blocks, directives and links."""
+    block: int | None = None
+    for line in text.splitlines():
+        indent = len(line) - len(line.lstrip())
+        if block is not None and (not line.strip() or indent > block):
+            continue
+        block = None
+        if re.search(r"::$|\.\. [\w-]+::", line) and not re.match(r"\s*\.\. (note|warning|list-table)::", line):
+            block = indent
+        if not NOT_PROSE.search(line):
+            yield line
 
 
 def test_readme_needs_docutils_only() -> None:
@@ -286,7 +353,7 @@ def test_wsgi_ini_template(tutorial: Buildout, port: int) -> None:
     done = tutorial.run("-c", "wsgi-ini-template.cfg", "buildout:develop=", check=False)
     assert done.returncode
     assert (
-        "wsgi.ini.in, line 2: %(treads)s is not known; did you mean %(threads)s? the names are accesslog_args,"
+        "wsgi.ini.in, line 2: %(treads)s is not known. Did you mean %(threads)s? Known names: accesslog_args,"
         in done.stdout
     )
 
@@ -352,7 +419,7 @@ def test_event_log(tutorial: Buildout, port: int) -> None:
     assert "DEBUG" in file.read_text()
     wrong = {
         "instance:event-log-args='localhost'": "is not a tuple",
-        "instance:event-log-args=(open('x'),)": "holds code",
+        "instance:event-log-args=(open('x'),)": "contains code",
     }
     for assignment, message in wrong.items():
         done = tutorial.run("-c", "log-handlers.cfg", "buildout:develop=", assignment, check=False)
@@ -594,7 +661,7 @@ def test_move(how_to: Buildout, port: int) -> None:
 
 def test_zserver() -> None:
     """Both parts serve side by side; the environment is the one that the tests have made by the page's commands."""
-    assert blocks()["zserver-environment"].splitlines() == list(COMMANDS)
+    assert blocks()["zserver-environment"].splitlines() == list(zserver_description.COMMANDS)
     port, old_port, ftp_port = free_port(), free_port(), free_port()
     with site() as place:
         example = copy_example("how-to", place.directory, {8080: port, 8081: old_port, 8021: ftp_port})
@@ -677,47 +744,122 @@ def test_escapes(buildout: Buildout) -> None:
         assert found == expected
 
 
-# --- adding an option ------------------------------------------------------------------------
+# --- how to add ------------------------------------------------------------------------------
 
 
-def test_adding_an_option(tmp_path: Path) -> None:
-    """The example of the architecture page, in a copy of the package: one field and one line."""
-    package = tmp_path / "recipe"
-    shutil.copytree(CHECKOUT / "src/recipe", package, ignore=shutil.ignore_patterns("__pycache__"))
-    field = textwrap.indent(blocks()["option-field"], "    ")
-    insert(package / "options/instance.py", field, before="    python_check_interval: int = option(")
-    insert(package / "templates/zope.conf", blocks()["option-line"], before="python-check-interval ")
-    program = """if True:
-        from recipe.describe.instance import describe
-        from recipe.options import Problems, read
-        from recipe.options.declare import Context
-        from recipe.reference.options import reference
-        from recipe.render import zope_conf
+class Package:
+    """A copy of this package with its tests, to be changed as the pages say."""
 
-        def make(part):
-            problems = Problems("instance")
-            context = Context("instance", "/b", "/b/parts/instance", "/b/bin")
-            settings = read(part, context, problems)
-            return zope_conf.render(describe(settings, part, context, (), False, problems)), problems
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.source = directory / "src/recipe"
+        leftovers = shutil.ignore_patterns("__pycache__", "*.egg-info")
+        for name in ("src", "tests"):
+            shutil.copytree(CHECKOUT / name, directory / name, ignore=leftovers)
+        for name in ("CHANGES.rst", "LICENSE.txt", "README.rst", "pyproject.toml", "setup.py"):
+            shutil.copy(CHECKOUT / name, directory)
 
-        assert "\\nhttp-realm Zope\\n" in make({})[0]
-        assert "\\nhttp-realm Our $$ite\\n" in make({"http-realm": "Our $ite"})[0]
-        print(*make({"http-realm": "a\\nb"})[1].errors)
-        print(*make({"htp-realm": "a"})[1].warnings)
-        assert "``http-realm``" in reference()
-    """
-    environment = os.environ | {"PYTHONPATH": str(tmp_path)}
-    done = subprocess.run(
-        [sys.executable, "-c", program], env=environment, cwd=tmp_path, capture_output=True, text=True, check=False
+    def insert(self, file: str, text: str, before: str) -> None:
+        """Put lines before the only line that begins so, with its indentation."""
+        path = self.directory / file
+        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+        (at,) = [number for number, line in enumerate(lines) if line.lstrip().startswith(before)]
+        indentation = lines[at][: len(lines[at]) - len(lines[at].lstrip())]
+        path.write_text("".join([*lines[:at], textwrap.indent(text, indentation), *lines[at:]]), encoding="utf-8")
+
+    def append(self, file: str, text: str) -> None:
+        """Put lines at the end of a file."""
+        with (self.directory / file).open("a", encoding="utf-8") as opened:
+            opened.write(f"\n\n{text}")
+
+    def python(self, *args: str) -> subprocess.CompletedProcess[str]:
+        """Run Python with the copy."""
+        env = os.environ | {"PYTHONPATH": f"{self.directory / 'src'}:{self.directory / 'tests'}"}
+        return subprocess.run(
+            [sys.executable, *args], env=env, cwd=self.directory, capture_output=True, text=True, check=False
+        )
+
+    def test(self, file: str, expression: str) -> None:
+        """Run some tests of the copy; at least one must be there, and all must pass."""
+        done = self.python("-m", "pytest", "-q", "-p", "no:cacheprovider", f"tests/{file}", "-k", expression)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.fixture
+def package(tmp_path: Path) -> Package:
+    """A copy of this package."""
+    return Package(tmp_path / "package")
+
+
+def test_adding_an_option(package: Package) -> None:
+    page = blocks()
+    package.insert(
+        "src/recipe/options/instance.py", page["option-field"], before="python_check_interval: int = option("
     )
+    package.insert("src/recipe/templates/zope.conf", page["option-line"], before="python-check-interval ")
+    package.append("tests/malformed/instance.cfg", page["option-case"])
+    package.test("test_malformed.py", "http-realm or every_option")
+    program = """if True:
+        from parts import description, zope_conf
+        from recipe.reference.options import reference
+
+        assert "\\nhttp-realm Zope\\n" in zope_conf("")
+        assert "\\nhttp-realm Our $$ite\\n" in zope_conf("http-realm = Our $ite")
+        assert "``http-realm``" in reference()
+        print(*description("htp-realm = a")[1].warnings)
+    """
+    done = package.python("-c", program)
     assert done.returncode == 0, done.stderr
-    error, warning = done.stdout.splitlines()
-    assert "http-realm: 'a b' has more than one line. Allowed: one line of text." in error
-    assert "did you mean http-realm?" in warning
+    assert "did you mean http-realm?" in done.stdout
 
 
-def insert(file: Path, text: str, before: str) -> None:
-    """Put lines before the line that begins so."""
-    old = file.read_text(encoding="utf-8")
-    assert old.count(f"\n{before}") == 1
-    file.write_text(old.replace(f"\n{before}", f"\n{text}{before}"), encoding="utf-8")
+def test_adding_a_server(package: Package, tmp_path: Path, port: int) -> None:
+    """The battery of the servers passes with that of the page, and a part that asks too much of it is an error."""
+    page = blocks()
+    package.insert("src/recipe/common/servers.py", page["server-row"] + "\n", before="SERVERS = {")
+    table = package.source / "common/servers.py"
+    table.write_text(
+        re.sub(r"(SERVERS = .*)\)\}", r"\1, WSGIREF)}", table.read_text(encoding="utf-8")), encoding="utf-8"
+    )
+    (package.source / "wsgi/servers/wsgiref.py").write_text(page["server-module"], encoding="utf-8")
+    for block, entry_point in (("server-factory", "server_factory"), ("server-runner", "serve")):
+        package.insert("setup.py", page[block], before=f'"main = recipe.wsgi.servers.waitress:{entry_point}"')
+    assert package.python("setup.py", "-q", "egg_info").returncode == 0
+
+    app = App(tmp_path)
+    app.write(f"use = egg:plone.recipe.zope2instance#wsgiref\nfast-listen = 127.0.0.1:{port}")
+    try:
+        process = app.serve(PYTHONPATH=str(package.directory / "src"))
+        response = fetch(f"http://127.0.0.1:{port}/")
+        assert (response.status, response.headers["Server"][:10]) == (200, "WSGIServer")
+        process.send(signal.SIGTERM)
+        assert process.ended() == 0, process.output
+    finally:
+        app.close()
+
+    package.test("test_wsgi_servers.py", "wsgiref and (body or connection or underscore)")
+    assert "wsgiref" in package.python("-m", "recipe.reference.servers").stdout
+    program = (
+        "from parts import description as d; print(*d('wsgi-server = wsgiref\\nhttp-address = unix:/path')[1].errors)"
+    )
+    assert "wsgiref" in package.python("-c", program).stdout
+
+
+def test_adding_a_command(package: Package) -> None:
+    page = blocks()
+    package.insert("src/recipe/control/commands.py", page["command-row"], before='"show": Command(')
+    package.append("src/recipe/control/about.py", page["command-function"])
+    etc = package.directory / "etc"
+    etc.mkdir()
+    (etc / "zope.conf").touch()
+    call = ["-c", "import sys; from recipe.control import main; sys.exit(main())", "-C", str(etc / "zope.conf")]
+    failed = package.python(*call, "addresses")
+    assert (failed.returncode, failed.stdout) == (1, "")
+    assert "this instance has no address" in failed.stderr
+    (etc / "instance.json").write_text(json.dumps({"listen": ["127.0.0.1:8080", "unix:/zope.sock"]}))
+    done = package.python(*call, "addresses")
+    assert (done.returncode, done.stdout) == (0, "127.0.0.1:8080\nunix:/zope.sock\n"), done.stderr
+    assert package.python(*call, "addresses", "more").returncode == 2
+    assert "addresses          print the addresses of the server" in package.python(*call, "help").stdout
+    package.test("test_layers.py", "control")
+    assert re.search(r"``(bin/instance )?addresses\b", page["command-text"])

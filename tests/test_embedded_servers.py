@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -21,7 +23,10 @@ from handmade import App, Client, asking
 from recipe.common.address import Address
 from recipe.common.servers import SERVERS
 from recipe.control.workers import workers
-from recipe.wsgi.sockets import Listener, bind, lead, siblings
+from recipe.wsgi import signals
+from recipe.wsgi.servers import loop
+from recipe.wsgi.settings import read_section
+from recipe.wsgi.sockets import Listener, bind, distribute, siblings
 from waiting import wait_for
 from wsgi_servers import battery
 
@@ -131,12 +136,24 @@ def test_a_request_that_fails_in_the_midst_of_its_answer_is_over(tmp_path: Path,
     assert time.monotonic() - told < 10
 
 
+def test_a_signal_to_stop_wakes_the_main_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Idle(loop.LoopServer):
+        def start(self, app: Any) -> None:
+            threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGTERM)).start()
+
+    monkeypatch.setattr(loop, "TICK", 60)
+    monkeypatch.setattr(signals, "reopen_logs", lambda: None)
+    start = time.monotonic()
+    Idle(read_section({}, {"listen": "127.0.0.1:0"}), []).serve(lambda environ, start_response: [], lambda: True)
+    assert time.monotonic() - start < 30
+
+
 def test_bjoern_says_that_it_listens_on_one_address(tmp_path: Path, port: int) -> None:
     app = App(tmp_path)
     app.write(f"use = egg:plone.recipe.zope2instance#bjoern\nlisten = 127.0.0.1:{port} unix:{tmp_path}/socket")
     process = app.start()
     assert process.ended() == 1
-    assert "bjoern listens on one address only, and these are http://127.0.0.1" in process.output
+    assert "bjoern can listen on one address only, not on http://127.0.0.1" in process.output
     assert not (tmp_path / "socket").exists()
 
 
@@ -169,15 +186,15 @@ def test_settings_of_their_own_reach_them(tmp_path: Path, port: int, server: str
         ("cheroot", "timeout", "10", ""),
         ("cheroot", "timeout", "soon", "'soon' is not a whole number"),
         ("cheroot", "peercreds_enabled", "maybe", "'maybe' is not true or false"),
-        ("cheroot", "time_out", "10", "cheroot has no such setting here; did you mean timeout?"),
+        ("cheroot", "time_out", "10", "; did you mean timeout?"),
         ("granian", "http1_header_read_timeout", "5000", ""),
         ("granian", "runtime_threads", "x", "'x' is not a whole number"),
-        ("granian", "http2_max_frame_size", "5000", "granian has no such setting here"),
+        ("granian", "http2_max_frame_size", "5000", "granian does not accept this setting"),
         ("bjoern", "timeout", "10", "bjoern has no settings of its own"),
         ("pyruvate", "send_timeout", "60", ""),
         ("pyruvate", "send_timeout", "256", "'256' is not between 1 and 255"),
         ("pyruvate", "max_number_headers", "many", "'many' is not a whole number"),
-        ("pyruvate", "max_reuse_count", "9", "pyruvate has no such setting here"),
+        ("pyruvate", "max_reuse_count", "9", "pyruvate does not accept this setting"),
         ("uwsgi", "harakiri", "60", ""),
         ("uwsgi", "harakri", "60", "uWSGI has no such setting; did you mean harakiri?"),
         ("werkzeug", "ssl_context", "adhoc", "werkzeug has no settings of its own"),
@@ -185,7 +202,7 @@ def test_settings_of_their_own_reach_them(tmp_path: Path, port: int, server: str
 )
 def test_a_setting_that_a_server_does_not_take_is_told(server: str, name: str, text: str, mistake: str) -> None:
     module = import_module(SERVERS[server].module)
-    found = list(module.wrong({name: text}))
+    found = list(module.setting_errors({name: text}))
     assert found == [] if not mistake else found[0][0] == name and found[0][1].startswith(mistake)
 
 
@@ -233,12 +250,12 @@ def test_clients_are_led_to_the_siblings_that_serve(host: str, early: bool, port
     [listener] = bind(Address(host, port), early=early, backlog=100, permissions=0o600)
     group = siblings(listener, 100, 3)
     try:
-        assert lead(group, [0])
+        assert distribute(group, [0])
         for each in group if not early else ():
             each.listen(100)
         assert set(connections(group, 90)) == {0}
         for serving in ([1], [0, 2], [2], [0, 1, 2]):
-            assert lead(group, serving)
+            assert distribute(group, serving)
             assert set(connections(group, 90)) == set(serving)
     finally:
         for each in group:

@@ -70,9 +70,9 @@ def test_names_of_a_template_s_default_section_are_references() -> None:
     [
         (
             "a\nb %(nmae)s",
-            r"t.in, line 2: %\(nmae\)s is not known; did you mean %\(name\)s\? the names are name, other",
+            r"t.in, line 2: %\(nmae\)s is not known\. Did you mean %\(name\)s\? Known names: name, other\.",
         ),
-        ("a\n\n10 % of", r"t.in, line 3: a lone %; write %%"),
+        ("a\n\n10 % of", r"t.in, line 3: a single % is not allowed; write %%"),
     ],
 )
 def test_a_bad_template_is_told_with_line_and_names(template: str, message: str) -> None:

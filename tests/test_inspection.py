@@ -62,7 +62,7 @@ def test_a_handler_of_another_package_has_no_hint() -> None:
 def test_a_section_that_is_there_is_not_hinted_at(tmp_path: Path) -> None:
     text = "[app:zope]\nuse = egg:no.such.egg#main\n[pipeline:main]\npipeline = zope\n"
     [finding] = inspection.pipeline(text, str(tmp_path / "wsgi.ini"))
-    assert finding.message.startswith("zope in the pipeline cannot be had: ")
+    assert finding.message.startswith("zope in the pipeline cannot be loaded: ")
     assert "did you mean" not in finding.message
 
 
@@ -70,5 +70,5 @@ def test_a_name_in_the_pipeline(tmp_path: Path) -> None:
     text = "[app:zope]\nuse = egg:Zope#main\n[filter:translogger]\nuse = egg:plone.recipe.zope2instance#translogger\n"
     text += "[pipeline:main]\npipeline = transloger zope\n"
     [finding] = inspection.pipeline(text, str(tmp_path / "wsgi.ini"))
-    assert finding.message.startswith("transloger in the pipeline cannot be had: ")
+    assert finding.message.startswith("transloger in the pipeline cannot be loaded: ")
     assert finding.message.endswith("; did you mean translogger?")

@@ -18,7 +18,7 @@ def test_streams_take_the_console_s_place() -> None:
 
 def test_a_handler_does_nothing_beside_a_stream() -> None:
     _, problems = description("event-log = stdout\nevent-log-handler = logging.handlers.SysLogHandler")
-    assert problems.warnings == ["[instance] event-log-handler: does nothing, since event-log = stdout"]
+    assert problems.warnings == ["[instance] event-log-handler: does nothing with event-log = stdout"]
 
 
 def test_json_lines_for_containers(buildout: Buildout, port: int) -> None:

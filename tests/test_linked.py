@@ -86,7 +86,7 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Buildout:
         file.write("\n[again]\n<= linked\n")
     done = buildout.run()
     warning = (
-        "found more than once, and the first on the path counts: taken in many.one-1.0-py3.11.egg, not in many.two"
+        "several eggs contain the same module; Python imports taken from many.one-1.0-py3.11.egg, not from many.two"
     )
     assert done.stdout.count(f"[linked] link-eggs: {warning}") == 1
     assert "link-eggs" not in buildout.run("-v").stdout

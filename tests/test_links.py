@@ -221,10 +221,10 @@ def test_the_first_of_two_wins_and_it_is_said(tmp_path: Path) -> None:
         "tests.more": "ModuleNotFoundError",
     }
     assert links.shadows(tree) == (
-        "found more than once, and the first on the path counts: "
-        "a in one-1.0-py3.11.egg, not in two-1.0-py3.11.egg; "
-        "n.b in one-1.0-py3.11.egg, not in two-1.0-py3.11.egg; "
-        "tests in one-1.0-py3.11.egg, not in two-1.0-py3.11.egg, three-1.0-py3.11.egg"
+        "several eggs contain the same module; Python imports "
+        "a from one-1.0-py3.11.egg, not from two-1.0-py3.11.egg; "
+        "n.b from one-1.0-py3.11.egg, not from two-1.0-py3.11.egg; "
+        "tests from one-1.0-py3.11.egg, not from two-1.0-py3.11.egg, three-1.0-py3.11.egg"
     )
     assert Path(tree.directory, "README").read_text() == "1"
     assert sorted(os.listdir(f"{tree.directory}/docs")) == ["x.txt", "y.txt"]

@@ -104,11 +104,11 @@ def test_arguments_that_a_class_does_not_take_are_an_error(buildout: Buildout) -
     done = buildout.run(check=False)
     assert done.returncode
     assert (
-        "[instance] event-log-args: are not the arguments that logging.handlers.SocketHandler takes: "
-        "missing a required argument: 'port'. It takes (host, port)" in done.stdout
+        "[instance] event-log-args: logging.handlers.SocketHandler does not accept these arguments: "
+        "missing a required argument: 'port'. Its signature is (host, port)" in done.stdout
     )
     assert "[instance] access-log-kwargs: " in done.stdout
-    assert "logging.handlers.SysLogHandler takes: " in done.stdout
+    assert "logging.handlers.SysLogHandler does not accept these arguments: " in done.stdout
     assert "Traceback" not in done.stdout
     assert not list(buildout.part().rglob("*.ini"))
     # A handler that comes later, or with another egg, is a warning
@@ -134,7 +134,7 @@ def test_a_template_s_handler_is_a_warning(buildout: Buildout) -> None:
         """, "logging.ini.in")  # fmt: skip
     output = " ".join(buildout.run().stdout.split())
     warning = "[instance] wsgi-logging-ini-template: the server will not start: "
-    assert f"{warning}[handler_first]: are not the arguments that logging.handlers.SocketHandler takes: " in output
+    assert f"{warning}[handler_first]: logging.handlers.SocketHandler does not accept these arguments: " in output
     assert f"{warning}[handler_second]: nowhere.Handler cannot be imported" in output
     assert "handler_called" not in output
     assert not (buildout.directory / "called").exists()
@@ -146,7 +146,7 @@ def test_a_template_s_handler_is_a_warning(buildout: Buildout) -> None:
         ("FileHandler", "('x', 'a')", "{'delay': True}", ""),
         ("StreamHandler", "(sys.stdout,)", "{}", ""),
         ("handlers.SysLogHandler", "()", "{'facility': handlers.SysLogHandler.LOG_USER}", ""),
-        ("handlers.QueueHandler", "('x', 'a')", "{}", "too many positional arguments. It takes (queue)"),
+        ("handlers.QueueHandler", "('x', 'a')", "{}", "too many positional arguments. Its signature is (queue)"),
         ("FileHandler", "('x',)", "{'dellay': True}", "unexpected keyword argument 'dellay'"),
         ("FileHandler", "('x',)", "{1: 2}", "keywords must be strings"),
         ("handlers.SysLogHandler", "(('a', 1), handlers.SysLogHandler.LOG_NOPE)", "{}", "no attribute 'LOG_NOPE'"),
@@ -160,4 +160,4 @@ def test_what_a_handler_takes(class_: str, args: str, kwargs: str, why: str, tmp
     found = list(inspection.handlers(text, f"{tmp_path}/a%b/wsgi.ini"))
     assert [finding.handler for finding in found] == (["one"] if why else [])
     assert all(why in finding.message for finding in found)
-    assert all(finding.hopeless != ("imported" in finding.message) for finding in found)
+    assert all(finding.final != ("imported" in finding.message) for finding in found)

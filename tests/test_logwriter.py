@@ -83,7 +83,7 @@ def test_a_line_that_cannot_be_made_is_told_and_passed_over(
     for entry in ("before", "", "after"):
         writer.put(entry)
     wait_for(lambda: (tmp_path / "log").read_text() == "before\nafter\n")
-    assert f"A line for the log {logger.name} could not be written" in caplog.text
+    assert f"Cannot write a line to the log {logger.name}" in caplog.text
 
 
 def test_a_log_that_is_slower_than_the_site_is_waited_for(logger: logging.Logger) -> None:

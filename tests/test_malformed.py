@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 
 from parts import part
-from recipe.buildout.checks import check
-from recipe.options import Problems, declared
+from recipe.buildout.checks import describe_part
+from recipe.buildout.part import Part
+from recipe.common.problems import Problems
+from recipe.options import declared
 from recipe.options.declare import Applies, Context
 from support import Buildout
 
@@ -45,7 +47,8 @@ def told(text: str | dict[str, str]) -> Problems:
     problems = Problems(NAME)
     directory = str(MALFORMED)
     context = Context(NAME, directory, f"{directory}/parts/{NAME}", f"{directory}/bin")
-    check(part(text) if isinstance(text, str) else text, context, False, problems)
+    options = part(text) if isinstance(text, str) else text
+    describe_part(Part(None, NAME, options, options, context, False), problems)
     return problems
 
 
@@ -65,8 +68,8 @@ def test_a_malformed_part_is_told(case: Case) -> None:
 @pytest.mark.parametrize(
     ("value", "error"),
     [
-        ("a\0b", r"'a\x00b' holds '\x00', which no file can. Allowed: one line of text."),
-        ("a\ud800", r"'a\ud800' holds '\ud800', which no file can. Allowed: one line of text."),
+        ("a\0b", r"'a\x00b' holds '\x00', which cannot be written to a file. Allowed: one line of text."),
+        ("a\ud800", r"'a\ud800' holds '\ud800', which cannot be written to a file. Allowed: one line of text."),
         ("a\rb", "'a b' has more than one line. Allowed: one line of text."),
     ],
 )
@@ -104,5 +107,9 @@ def test_all_are_told_in_one_run_of_buildout(buildout: Buildout) -> None:
         assert "Traceback" not in done.stdout
         found = [line for line in done.stdout.splitlines() if line.startswith(f"[{NAME}] ")]
         errors = [line.removeprefix(f"[{NAME}] ").replace(str(buildout.directory), "BD") for line in found]
-        assert tuple(errors) == case.errors
+        lines = (buildout.directory / "buildout.cfg").read_text(encoding="utf-8").splitlines()
+        for error, expected in zip(errors, case.errors, strict=True):
+            text, _, place = error.rpartition(" (buildout.cfg, line ")
+            assert text == expected
+            assert lines[int(place.removesuffix(")")) - 1].startswith(expected.partition(":")[0])
         assert not buildout.part().exists()

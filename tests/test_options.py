@@ -10,7 +10,7 @@ from parts import description, zope_conf
 from recipe.common.address import Address
 from recipe.options import declared, hints
 from recipe.options.declare import Applies
-from recipe.options.reading import Settings
+from recipe.options.settings import Settings
 
 
 def errors(text: str) -> list[str]:
@@ -193,34 +193,34 @@ def test_extra_paths_with_and_without_blanks(text: str, paths: tuple[str, ...]) 
         ("event-log-level = LOUD", "Allowed: DEBUG, INFO, WARNING, ERROR or CRITICAL."),
         ("zopectl-umask = 99", "is not an octal mask"),
         ("max-request-body-size = big", "is not a size"),
-        ("user = admin", "user: the value has no name or no password. Allowed: name:password."),
+        ("user = admin", "user: the value has no user name or no password. Allowed: name:password."),
         ("event-log-args = 'x'", "is not a tuple"),
-        ("event-log-args = (open('/etc/passwd'),)", "holds code: open(…)"),
-        ("event-log-args = (os.environ,)", "holds os.environ, which is no literal"),
-        ("event-log-args = ((1).__class__,)", ".__class__, which is no literal"),
-        ("event-log-args = (handlers.socket.socket,)", "holds handlers.socket.socket, which is no literal"),
+        ("event-log-args = (open('/etc/passwd'),)", "contains code, which is not allowed: open(…)"),
+        ("event-log-args = (os.environ,)", "contains os.environ, which is neither a literal"),
+        ("event-log-args = ((1).__class__,)", ".__class__, which is neither a literal"),
+        ("event-log-args = (handlers.socket.socket,)", "contains handlers.socket.socket, which is neither a literal"),
         ("access-log-kwargs = ['x']", "is not a dict"),
         ("access-log-handler = no such class", "is not a dotted name"),
-        ("zcml = my-package", "'my-package' is no slug; did you mean my_package?"),
+        ("zcml = my-package", "'my-package' is not a ZCML slug; did you mean my_package?"),
         ("zcml-additional = <include", "is not well-formed"),
         ("site-zcml = <configure>", "is not well-formed"),
-        ("wsgi-ini-template = nowhere.ini", "names no file: /bd/nowhere.ini"),
+        ("wsgi-ini-template = nowhere.ini", "is not a file: /bd/nowhere.ini"),
         ("zlib-storage = maybe", "Allowed: active or passive."),
-        ("sentry_traces_sample_rate = 2", "is not a share"),
-        ("sentry_dsn = foo", "the value is not a DSN. Allowed: https://KEY@HOST/PROJECT-NUMBER."),
-        ("port-base = 60000", "port-base: 60000 is too much"),
+        ("sentry_traces_sample_rate = 2", "is not a fraction"),
+        ("sentry_dsn = foo", "the value is not a Sentry DSN. Allowed: https://KEY@HOST/PROJECT-NUMBER."),
+        ("port-base = 60000", "port-base: 60000 is too high"),
         ("event-log-level = 15", "is not a log level"),
         ("event-log-level = VERBOSE", "is not a log level"),
-        ("rel-storage = justakey", "rel-storage: the value has a line without key and value (line 1)"),
-        ("control-script = a/b", "is a path, not a name"),
-        ("site-zcml =\n <a/>\n <b/>", "is not well-formed: junk after document element"),
-        ("zcml-additional = <browser:page/>", "is not well-formed: unbound prefix"),
+        ("rel-storage = justakey", "rel-storage: the value has a key without a value (line 1)"),
+        ("control-script = a/b", "is a path, not a file name"),
+        ("site-zcml =\n <a/>\n <b/>", "is not well-formed XML: junk after document element"),
+        ("zcml-additional = <browser:page/>", "is not well-formed XML: unbound prefix"),
         ("zcml-additional = <?xml version='1.0'?><configure/>", "is not well-formed"),
-        ("rel-storage = type x\nzeo-client = on", "rel-storage: excludes zeo-client"),
-        ("zeo-client = on\nzeo-username = u", "zeo-username: needs a zeo-password"),
-        ("storage-wrapper =\n  <x>\n  </x>", "storage-wrapper: needs one %s"),
+        ("rel-storage = type x\nzeo-client = on", "rel-storage: cannot be combined with zeo-client"),
+        ("zeo-client = on\nzeo-username = u", "zeo-username: needs a password"),
+        ("storage-wrapper =\n  <x>\n  </x>", "storage-wrapper: must hold %s once"),
         ("storage-wrapper = <x>%s", "storage-wrapper: is not ZConfig text"),
-        ("demo-storage = on\nblob-storage = b", "needs a demo-blob-storage"),
+        ("demo-storage = on\nblob-storage = b", "set demo-blob-storage"),
         ("zope-conf-additional = <a", "zope-conf-additional: is not ZConfig text"),
         ("zope-conf-additional =\n  a b\n  <c>\n  </d>", "line 3"),
     ],
@@ -252,16 +252,16 @@ def test_a_secret_is_not_shown() -> None:
         ("mailinglogger =\n  <mailing-logger>", "use event-log-handler"),
         ("access-log-custom = <x>", "use access-log-handler"),
         ("lock-file = x.lock", "lock-file: does nothing under WSGI"),
-        ("shared-blob = off\nzeo-client = on", "shared-blob: off is read as no"),
-        ("z2-log = off", "z2-log: off is read as disable"),
-        ("event-log = disable\nevent-log-args = ('x',)", "event-log-args: does nothing, since event-log = disable"),
+        ("shared-blob = off\nzeo-client = on", "shared-blob: 'off' means no; write no"),
+        ("z2-log = off", "z2-log: 'off' means disable; write disable"),
+        ("event-log = disable\nevent-log-args = ('x',)", "event-log-args: does nothing with event-log = disable"),
         (
             "event-log-max-size = 1MB\nevent-log-handler = a.B",
             "event-log-max-size: does nothing with event-log-handler",
         ),
-        ("import-directory = x", "Zope imports from /bd/var/instance/import only"),
+        ("import-directory = x", "Zope imports only from /bd/var/instance/import"),
         ("zodb-temporary-storage = on", "add products.temporaryfolder and tempstorage to eggs"),
-        ("rel-storage = type x\nblob-storage = b", "write blob-dir into rel-storage"),
+        ("rel-storage = type x\nblob-storage = b", "set blob-dir in rel-storage instead"),
     ],
 )
 def test_what_does_nothing_is_a_warning(line: str, message: str) -> None:
@@ -284,7 +284,7 @@ def test_what_does_nothing_is_a_warning(line: str, message: str) -> None:
 )
 def test_a_misspelt_option_is_hinted_at(key: str, meant: str) -> None:
     assert list(hints({key: "x"})) == [(key, meant)]
-    assert f"{key}: is no option of this recipe; did you mean {meant}?" in warnings(f"{key} = x")[0]
+    assert f"{key}: is not an option of this recipe; did you mean {meant}?" in warnings(f"{key} = x")[0]
 
 
 @pytest.mark.parametrize(
@@ -317,15 +317,18 @@ ZSERVER = "wsgi = off\nzserver-python = p\n"
         ("ftp-address = [::1]:21", "ftp-address: ZServer cannot listen on [::1]:21. Allowed: a port, host:port"),
         (
             "webdav-address = x",
-            "webdav-address: 'x' is not a port, and a host needs one, as in x:8080. Allowed: a port",
+            "webdav-address: 'x' is not a port; if it is a host, add a port, as in x:8080. Allowed: a port",
         ),
-        ("icp-address = 60000\nport-base = 10000", "port-base: 10000 is too much for icp-address: '70000' is not"),
+        ("icp-address = 60000\nport-base = 10000", "port-base: 10000 is too high for icp-address: '70000' is not"),
         ("webdav-force-connection-close = 2", "webdav-force-connection-close: '2' is not a boolean."),
         ("event-log-custom = <x>", "event-log-custom: is not ZConfig text"),
         ("access-log-custom = <x>", "access-log-custom: is not ZConfig text"),
         ("mailinglogger = <x>", "mailinglogger: is not ZConfig text"),
         ("zserver-threads = 0", "zserver-threads: '0' is below 1."),
-        ("deprecation-warnings = loud", "deprecation-warnings: 'loud' is none of these. Allowed: on, off or default,"),
+        (
+            "deprecation-warnings = loud",
+            "deprecation-warnings: 'loud' is not an allowed value. Allowed: on, off, default,",
+        ),
     ],
 )
 def test_errors_of_zserver_name_part_option_and_remedy(lines: str, message: str) -> None:
@@ -337,7 +340,7 @@ def test_errors_of_zserver_name_part_option_and_remedy(lines: str, message: str)
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
-        ("zserver-threads = 3", "zserver-threads: is the old name of threads; use that"),
+        ("zserver-threads = 3", "zserver-threads: is the old name of threads; use threads instead"),
         ("pipeline = zope", "pipeline: does nothing under ZServer"),
         ("max-request-body-size = 1MB", "max-request-body-size: does nothing under ZServer"),
         ("event-log-handler = a.B", "event-log-handler: does nothing under ZServer; use event-log-custom"),

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from parts import BD, description, ini, wsgi_ini, zope_conf
-from recipe.options import Problems
+from recipe.common.problems import Problems
 from recipe.render import facts, files, scripts, zcml
 from recipe.render import wsgi_ini as wsgi_ini_
 
@@ -44,7 +44,7 @@ def test_environment_variables(text: str, expected: dict[str, str]) -> None:
 
 def test_alternating_words_are_read_as_ever_and_told() -> None:
     _, problems = description("environment-vars = A b C d")
-    assert "is read as A = 'b', C = 'd'; to be sure, write one NAME value a line" in problems.warnings[0]
+    assert "is read as A = 'b', C = 'd'; to be clear, write one NAME value on each line" in problems.warnings[0]
 
 
 def test_template_cache() -> None:

@@ -165,7 +165,7 @@ def test_a_file_in_the_socket_s_place_stays(app: App) -> None:
     path = app.directory / "http.sock"
     path.write_text("precious")
     app.write(f"fast-listen = unix:{path}")
-    assert "a file of that name is there" in failure(app)
+    assert "a file of that name exists and is not a socket" in failure(app)
     assert path.read_text() == "precious"
 
 
@@ -236,7 +236,7 @@ def test_mistakes_in_the_logging_take_one_line(app: App, port: int, old: str, ne
 def test_a_missing_or_broken_ini_takes_one_line(app: App) -> None:
     assert f"cannot read {app.ini}: No such file" in failure(app)
     app.ini.write_text("no ini")
-    assert "is no ini file" in failure(app)
+    assert "is not an ini file" in failure(app)
 
 
 def test_an_error_in_code_keeps_its_traceback(app: App, port: int) -> None:

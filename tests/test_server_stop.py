@@ -186,7 +186,7 @@ def test_logs_are_reopened_and_no_line_is_lost(app: App, port: int, number: sign
 def test_every_kind_of_file_handler_is_reopened(tmp_path: Path) -> None:
     code = """
 import logging, logging.handlers, os, sys
-from recipe.wsgi.logreopen import reopen
+from recipe.wsgi.logs.reopen import reopen
 import io
 logging.raiseExceptions = True
 handlers = {

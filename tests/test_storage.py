@@ -9,8 +9,8 @@ import pytest
 from parts import description, zope_conf
 from recipe.common import inspection
 from recipe.describe import storages
-from recipe.describe.sections import Wrapped
-from recipe.render import files, scripts, zconfig
+from recipe.describe.sections import Key, Wrapped
+from recipe.render import files, provenance, scripts, zconfig
 from recipe.render.place import Place
 from support import Buildout
 
@@ -21,7 +21,8 @@ def tree(text: str) -> str:
     """The storages of a part, a line each, indented as they nest, without values."""
     instance, problems = description(text)
     assert problems.errors == []
-    lines = zconfig.Writer(Place("/none", "/none")).section(instance.storages.tree).splitlines()
+    marked = zconfig.Writer(Place("/none", "/none")).section(instance.storages.tree)
+    lines = provenance.split(marked).text.splitlines()
     return "\n".join(line for line in lines if line.lstrip().startswith("<") and "</" not in line)
 
 
@@ -161,19 +162,22 @@ def test_a_password_closes_zope_conf_to_others(text: str, secret: bool) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("zeo-client = on\nrel-storage =\n  type sqlite3", "rel-storage: excludes zeo-client; leave one of them out"),
-        ("zeo-client = on\nzeo-username = a", "zeo-username: needs a zeo-password"),
+        (
+            "zeo-client = on\nrel-storage =\n  type sqlite3",
+            "rel-storage: cannot be combined with zeo-client; remove one of them",
+        ),
+        ("zeo-client = on\nzeo-username = a", "zeo-username: needs a password; set zeo-password as well"),
         (
             "demo-storage = on\nblob-storage = b",
-            "demo-storage: with a blob-storage needs a demo-blob-storage for the blobs of its changes",
+            "demo-storage: needs a directory for the blobs of its changes",
         ),
-        ("storage-wrapper =\n  <x>\n  </x>", "storage-wrapper: needs one %s, where the storage goes"),
+        ("storage-wrapper =\n  <x>\n  </x>", "storage-wrapper: must hold %s once, where the storage goes"),
         (
             "rel-storage =\n  type",
-            "rel-storage: the value has a line without key and value (line 1). Allowed: lines of",
+            "rel-storage: the value has a key without a value (line 1). Allowed: lines of",
         ),
         ("zodb-pool-timeout = soon", "zodb-pool-timeout: 'soon' is not a time interval. Allowed: a number of seconds"),
-        ("zodb-pool-size = 0", "zodb-pool-size: '0' is below 1. Allowed: a whole number from 1 up"),
+        ("zodb-pool-size = 0", "zodb-pool-size: '0' is below 1. Allowed: a whole number, 1 or more"),
     ],
 )
 def test_wrong_combinations_are_errors(text: str, message: str) -> None:
@@ -214,27 +218,26 @@ zodb-allow-implicit-cross-references = off
 
 def test_the_keys_of_a_zeo_client_are_those_of_the_installed_zodb() -> None:
     tree = description("zeo-client = on\nzeo-client-client = c\nmin-disconnect-poll = 3")[0].storages.tree
-    [(section, options)] = storages.checked(Wrapped("<x>", tree, "</x>"))
-    assert list(inspection.storage_keys(asdict(section), options, ())) == []
-    unset = replace(section, keys=(*section.keys, ("unknown", None)))
-    assert list(inspection.storage_keys(asdict(unset), options, ())) == []
+    [section] = storages.checked(Wrapped("<x>", tree, "</x>"))
+    assert list(inspection.storage_keys(asdict(section), ())) == []
+    unset = replace(section, keys=(*section.keys, Key("unknown", None)))
+    assert list(inspection.storage_keys(asdict(unset), ())) == []
     # As in a ZODB that has no such keys
     for key in ("client", "min-disconnect-poll", "server"):
-        renamed = tuple((f"{name}s" if name == key else name, value) for name, value in section.keys)
-        unknown = {f"{name}s": option for name, option in options.items() if name} | {"": options[""]}
-        [finding] = inspection.storage_keys(asdict(replace(section, keys=renamed)), unknown, ())
+        renamed = tuple(each._replace(name=f"{key}s") if each.name == key else each for each in section.keys)
+        [finding] = inspection.storage_keys(asdict(replace(section, keys=renamed)), ())
         assert finding.message == f"zeoclient has no key '{key}s'; did you mean {key}?"
-        expected = {"client": "zeo-client-client", "server": "zeo-client"}
+        expected = {"client": "zeo-client-client", "server": "zeo-address"}
         assert finding.option == expected.get(key, key)
 
 
 def test_no_word_where_the_package_cannot_be_loaded() -> None:
     tree = description("rel-storage =\n  nonsense x")[0].storages.tree
-    [(section, options)] = storages.checked(tree)
-    assert list(inspection.storage_keys(asdict(section), options, ("no.such.package",))) == []
+    [section] = storages.checked(tree)
+    assert list(inspection.storage_keys(asdict(section), ("no.such.package",))) == []
 
 
-NO_ADAPTER = "'postgres' is none of RelStorage's adapters mysql, oracle, postgresql, sqlite3; did you mean postgresql?"
+NO_ADAPTER = "'postgres' is not an adapter of RelStorage (mysql, oracle, postgresql, sqlite3); did you mean postgresql?"
 
 
 @pytest.mark.parametrize(
@@ -261,7 +264,7 @@ def test_unknown_keys_and_adapters_are_errors(buildout: Buildout, lines: str, me
     assert "Traceback" not in done.stdout
     assert "will not start" not in done.stdout
     for message in messages:
-        assert f"[instance] rel-storage: {message}\n" in done.stdout
+        assert f"[instance] rel-storage: {message} (buildout.cfg, line 8)\n" in done.stdout
     assert not (buildout.part() / "etc/zope.conf").exists()
 
 

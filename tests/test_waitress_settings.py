@@ -11,7 +11,7 @@ from waitress.adjustments import Adjustments, asbool
 import views
 from parts import description, ini, wsgi_ini
 from recipe.describe.waitress_settings import COVERED
-from recipe.wsgi.servers.waitress import read
+from recipe.wsgi.servers.waitress import read_settings
 from support import Buildout, serving
 
 
@@ -49,7 +49,7 @@ def test_each_setting_of_the_waitress_that_is_installed_arrives(name: str) -> No
     part = "\n".join(f"waitress-{each.replace('_', '-')} = {text_of(each)}" for each in names)
     settings = dict(ini(wsgi_ini(part)).items("server:main"))
     settings = {key: text for key, text in settings.items() if key not in ("use", "here", "__file__")}
-    found = getattr(read({}, settings).adjustments, name)
+    found = getattr(read_settings({}, settings).adjustments, name)
     assert found == CASTS[name](text_of(name))
     assert found != getattr(Adjustments, name)
 
@@ -77,13 +77,16 @@ def test_what_an_option_covers_is_one_of_waitress_s() -> None:
     [
         ("waitress-chanel-timeout = 1", "no such setting; did you mean waitress-channel-timeout?"),
         ("waitress-zzz = 1", "it has asyncore-loop-timeout, backlog, "),
-        ("waitress-threads = 9", "waitress-threads: is what threads is for; use that"),
-        ("waitress-listen = *:1", "use that"),
-        ("waitress-backlog = many", "'many' is not what waitress takes. Allowed: a whole number."),
-        ("waitress-ipv6 = maybe", "'maybe' is not what waitress takes. Allowed: on or off, true or false, "),
-        ("waitress-ident = a\n    b", "'a b' is not what waitress takes. Allowed: one line of text."),
-        ("waitress-unix-socket-perms = 999", "'999' is not what waitress takes. Allowed: an octal number."),
-        ("waitress-trusted-proxy-headers = forwarded", "waitress-trusted-proxy-headers: waitress refuses: "),
+        ("waitress-threads = 9", 'waitress-threads: remove it; set the option "threads" instead'),
+        ("waitress-listen = *:1", 'set the option "http-address" instead'),
+        ("waitress-backlog = many", "waitress does not accept 'many'. Allowed: a whole number."),
+        ("waitress-ipv6 = maybe", "waitress does not accept 'maybe'. Allowed: on or off, true or false, "),
+        ("waitress-ident = a\n    b", "waitress does not accept 'a b'. Allowed: one line of text."),
+        ("waitress-unix-socket-perms = 999", "waitress does not accept '999'. Allowed: an octal number."),
+        (
+            "waitress-trusted-proxy-headers = forwarded",
+            "waitress-trusted-proxy-headers: waitress does not accept this: ",
+        ),
     ],
 )
 def test_mistakes_are_told(line: str, message: str) -> None:

@@ -57,13 +57,19 @@ LEAST = Description(
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("threads = 2", "threads: least cannot serve by several threads. Those that can: "),
-        ("workers = 2\nzeo-client = on", "workers: least cannot serve by several processes. Those that can: "),
-        ("http-address = 8080 8081", "http-address: least cannot listen on several addresses. Those that can: "),
-        ("http-address = unix:/a", "http-address: least cannot listen on a unix socket. Those that can: "),
-        ("http-fast-listen = off", "http-fast-listen: least cannot bind now and listen later. Those that can: "),
-        ("http-header-max-length = 1", "http-header-max-length: least cannot limit the head of a request. Those "),
-        ("wsgi-server-options = a = b", "wsgi-server-options: least cannot take settings of its own. Those that "),
+        ("threads = 2", "threads: least cannot use several threads. Servers that can: "),
+        ("workers = 2\nzeo-client = on", "workers: least cannot use several processes. Servers that can: "),
+        ("http-address = 8080 8081", "http-address: least cannot listen on several addresses. Servers that can: "),
+        ("http-address = unix:/a", "http-address: least cannot listen on a unix socket. Servers that can: "),
+        (
+            "http-fast-listen = off",
+            "http-fast-listen: least cannot wait until Zope has started before it listens. Servers that can: ",
+        ),
+        (
+            "http-header-max-length = 1",
+            "http-header-max-length: least cannot limit the size of request headers. Servers ",
+        ),
+        ("wsgi-server-options = a = b", "wsgi-server-options: least cannot accept settings of its own. Servers that "),
     ],
 )
 def test_what_a_server_cannot_do_is_told_with_those_that_can(text: str, told: str) -> None:
@@ -115,10 +121,7 @@ def test_a_server_that_cannot_be_had_is_told(buildout: Buildout) -> None:
     buildout.instance("eggs = Zope\nwsgi-server = gunicorn\n[versions]\ngunicorn = 27.0.0\n")
     done = buildout.run("buildout:index=http://127.0.0.1:9/simple", check=False)
     assert done.returncode
-    message = (
-        "Error: [instance] wsgi-server: needs plone.recipe.zope2instance[gunicorn], and an egg of it cannot be had: "
-    )
-    assert message in done.stdout
+    assert "Error: [instance] wsgi-server: needs plone.recipe.zope2instance[gunicorn], and " in done.stdout
     assert "Traceback" not in done.stdout
 
 
@@ -218,12 +221,15 @@ def test_a_server_of_another_distribution(buildout: Buildout) -> None:
         assert fetch(f"http://127.0.0.1:{port}/").headers["Server"].startswith("WSGIServer")
     ours = ", ".join(SERVERS)
     buildout.write(text.replace("wsgi-server = other", "wsgi-server = othr"))
-    told = f"[instance] wsgi-server: 'othr' is not a server. Allowed: {ours}, other. Did you mean other?\n"
+    told = f"[instance] wsgi-server: 'othr' is not a known server. Allowed: {ours}, other. Did you mean other?"
     assert told in buildout.run(check=False).stdout
     text = text.replace("Zope\n            otherserver", "Zope")
     buildout.write(text)
-    assert f"[instance] wsgi-server: 'other' is not a server. Allowed: {ours}.\n" in buildout.run(check=False).stdout
+    assert (
+        f"[instance] wsgi-server: 'other' is not a known server. Allowed: {ours}." in buildout.run(check=False).stdout
+    )
     # Whether an egg brings it is not known yet
     buildout.write(text.replace("colour = blue", "colour"))
-    told = f"[instance] wsgi-server: 'other' is not a server, unless an egg of the part brings it. Allowed: {ours}.\n"
+    doubt = "unless an egg of the part brings it"
+    told = f"[instance] wsgi-server: 'other' is not a known server, {doubt}. Allowed: {ours}."
     assert told in buildout.run(check=False).stdout

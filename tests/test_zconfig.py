@@ -9,7 +9,7 @@ import ZConfig
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recipe.describe.sections import Section, Wrapped, check_syntax
+from recipe.describe.sections import Key, Section, Wrapped, check_syntax
 from recipe.render import zconfig
 from recipe.render.place import Place
 
@@ -43,7 +43,7 @@ def load(text: str) -> str:
 
 @given(LINES.filter(lambda text: "$" not in text) | LINES.map(lambda text: text.replace("$", "§")))
 def test_plain_text_arrives(text: str) -> None:
-    section = Section("part", (("value", text),))
+    section = Section("part", (Key("value", text),))
     assert load(ELSEWHERE.section(section)) == text
 
 
@@ -52,7 +52,7 @@ def test_plain_text_arrives(text: str) -> None:
 )
 def test_a_dollar_that_means_nothing_arrives(text: str, dollar: str) -> None:
     text = f"a{text.replace('$', '')}{dollar}!b"
-    assert load(ELSEWHERE.section(Section("part", (("value", text),)))) == text
+    assert load(ELSEWHERE.section(Section("part", (Key("value", text),)))) == text
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_a_dollar_that_means_nothing_arrives(text: str, dollar: str) -> None:
 )
 def test_escapes_keep_their_meaning(text: str, arrives: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ZCONFIG_TEST", "from outside")
-    assert load(ELSEWHERE.section(Section("part", (("value", text),)))) == arrives
+    assert load(ELSEWHERE.section(Section("part", (Key("value", text),)))) == arrives
 
 
 def test_names_that_a_user_defines_are_references() -> None:
@@ -80,14 +80,14 @@ def test_names_that_a_user_defines_are_references() -> None:
 @pytest.mark.parametrize("directory", ["/a$b", "/$INSTANCEHOME", "/$(PATH)", "/a$$b", "/a b"])
 def test_the_buildout_directory_is_never_an_escape(directory: str) -> None:
     writer = zconfig.Writer(Place(directory, directory.replace("$", "$$")))
-    section = Section("part", (("value", f"{directory}/$CLIENTHOME"),))
+    section = Section("part", (Key("value", f"{directory}/$CLIENTHOME"),))
     assert load(writer.section(section)) == f"{directory}//client"
 
 
 def test_a_name_is_known_to_what_is_written_later() -> None:
     writer = zconfig.Writer(Place("/x", "/x"))
     head = writer.lines("%define HERE /here")
-    section = writer.section(Section("part", (("value", "$HERE"),)))
+    section = writer.section(Section("part", (Key("value", "$HERE"),)))
     assert load(f"{head}\n{section}") == "/here"
 
 
@@ -104,7 +104,7 @@ def test_the_directory_is_replaced_as_a_whole_only() -> None:
 
 
 def test_sections_nest_and_none_is_left_out() -> None:
-    inner = Section("filestorage", (("path", "/x"), ("quota", None)), name="base")
+    inner = Section("filestorage", (Key("path", "/x"), Key("quota", None)), name="base")
     outer = Section("demostorage", sections=(inner,))
     assert ELSEWHERE.section(outer) == (
         "<demostorage>\n  <filestorage base>\n    path /x\n  </filestorage>\n</demostorage>"

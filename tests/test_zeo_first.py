@@ -11,7 +11,7 @@ import pytest
 from databases import ZEOServer
 from handmade import Client, Instance, Process
 from receivers import mails
-from recipe.common import zeo
+from recipe.common import zeo, zeofallback
 from recipe.common.errors import StartError
 from support import free_port
 from waiting import wait_for
@@ -142,7 +142,7 @@ def test_a_server_without_the_storage_is_an_error(make: Make) -> None:
     server = ZEOServer()
     try:
         instance = make(server.address, "third")
-        why = f"cannot use the ZEO server at {server.address} (it has no storage 'third', but '1', 'second')"
+        why = f"cannot use the ZEO server at {server.address} (it has no storage 'third'; it has '1', 'second')"
         for command in ("start", "run /dev/null"):
             done = instance.call(*command.split())
             assert (done.returncode, done.stderr) == (1, f"instance: {why}\n")
@@ -156,7 +156,7 @@ def test_what_is_no_server_of_zeo_is_an_error(make: Make) -> None:
         address = f"127.0.0.1:{mail.port}"
         process = make(address).background("console")
         assert process.ended(60) == 1
-    assert process.output == f"cannot use the ZEO server at {address} (what answers is no ZEO server)\n"
+    assert process.output == f"cannot use the ZEO server at {address} (it is not a ZEO server)\n"
 
 
 def test_of_several_servers_one_is_enough() -> None:
@@ -164,11 +164,11 @@ def test_of_several_servers_one_is_enough() -> None:
     other.stop()
     try:
         good = zeo.Client((other.address, ("127.0.0.1", server.port)), "1")
-        assert zeo.missing(good) == ""
-        assert "it has no storage" in zeo.missing(good._replace(storage="third"))  # the other one may have it
+        assert zeo.why_missing(good) == ""
+        assert "it has no storage" in zeo.why_missing(good._replace(storage="third"))  # the other one may have it
         other.start()
         with pytest.raises(StartError, match=r"it has no storage 'third'.*it has no storage 'third'"):
-            zeo.missing(good._replace(storage="third"))
+            zeo.why_missing(good._replace(storage="third"))
     finally:
         server.close()
         other.close()
@@ -206,12 +206,12 @@ instancehome $INSTANCEHOME
   <mappingstorage/>
 </zodb_db>
 """)
-    found = list(zeo.clients(str(conf)))
+    found = list(zeo.read_clients(str(conf)))
     assert found == [
         zeo.Client((("zeo.example.com", 8100), "/run/zeo.sock"), "main"),
         zeo.Client((("::1", 8101),), "1", may_fall_back=True),
     ]
-    assert [zeo.name(address) for address in (*found[0].addresses, *found[1].addresses)] == [
+    assert [zeo.address_text(address) for address in (*found[0].addresses, *found[1].addresses)] == [
         "zeo.example.com:8100",
         "/run/zeo.sock",
         "[::1]:8101",
@@ -221,7 +221,7 @@ instancehome $INSTANCEHOME
 def test_a_configuration_that_zope_refuses_is_left_to_zope(tmp_path: Path) -> None:
     conf = tmp_path / "zope.conf"
     conf.write_text("no-such-key yes\n")
-    assert list(zeo.absent([str(conf)])) == []
+    assert list(zeo.wait_for_servers([str(conf)])) == []
 
 
 def test_a_command_gives_up_in_the_end(impatient: Process) -> None:
@@ -231,5 +231,17 @@ def test_a_command_gives_up_in_the_end(impatient: Process) -> None:
 
 def test_a_server_that_keeps_silent_is_an_error_in_the_end(deaf: Process) -> None:
     assert deaf.ended(90) == 1
-    assert "no ZEO server takes this client (timed out waiting for connection)" in deaf.output
+    assert "no ZEO server accepts this client (timed out waiting for connection)" in deaf.output
     assert "Traceback" not in deaf.output
+
+
+def test_the_client_is_mended_in_the_releases_that_have_the_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    mended: list[str] = []
+    releases: list[str] = []
+    monkeypatch.setattr(zeofallback, "use", lambda: mended.append(releases[-1]))
+    for release in ("5.4.1", "6.0.0", "6.1", "6.2", "6.3", "7.0"):
+        monkeypatch.setattr(zeo, "version", {"ZEO": release}.__getitem__)
+        releases.append(release)
+        zeo._prepare(zeo.Client((), "1", may_fall_back=True))
+        zeo._prepare(zeo.Client((), "1"))
+    assert mended == ["6.0.0", "6.1", "6.2"]

@@ -255,12 +255,12 @@ def test_check(running: Running) -> None:
         assert done.returncode == 1
         line = len(text.splitlines()) + 1
         assert f"{conf}, line {line}: 'nonsense' is not a known key name\n" in done.stdout
-        assert f"{slug}: there is no package zope.nowhere\n" in done.stdout
+        assert f"{slug}: the package zope.nowhere is not installed\n" in done.stdout
         pid = pid_of(running.call("bin/instance", "status").stdout)
         done = running.call("bin/instance", "restart", check=False)
         assert (done.returncode, done.stdout.splitlines()[-1]) == (
             1,
-            "instance: not restarted; the server runs on as it was",
+            "instance: not restarted; the server keeps running with its old configuration",
         )
         assert pid_of(running.call("bin/instance", "status").stdout) == pid
     finally:
@@ -385,7 +385,10 @@ def test_scripts(client: Site) -> None:
         ['  File "fail.py", line 1, in <module>', "    raise ValueError(u'x')", "ValueError: x"],
     )
     nothing = client.call("bin/instance", "-O", "nowhere", "run", "show.py", check=False)
-    assert (nothing.returncode, nothing.stdout) == (1, "instance: no object at nowhere: KeyError('nowhere',)\n")
+    assert (nothing.returncode, nothing.stdout) == (
+        1,
+        "instance: there is no object at nowhere: KeyError('nowhere',)\n",
+    )
 
 
 def test_debug(client: Site) -> None:
@@ -397,7 +400,7 @@ def test_debug(client: Site) -> None:
 def test_adduser(client: Site) -> None:
     assert client.call("bin/instance", "adduser", "bob", "s:é").stdout == "user 'bob' added\n"
     again = client.call("bin/instance", "adduser", "bob", "secret", check=False)
-    assert (again.returncode, again.stdout) == (1, "instance: there is a user 'bob' already\n")
+    assert (again.returncode, again.stdout) == (1, "instance: the user 'bob' exists already; choose another name\n")
     client.write("print app.acl_users.authenticate('bob', 's:é', app.REQUEST)\n".replace("é", "\\xc3\\xa9"), "who.py")
     assert client.call("bin/instance", "run", "who.py").stdout == "bob\n"
     usage = client.call("bin/instance", "adduser", check=False)
@@ -411,7 +414,7 @@ def test_commands_of_packages_in_the_other_python(client: Site) -> None:
     unknown = client.call("bin/instance", "nonsense", check=False)
     assert (unknown.returncode, unknown.stdout) == (
         2,
-        "instance: unknown command 'nonsense'; help tells those there are\n",
+        "instance: unknown command 'nonsense'; run `help` to see all commands\n",
     )
 
 
@@ -564,9 +567,9 @@ def test_relative_paths_move() -> None:
 
 def test_a_python_that_will_not_do(buildout: Buildout) -> None:
     cases = {
-        "/nowhere/python": "/nowhere/python is no Python that runs: No such file or directory",
+        "/nowhere/python": "cannot run /nowhere/python: No such file or directory",
         sys.executable: f"{sys.executable} is Python 3.",
-        "/bin/true": "/bin/true is no Python that runs: no answer",
+        "/bin/true": "cannot run /bin/true: no answer",
     }
     for python, message in cases.items():
         buildout.instance(f"wsgi = off\nzserver-python = {python}\n")
@@ -583,7 +586,10 @@ def test_eggs_must_be_there(buildout: Buildout) -> None:
     done = buildout.run(check=False)
     assert done.returncode
     assert "2 mistakes in the part:" in done.stdout
-    assert "its environment lacks what the part needs (no.such.egg: The 'no.such.egg' distribution" in done.stdout
+    assert (
+        "its environment lacks a distribution that the part needs (no.such.egg: The 'no.such.egg' distribution"
+        in done.stdout
+    )
     assert f"install it with {python} -m pip install" in done.stdout
 
 

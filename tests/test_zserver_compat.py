@@ -78,7 +78,7 @@ def our_conf(name: str, body: str, directory: str) -> str:
     instance, problems = description(options, (), directory, name)
     assert problems.errors == []
     writer.make_directories(instance.directories, instance.private_directories)
-    return zope_conf.render(instance)
+    return zope_conf.render(instance).text
 
 
 def _in_bytes(line: str) -> str:

@@ -1,39 +1,43 @@
 """What can be told of a part without its eggs, so that all of it is told at once."""
 
-from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from recipe.buildout import judge
 from recipe.buildout.eggs import check_initialization, initialization
+from recipe.buildout.part import Part
+from recipe.common.problems import Problems
 from recipe.common.servers import SERVERS
 from recipe.describe import wsgi_server
 from recipe.describe.instance import Instance, describe
-from recipe.options import Problems, Settings, read
-from recipe.options.declare import Context
+from recipe.options import read
 from recipe.options.server import Server
 from recipe.render import wsgi_ini
 
 Templates = dict[str, str]
 
 
-def check(
-    part: Mapping[str, str], context: Context, relative_paths: bool, problems: Problems
-) -> tuple[Settings, Templates]:
-    """The options of a part, and the texts of its templates; what is wrong with either goes to `problems`.
+@dataclass(frozen=True)
+class Described:
+    """What a part describes, without its eggs, and the texts of its templates by the names of their files."""
 
-    `relative_paths` is what holds where the part does not say.
-    """
-    settings = read(part, context, problems)
-    instance = describe(settings, part, context, None, relative_paths, problems)
+    instance: Instance
+    templates: Templates
+
+
+def describe_part(part: Part, problems: Problems) -> Described:
+    """Read and describe a part; what is wrong with its options or templates goes to `problems`."""
+    settings = read(part.given, part.context, problems)
+    instance = describe(settings, part.given, part.context, part.relative_paths, problems)
     if not instance.is_zserver:  # else it is Python 2.7, which has to be asked
-        check_initialization(initialization(instance, part), problems)
+        check_initialization(initialization(instance, part.options), problems)
     texts = _templates(settings.server, problems)
     if texts:
         _check_template(instance, texts, problems)
     # Without other mistakes the eggs are looked at next, and one may bring it
-    if problems.errors and settings.server.name not in SERVERS:
+    if problems.errors and settings.server.name not in SERVERS and not instance.is_zserver:
         wsgi_server.refuse(settings.server.name, SERVERS, problems, ", unless an egg of the part brings it")
-    return settings, texts
+    return Described(instance, texts)
 
 
 def _named(server: Server) -> dict[str, str]:

@@ -15,9 +15,9 @@ from zc.recipe.egg import Scripts
 
 from recipe.buildout import fingerprint
 from recipe.common.names import DIRECTORY_VARIABLE, RECIPE
+from recipe.common.problems import Problems
 from recipe.describe.instance import Instance
 from recipe.disk.links import Tree
-from recipe.options import Problems
 from recipe.render.file import File
 from recipe.render.scripts import header
 
@@ -31,11 +31,11 @@ class WorkingSet:
     """The distributions of a part.
 
     projects   their names
-    paths      what they put on sys.path, in order
-    locations  where each is
+    paths      the entries that they add to sys.path, in order
+    locations  their directories
     metadata   the directories with their metadata
-    servers    the WSGI servers that they bring, by name: ``module:attribute`` of a description
-    unpinned   the names of those that the buildout pins to no version
+    servers    the WSGI servers that they provide, by name: ``module:attribute`` of a description
+    unpinned   the names of those whose version the buildout does not pin
     """
 
     projects: frozenset[str]
@@ -47,7 +47,7 @@ class WorkingSet:
 
 
 class Eggs:
-    """zc.recipe.egg on a copy of the part, so that it writes no default back into it."""
+    """zc.recipe.egg on a copy of the part, since it would write defaults into the part."""
 
     def __init__(self, buildout: Any, name: str, part: MutableMapping[str, str]) -> None:
         self.buildout = buildout
@@ -60,27 +60,27 @@ class Eggs:
     def working_set(self, extras: tuple[str, ...] = ()) -> WorkingSet:
         """The eggs of the part and the recipe's own distribution, with what they require.
 
-        `extras` are those of our distribution that the part needs beside the one of every instance.
-        Raises zc.buildout.UserError where one cannot be had.
+        `extras` are the extras of this distribution that the part needs besides ``instance``.
+        Raises zc.buildout.UserError if buildout cannot find one of the distributions.
         """
         self.own = f"{RECIPE}[{','.join((INSTANCE, *extras))}]"
         try:
-            _, found = self._scripts({"relative-paths": "false"}).working_set([self.own])
-        except ValueError as error:  # of the packaging library: no requirement
+            _, distributions = self._scripts({"relative-paths": "false"}).working_set([self.own])
+        except ValueError as error:  # of the packaging library: not a requirement
             raise UserError(f"[{self.name}] eggs: {error}") from None
         paths: list[str] = []
         servers: dict[str, str] = {}
-        for dist in found:
+        for dist in distributions:
             paths += _locations(dist)
             for name, point in dist.get_entry_map(SERVERS).items():
                 servers[name] = f"{point.module_name}:{'.'.join(point.attrs)}"
         return WorkingSet(
-            frozenset(dist.project_name for dist in found),
+            frozenset(dist.project_name for dist in distributions),
             tuple(dict.fromkeys(paths)),
-            tuple(dist.location for dist in found),
-            tuple(dist.egg_info for dist in found if dist.egg_info),
+            tuple(dist.location for dist in distributions),
+            tuple(dist.egg_info for dist in distributions if dist.egg_info),
             servers,
-            tuple(fingerprint.unpinned(found)),
+            tuple(fingerprint.unpinned(distributions)),
         )
 
     def scripts(self, instance: Instance, tree: Tree | None) -> list[File]:
@@ -98,7 +98,7 @@ class Eggs:
             overrides["initialization"] = f"os.environ[{DIRECTORY_VARIABLE!r}] = base\n" + overrides["initialization"]
         if not settings.dependent_scripts:
             # wsgi.ini names our distribution, so runwsgi needs it; it has no scripts of its own
-            # The same text as in `working_set`: zc.recipe.egg remembers what it has found for it
+            # The same text as in `working_set`: zc.recipe.egg caches the working set by it
             overrides["eggs"] = f"{self.options['eggs']}\n{self.own}"
         scripts = self._scripts(overrides)
         scripts.tree = tree
@@ -114,31 +114,31 @@ class _LinkedScripts(Scripts):  # type: ignore[misc]  # zc.recipe.egg is not typ
     tree: Tree | None = None
 
     def working_set(self, extra: Sequence[str] = ()) -> tuple[list[str], Any]:
-        requirements, found = super().working_set(extra)
-        return requirements, _Linked(found, self.tree) if self.tree else found
+        requirements, working_set = super().working_set(extra)
+        return requirements, _Linked(working_set, self.tree) if self.tree else working_set
 
 
 @dataclass(frozen=True)
 class _Linked:
-    """A working set, as far as scripts are made from it, with eggs at the place of a directory of links."""
+    """The part of a working set's interface that scripts are made from; the eggs lie in a directory of links."""
 
-    found: Any
+    working_set: Any
     tree: Tree
 
     def __iter__(self) -> Iterator[Any]:
-        for dist in self.found:
+        for dist in self.working_set:
             linked = easy_install.realpath(dist.location) in self.tree.eggs
             yield dist.clone(location=self.tree.directory) if linked else dist
 
     def find(self, requirement: Any) -> Any:
         """The distribution itself, with its metadata."""
-        return self.found.find(requirement)
+        return self.working_set.find(requirement)
 
 
 def _staged(scripts: _LinkedScripts, instance: Instance) -> Iterator[File]:
-    """What zc.recipe.egg would write to ``bin``: it writes at once, so it gets another directory.
+    """The scripts that zc.recipe.egg would write to ``bin``. It writes at once, so it gets a temporary directory.
 
-    That one is beside ``bin``, since relative paths in the scripts count the steps to the buildout.
+    This directory is beside ``bin``, so that relative paths in the scripts have the same number of steps.
     """
     parent, name = os.path.split(instance.bin_directory)
     directory = os.path.join(parent, f".{name}-{instance.name}")
@@ -146,7 +146,7 @@ def _staged(scripts: _LinkedScripts, instance: Instance) -> Iterator[File]:
     os.mkdir(directory)
     logger = logging.getLogger("zc.buildout.easy_install")
     before = logger.level
-    logger.setLevel(logging.WARNING)  # it would tell of scripts in that directory
+    logger.setLevel(logging.WARNING)  # it would log the scripts in that directory
     try:
         scripts.options["bin-directory"] = directory
         for path in scripts.install():
@@ -165,7 +165,7 @@ def _with_header(text: str, script: str, instance: Instance) -> str:
 
 
 def _locations(dist: Any) -> list[str]:
-    """What a distribution puts on sys.path: its location, and what a .pth file of it names."""
+    """The entries that a distribution adds to sys.path: its location, and the paths in its .pth files."""
     # zc.buildout 5 and later: an editable install is a directory with a .pth file
     find = getattr(easy_install, "get_pth_paths", None)
     return [easy_install.realpath(path) for path in (dist.location, *(find(dist.location) if find else ()))]
@@ -175,7 +175,7 @@ _OPTION = re.compile(r"%(?:(?P<percent>%)|\((?P<name>[^)]+)\)s)")
 
 
 def check_initialization(text: str, problems: Problems) -> None:
-    """Note where the option's lines are no Python."""
+    """Note a syntax error in the lines of the option."""
     try:
         compile(text, "initialization", "exec")
     except (SyntaxError, ValueError) as error:

@@ -1,8 +1,8 @@
-"""Whether all that a part follows from is as it was when it was made.
+"""Whether anything that a part depends on has changed since it was made.
 
-Where it is, there is nothing to do, and what takes time is left out: above all, no eggs are resolved. The hashes of
-all ingredients lie in the part. Whatever could change the outcome of a run is one of them; what changes none may be,
-since it costs no more than a run. Imports nothing that takes time.
+If nothing has changed, there is nothing to do, and above all no eggs are resolved. The part holds the hashes of all
+ingredients. Everything that could change the outcome of a run must be an ingredient; an ingredient that does not
+change the outcome costs only an unnecessary run. This module imports nothing that takes time.
 """
 
 import hashlib
@@ -17,11 +17,11 @@ from zc.buildout import easy_install
 
 from recipe.common.names import FINGERPRINT, JOURNAL
 
-#: What one consists of: hashes of the ingredients; the paths that were looked at; and what an unchanged run needs.
+#: The keys of a record: hashes of the ingredients, the paths that they come from, and what an unchanged run needs.
 KEYS = {"ingredients", "seen", "made", "unpinned", "warnings"}
 SEEN = {"eggs", "metadata", "read", "named", "directories", "zope-conf"}
 
-#: Options of the section ``buildout`` by which eggs are found, and files are placed.
+#: Options of the section ``buildout`` that decide which eggs are found and where files are written.
 OPTIONS = (
     "abi-tag-eggs", "allow-hosts", "allow-picked-versions", "allow-unknown-extras", "bin-directory",
     "develop-eggs-directory", "directory", "download-cache", "eggs-directory", "executable", "extensions", "find-links",
@@ -29,9 +29,9 @@ OPTIONS = (
     "show-picked-versions", "unzip", "update-versions-file", "use-dependency-links",
 )  # fmt: skip
 
-EGG = ".egg"  # what names in an eggs directory end in, whatever kind of distribution it is
+EGG = ".egg"  # the ending of all names in an eggs directory, also of installed wheels
 
-#: What tells of a distribution which others it requires, which scripts it has, and whether it shares a namespace.
+#: The files that say what a distribution requires, which scripts it has, and whether it shares a namespace.
 METADATA = ("METADATA", "PKG-INFO", "requires.txt", "entry_points.txt", "namespace_packages.txt")
 
 Record = dict[str, Any]
@@ -40,22 +40,23 @@ MadeFile = tuple[str, bytes, int]  # path, content, mode
 
 
 def record(
-    etc: str, buildout: Any, part: Mapping[str, str], seen: Seen, made: Sequence[MadeFile], **more: Sequence[str]
+    etc: str, buildout: Any, part: Mapping[str, str], seen: Seen, made: Sequence[MadeFile], **more: Sequence[Any]
 ) -> str:
-    """What is to lie in the directory `etc` of the part that is made now, as JSON.
+    """Return the record of the part that is made now, as JSON for a file in its directory `etc`.
 
-    `part` are its options as they were given. `seen` lists, as absolute paths: ``eggs`` and ``metadata`` of the working
-    set, the files that were ``read``, those that are only ``named``, the ``directories`` that must be there, and the
-    ``zope-conf``. `made` are its files. `more` is kept beside: the ``unpinned`` eggs, and the ``warnings``.
+    `part` are the options as they were given. `seen` lists absolute paths: the ``eggs`` and the ``metadata`` of the
+    working set, the files that were ``read``, those that are only ``named``, the ``directories`` that must exist, and
+    the ``zope-conf``. `made` are the files of the part. `more` is stored as it is: the ``unpinned`` eggs, and the
+    ``warnings``.
     """
-    # Relative ones: no file names the place of a tree that may move
+    # Relative paths, since the tree may be moved
     relative = {kind: [os.path.relpath(path, etc) for path in seen[kind]] for kind in seen}
-    found = {
+    hashes = {
         "ingredients": _ingredients(buildout, part, _all_absolute(relative, etc)),
         "seen": relative,
         "made": {os.path.relpath(path, etc): _state(content, mode) for path, content, mode in made},
     }
-    return json.dumps({**found, **more}, indent=1, ensure_ascii=False) + "\n"
+    return json.dumps({**hashes, **more}, indent=1, ensure_ascii=False) + "\n"
 
 
 def _absolute(path: str, etc: str) -> str:
@@ -67,29 +68,29 @@ def _all_absolute(seen: Seen, etc: str) -> Seen:
 
 
 def read(etc: str) -> Record | None:
-    """What the last run has left in the directory `etc` of a part; None where it has left none, or not finished."""
+    """Return the record that the last run wrote; None if there is none, or if that run did not finish."""
     if os.path.exists(f"{etc}/{JOURNAL}"):
         return None
     try:
         with open(f"{etc}/{FINGERPRINT}", encoding="utf-8") as file:
-            found = json.load(file)
+            record = json.load(file)
     except (OSError, ValueError):
         return None
-    # Another version may have left others
-    if not isinstance(found, dict) or set(found) != KEYS or set(found["seen"]) != SEEN:
+    # Another version of this module may have written it
+    if not isinstance(record, dict) or set(record) != KEYS or set(record["seen"]) != SEEN:
         return None
-    made = {_absolute(path, etc): state for path, state in found["made"].items()}
-    return {**found, "seen": _all_absolute(found["seen"], etc), "made": made}
+    made = {_absolute(path, etc): state for path, state in record["made"].items()}
+    return {**record, "seen": _all_absolute(record["seen"], etc), "made": made}
 
 
 def changes(last: Record, buildout: Any, part: Mapping[str, str], others: Sequence[str]) -> list[str]:
-    """The ingredients that are not what they were in the `last` run.
+    """Return the names of the ingredients that have changed since the `last` run.
 
     `others` are the directories ``etc`` of the buildout's other parts.
     """
-    found = _ingredients(buildout, part, last["seen"])
+    ingredients = _ingredients(buildout, part, last["seen"])
     before = last["ingredients"]
-    changed = [name for name in found if found[name] != before.get(name)]
+    changed = [name for name in ingredients if ingredients[name] != before.get(name)]
     if _is_edited(last["made"], others):
         changed.append("files")
     if last["unpinned"] and _looks_for_newer(buildout["buildout"]):
@@ -98,16 +99,16 @@ def changes(last: Record, buildout: Any, part: Mapping[str, str], others: Sequen
 
 
 def _is_edited(made: Mapping[str, str], others: Sequence[str]) -> bool:
-    """Whether a file is not as this part has made it, nor as one that makes the same script in ``bin``."""
+    """Whether a file is not as this part has made it, nor as another part has made the same script in ``bin``."""
     edited = [path for path, state in made.items() if _on_disk(path) != state]
-    theirs = [found["made"] for etc in others if (found := read(etc))] if edited else []
+    theirs = [record["made"] for etc in others if (record := read(etc))] if edited else []
     return any(all(_on_disk(path) != states.get(path) for states in theirs) for path in edited)
 
 
 def unpinned(distributions: Iterable[Any]) -> list[str]:
-    """The names of distributions that ``[versions]`` does not pin.
+    """Return the names of the distributions that ``[versions]`` does not pin.
 
-    Only of eggs: for what is developed, or comes with buildout itself, it never looks for a newer one.
+    Only eggs count: buildout never looks for a newer version of a develop egg, or of a distribution of its own.
     """
     pins = {_canonical(name): text for name, text in easy_install.default_versions().items()}
     return [
@@ -122,7 +123,7 @@ def _canonical(name: str) -> str:
 
 
 def _looks_for_newer(main: Mapping[str, str]) -> bool:
-    """Whether a run looks for newer eggs, or tells somebody which ones it has picked."""
+    """Whether a run looks for newer eggs, or reports which versions it has picked."""
     newest = main.get("newest") == "true" and main.get("offline") != "true"
     reports = main.get("show-picked-versions") == "true" or main.get("update-versions-file") or main.get("extensions")
     return bool(newest or reports)
@@ -164,7 +165,7 @@ def _tools(recipe: str) -> Iterator[str]:
 
 
 def _code() -> Iterator[tuple[str, int, int]]:
-    """This package's own files: a checkout may change under the same version."""
+    """The files of this package: a checkout may change without a new version."""
     for directory, _, names in sorted(os.walk(os.path.dirname(os.path.dirname(__file__)))):
         if not directory.endswith("__pycache__"):
             for name in sorted(names):
@@ -173,7 +174,7 @@ def _code() -> Iterator[tuple[str, int, int]]:
 
 
 def _listing(directory: str) -> list[str]:
-    """Where a directory really is, and what is in it, by name: an egg's has its version."""
+    """The real path of a directory, and the names in it: the name of an egg holds its version."""
     try:
         names = os.listdir(directory)
     except OSError:
@@ -184,8 +185,8 @@ def _listing(directory: str) -> list[str]:
 def _distributions(seen: Seen) -> Iterator[Any]:
     """The distributions of the working set.
 
-    An egg is made once, so the time tells whether it is still that one. What is elsewhere may be made again on every
-    run (buildout's ``develop``), so its content counts.
+    An egg is installed once, so its modification time is enough. Other distributions may be made again on each run
+    (buildout's ``develop``), so their content counts.
     """
     yield from ((path, _stamp(path)) for path in seen["eggs"])
     for directory in seen["metadata"]:
@@ -194,7 +195,7 @@ def _distributions(seen: Seen) -> Iterator[Any]:
 
 
 def _stamp(path: str) -> tuple[int, int] | bool:
-    """When a file was written, and its size in bytes; of others, whether they are there."""
+    """The modification time (ns) and the size (bytes) of a file; for anything else, whether it exists."""
     try:
         status = os.stat(path)
     except OSError:

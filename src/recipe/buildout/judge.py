@@ -1,15 +1,13 @@
-"""Asks the instance's own Zope what it thinks of the files, before they are installed.
+"""Checks the files with the instance's own Zope before they are written.
 
-Only Zope's schema knows what Zope takes, and only the part's eggs have it. So
-the question goes to a Python with these on its path. What it refuses is a
-warning here: some deployments edit the files afterwards. `bin/NAME` refuses them
-when it starts.
+Only Zope's schema says what Zope accepts, and only the part's eggs have the schema. So a Python with these eggs on its
+path checks the files (`recipe.common.inspection`). A file that Zope would refuse is a warning, since some deployments
+edit the files afterwards; ``bin/NAME`` refuses it when it starts.
 """
 
 import configparser
 import json
 import os
-import re
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -18,15 +16,15 @@ from typing import Any
 from recipe.common import inspection
 from recipe.common.inspection import Finding
 from recipe.common.names import DIRECTORY_VARIABLE
+from recipe.common.problems import Problems
 from recipe.common.servers import Description
 from recipe.describe.instance import Instance
-from recipe.describe.storages import PACKAGES, checked
-from recipe.options import Problems
+from recipe.describe.storages import checked
 from recipe.render.file import File
 from recipe.render.scripts import Python
 
 SECONDS = 120
-MARK = "\x1e"  # before the answer: what is imported may print, too
+MARK = "\x1e"  # before the answer, since an imported module may print as well
 
 PROGRAM = f"""
 import json, sys
@@ -38,7 +36,7 @@ print({MARK!r} + json.dumps(answer(question)))
 
 
 def check_ini(text: str, option: str, problems: Problems) -> None:
-    """Note where a wsgi.ini does not parse."""
+    """Note that the text of a wsgi.ini does not parse."""
     try:
         configparser.RawConfigParser().read_string(text, "wsgi.ini")
     except configparser.Error as error:
@@ -46,20 +44,23 @@ def check_ini(text: str, option: str, problems: Problems) -> None:
 
 
 def ask(instance: Instance, python: Python, files: Sequence[File], part: Mapping[str, str], problems: Problems) -> None:
-    """Ask about the files of an instance; findings become problems that name option and line.
+    """Check the files of an instance; what is found becomes problems that name the option and the line.
 
-    Most are warnings. What no edit of the files can mend is an error: a key of a storage that its
-    package does not know, arguments that a log handler does not take.
+    Most are warnings. A mistake that no edit of the files can mend is an error: a key that the package of a storage
+    does not know, arguments that the class of a log handler does not take.
     """
     texts = {os.path.basename(file.path): file for file in files if file.path.startswith(f"{instance.etc}/")}
     question: dict[str, Any] = {
         "path": python.paths,
         "zope.conf": _text(texts.get("zope.conf")),
         "wsgi.ini": _text(texts.get("wsgi.ini")),
-        "storages": [(asdict(section), options) for section, options in checked(instance.storages.tree)],
+        "storages": [asdict(section) for section in checked(instance.storages.tree)],
         "server": instance.addresses
         and (instance.server.name, instance.server.module, dict(instance.settings.server.own_options)),
-        "imports": [*instance.settings.zope.imports, *instance.storages.imports],
+        "imports": [
+            *((package, "zope-conf-imports") for package in instance.settings.zope.imports),
+            *instance.storages.imports,
+        ],
     }
     for finding in inspection.place(instance.etc):
         problems.warn("location", f"the server will not start: {finding.message}")
@@ -69,17 +70,21 @@ def ask(instance: Instance, python: Python, files: Sequence[File], part: Mapping
         problems.warn("eggs", f"the configuration could not be checked with the part's Zope: {error}")
         return
     for finding in findings:
-        if finding.option:
+        if finding.handler:
+            _report_handler(finding, part, problems)
+        elif finding.final:
             problems.error(finding.option, finding.message)
-        elif finding.handler:
-            _tell_handler(finding, part, problems)
         else:
             warn(finding, texts, part, problems)
 
 
 def warn(finding: Finding, texts: Mapping[str, File], part: Mapping[str, str], problems: Problems) -> None:
-    """Note a finding about one of the files (by their names) under the option that it comes from."""
-    option = _option(finding, texts, part)
+    """Note a finding about one of the files (by their names) under the option that its line comes from."""
+    name = os.path.basename(finding.file)
+    file = texts.get(name)
+    option = finding.option or (file.options.get(finding.line, name) if file else name)
+    if option == "wsgi.ini":
+        option = _template(part) or "pipeline"
     where = f"line {finding.line} of {finding.file}: " if finding.line else ""
     problems.warn(option, f"the server will not start: {where}{' '.join(finding.message.split())}")
 
@@ -87,19 +92,24 @@ def warn(finding: Finding, texts: Mapping[str, File], part: Mapping[str, str], p
 LOGS = {"eventlog": "event-log", "accesslog": "access-log"}  # names of handlers in wsgi.ini
 
 
-def _tell_handler(finding: Finding, part: Mapping[str, str], problems: Problems) -> None:
-    """Note what is wrong with a logging handler: an error where no change outside the part can mend it."""
-    template = next((name for name in ("wsgi-ini-template", "wsgi-logging-ini-template") if part.get(name)), None)
+def _report_handler(finding: Finding, part: Mapping[str, str], problems: Problems) -> None:
+    """Note what is wrong with a logging handler: an error if only another value of the option can mend it."""
+    template = _template(part)
     log = LOGS.get(finding.handler, "")
     if template or not log:
         problems.warn(
             template or "wsgi.ini", f"the server will not start: [handler_{finding.handler}]: {finding.message}"
         )
-    elif finding.hopeless:
-        given = [name for name in (f"{log}-args", f"{log}-kwargs") if part.get(name, "").strip()]
-        problems.error((given or [f"{log}-handler"])[0], finding.message)
+    elif finding.final:
+        options = [name for name in (f"{log}-args", f"{log}-kwargs") if part.get(name, "").strip()]
+        problems.error((options or [f"{log}-handler"])[0], finding.message)
     else:
         problems.warn(f"{log}-handler", f"the server will not start: {finding.message}")
+
+
+def _template(part: Mapping[str, str]) -> str:
+    """The option that names a template of the user's for wsgi.ini; empty if none does."""
+    return next((name for name in ("wsgi-ini-template", "wsgi-logging-ini-template") if part.get(name)), "")
 
 
 def _text(file: File | None) -> tuple[str, str] | None:
@@ -107,9 +117,9 @@ def _text(file: File | None) -> tuple[str, str] | None:
 
 
 def server_of(entry_point: str, executable: str, paths: Sequence[str], directory: str) -> Description:
-    """Return what another distribution says of its server; `entry_point` is ``module:attribute``.
+    """Return the description that another distribution has of its server; `entry_point` is ``module:attribute``.
 
-    Raises ValueError where it says nothing that can be understood.
+    Raises ValueError if there is no such description.
     """
     question = {"path": paths, "server of": entry_point}
     try:
@@ -133,19 +143,3 @@ def _run(executable: str, question: Mapping[str, Any], directory: str) -> Any:
     if not mark:
         raise ValueError((done.stderr.strip().splitlines() or ["no answer"])[-1])
     return json.loads(text)
-
-
-def _option(finding: Finding, texts: Mapping[str, File], part: Mapping[str, str]) -> str:
-    """The option that the line of a finding comes from, or the file's name."""
-    for package, option in PACKAGES.items():
-        if f" {package}:" in finding.message and option in part:
-            return option
-    name = os.path.basename(finding.file)
-    file = texts.get(name)
-    line = file.text.split("\n")[finding.line - 1].strip() if file and finding.line else finding.message
-    by_text = {text: option for option, value in part.items() for text in map(str.strip, value.split("\n")) if text}
-    # The longest one: `on` stands in many lines
-    for text in sorted(by_text, key=len, reverse=True):
-        if re.search(rf"(?<!\S){re.escape(text)}(?=[\s:]|$)", line):
-            return by_text[text]
-    return "pipeline" if name == "wsgi.ini" else name

@@ -7,7 +7,7 @@ from weakref import WeakValueDictionary
 
 
 class Given(Protocol):
-    """A part as buildout gives it, before its options are read; see `recipe.buildout.recipe.Recipe`."""
+    """A part as buildout passes it, before its options are read; see `recipe.buildout.recipe.Recipe`."""
 
     buildout: Any
     name: str

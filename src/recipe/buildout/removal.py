@@ -1,4 +1,4 @@
-"""What buildout calls for a part that it has no longer."""
+"""Removing a part that the buildout no longer has."""
 
 import logging
 import os
@@ -13,10 +13,10 @@ from recipe.disk import links, manifest
 
 
 def uninstall(name: str, options: Mapping[str, str]) -> None:
-    """Remove the files of a part that the buildout has no longer, as a ``zc.buildout.uninstall`` function.
+    """Remove the files of a part that the buildout no longer has, as a ``zc.buildout.uninstall`` function.
 
-    buildout calls it for a part that has changed, too, before it installs it: that one stays until
-    its successor takes its place. Data are elsewhere, and stay in any case.
+    buildout also calls it for a changed part before it installs the part anew: these files stay until the new ones
+    replace them. The data are in other directories and always stay. Raises UserError.
     """
     location = options["location"]
     if location in parts:
@@ -36,10 +36,10 @@ def uninstall(name: str, options: Mapping[str, str]) -> None:
             os.rmdir(directory)
     if os.path.exists(location):
         logging.getLogger(name).warning(
-            "%s stays, since there are files in it that this recipe has not made.", location
+            "%s is not removed, since it holds files that this recipe has not made.", location
         )
 
 
 def claimed(location: str) -> set[str]:
-    """The files that other parts of the buildout have made: two may make the same script in bin."""
+    """The files that other parts of the buildout have made: two parts may make the same script in ``bin``."""
     return set().union(*(manifest.read(f"{other}/etc") for other in list(parts) if other != location))

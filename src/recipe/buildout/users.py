@@ -10,7 +10,7 @@ SALTED = "SSHA"  # the only salted scheme of Zope 4 on Python 2.7
 
 
 def ask() -> tuple[str, str] | None:
-    """Ask for name and password; None where there is no terminal, or no answer."""
+    """Ask for a name and a password. Returns None if there is no terminal, or no answer."""
     if not (sys.stdin and sys.stdin.isatty()):
         return None
     print("Please choose a username and password for the initial user with full access.")
@@ -26,9 +26,9 @@ def ask() -> tuple[str, str] | None:
 
 
 def line(name: str, password: str, scheme: str = "") -> str:
-    """The line of ``inituser``, hashed by a scheme of AuthEncoding; left out: a salted and slow one.
+    """The line of ``inituser``, hashed by a scheme of AuthEncoding; the default is bcrypt.
 
-    A password too long for bcrypt needs no slow hash: it gets a salted SHA.
+    A password that is too long for bcrypt does not need a slow hash: it gets a salted SHA.
     """
     slow = "BCRYPT" if len(password.encode()) <= BCRYPT_LIMIT else SALTED
     return f"{name}:{AuthEncoding.pw_encrypt(password, scheme or slow).decode('ascii')}\n"

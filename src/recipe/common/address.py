@@ -1,7 +1,7 @@
-"""Addresses a server listens on: ``8080``, ``host:port``, ``[::1]:8080``, ``*:8080``, ``unix:/path``.
+"""Addresses on which a server listens: ``8080``, ``host:port``, ``[::1]:8080``, ``*:8080``, ``unix:/path``.
 
-Read by the recipe (the option ``http-address``) and by the server (``listen``
-in wsgi.ini); both must agree, so the rule stands here once.
+The recipe reads them in the option ``http-address``, and the server in ``listen`` of wsgi.ini.
+Both use this module, so that they agree.
 """
 
 import ipaddress
@@ -14,9 +14,9 @@ ALLOWED = "a port, host:port, [ipv6]:port, *:port or unix:/path"
 
 @dataclass(frozen=True)
 class Address:
-    """One address. ``path`` is set for a unix socket, ``host`` and ``port`` for TCP.
+    """One address, with ``path`` for a unix socket, or with ``host`` and ``port`` for TCP.
 
-    The host ``*`` stands for every interface, IPv4 and IPv6. ``bare``: only the port was given.
+    The host ``*`` stands for every interface, IPv4 and IPv6. ``bare`` says that the text was a port only.
     """
 
     host: str = ""
@@ -31,17 +31,17 @@ class Address:
         return f"{host}:{self.port}"
 
     def shifted(self, by: int) -> "Address":
-        """The same address with `by` added to its port; a unix socket has none.
+        """Return the address with `by` added to its port; the address of a unix socket is returned unchanged.
 
-        Raises ValueError where the sum is no port.
+        Raises ValueError if the sum is not a port.
         """
         return self if self.path else replace(self, port=_port(str(self.port + by)))
 
 
 def parse(text: str) -> Address:
-    """Read one address; a bare port is one on all IPv4 interfaces.
+    """Parse one address; a port alone stands for all IPv4 interfaces.
 
-    Raises ValueError with what is wrong.
+    Raises ValueError with a message that begins with the text that is wrong.
     """
     if text.startswith("unix:"):
         path = text.removeprefix("unix:")
@@ -51,18 +51,18 @@ def parse(text: str) -> Address:
     host, colon, port = text.rpartition(":")
     if not colon:
         if re.fullmatch(r"[a-z][a-z0-9.-]*", text) and _service(text) is None:
-            raise ValueError(f"{text!r} is not a port, and a host needs one, as in {text}:8080")
+            raise ValueError(f"{text!r} is not a port; if it is a host, add a port, as in {text}:8080")
         return Address("0.0.0.0", _port(port), bare=True)
+    if not port or text.endswith("]"):
+        raise ValueError(f"{text!r} has no port")
     if host.startswith("[") and host.endswith("]"):
         host = host[1:-1]
         if not host or not (_is_ipv6(host) or _is_host(host)):
-            raise ValueError(f"{text!r} has no IPv6 address in its brackets")
+            raise ValueError(f"{text!r}: {host!r} is not an IPv6 address")
     elif ":" in host:
         raise ValueError(f"{text!r} {_too_many_colons(host, port)}")
     elif not _is_host(host):
-        raise ValueError(f"{text!r} has no host that can be")
-    if not port:
-        raise ValueError(f"{text!r} has no port")
+        raise ValueError(f"{text!r}: {host!r} is not a host name or an IP address")
     return Address(host or "0.0.0.0", _port(port))
 
 
@@ -82,7 +82,7 @@ def _is_ipv6(host: str) -> bool:
 
 
 def _is_host(host: str) -> bool:
-    """Whether this can be a name or an IPv4 address; what ``%(x)s`` or ``$(X)`` stands for only the server can tell."""
+    """Return whether this can be a host name or an IPv4 address; ``%(x)s`` and ``$(X)`` are replaced only later."""
     if host in ("", "*") or "%(" in host or "$(" in host:
         return True
     if re.fullmatch(r"[0-9.]+", host):
@@ -94,7 +94,7 @@ def _is_host(host: str) -> bool:
 
 
 def _service(name: str) -> int | None:
-    """The port of a service that the system knows by name, as waitress takes them."""
+    """Return the port of a service by its name (services(5)), which waitress accepts as well; None if unknown."""
     try:
         return socket.getservbyname(name, "tcp")
     except OSError:

@@ -1,8 +1,8 @@
-"""Which text is a secret: it is not for others to read, nor to be printed.
+"""Finds secrets in text: other users must not read them, and messages must not print them.
 
-Secrets reach the generated files by many options, also by those that take any text. So it is the
-text that tells: by the name that a value goes by, and by a user and password in a URL. A reference
-to a variable of the environment is no secret.
+Secrets reach the generated files through many options, also through those that accept any text. So
+this module looks at the text: at the names of values, and for a user and a password in a URL. A
+reference to an environment variable is not a secret.
 """
 
 import re
@@ -16,11 +16,11 @@ _REFERENCE = re.compile(r"\$\(\w+\)|%\(\w+\)s|[\s'\",()]")
 
 
 def is_secret(name: str) -> bool:
-    """Whether the value that goes by this name is a secret, such as that of ``DB_PASSWORD``."""
+    """Return whether a value with this name is a secret, such as the value of ``DB_PASSWORD``."""
     return bool(_IS_NAME.fullmatch(name))
 
 
 def holds_secret(text: str) -> bool:
-    """Whether a configuration file, or a line of one, holds a secret in plain text."""
-    found = (*_ASSIGNMENT.finditer(text), *_IN_URL.finditer(text))
-    return any(_REFERENCE.sub("", match["value"]) for match in found)
+    """Return whether a configuration file, or a line of one, contains a secret in plain text."""
+    matches = (*_ASSIGNMENT.finditer(text), *_IN_URL.finditer(text))
+    return any(_REFERENCE.sub("", match["value"]) for match in matches)

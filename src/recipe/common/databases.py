@@ -1,4 +1,4 @@
-"""Closing what Zope has opened."""
+"""Closing the databases that Zope has opened."""
 
 import logging
 import sys
@@ -8,14 +8,14 @@ logger = logging.getLogger("Zope")
 
 
 def close_all() -> None:
-    """Close every database that Zope knows of; what fails is logged, and the others closed.
+    """Close every database of Zope; if closing one fails, log that and close the others.
 
-    Nothing is done, nor imported, in a process that runs no Zope.
+    Does nothing, and imports nothing, in a process that does not run Zope.
     """
     databases: list[Any] = list(getattr(configured("dbtab"), "databases", {}).values())
     for opened in getattr(sys.modules.get("Zope2"), "opened", ()):
         databases += [*opened.databases.values(), opened]
-    for database in {id(one): one for one in databases}.values():
+    for database in {id(database): database for database in databases}.values():
         try:
             database.close()
         except Exception:
@@ -23,6 +23,6 @@ def close_all() -> None:
 
 
 def configured(name: str) -> Any:
-    """Return a value of Zope's configuration; None where there is no such, or no Zope."""
+    """Return a value of Zope's configuration; None if there is no such value, or no Zope."""
     module = sys.modules.get("App.config")
     return getattr(module.getConfiguration(), name, None) if module else None

@@ -1,19 +1,19 @@
-"""What ends the server for a reason that is the user's."""
+"""Errors that prevent the server from starting, and that the user can correct."""
 
 import errno
 import logging
 import sys
 from urllib.parse import unquote
 
-#: Errors of the machine, not of the code: one line says it all.
+#: Errors of the operating system, for which a message in one line is sufficient.
 MACHINE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT)
 
 
 class StartError(SystemExit):
-    """The server cannot start, and the text says why, in one line.
+    """The server cannot start; the text says why, in one line.
 
-    A SystemExit, so that any program that loads us (Zope's ``runwsgi``, say) prints the line
-    and exits with 1, without a traceback.
+    It is a SystemExit, so that any program that loads this package, such as Zope's ``runwsgi``, prints the line and
+    exits with 1, without a traceback.
     """
 
     def __init__(self, text: str) -> None:
@@ -21,21 +21,21 @@ class StartError(SystemExit):
 
 
 def describe(error: OSError) -> str:
-    """Return the system's words for `error`, without number and file name."""
+    """Return the system's message for `error`, without its number and the name of the file."""
     return error.strerror or str(error)
 
 
 def explain(error: Exception) -> str | None:
-    """Return what to tell the user about an error that Zope raised when it started.
+    """Return a message for the user about an error that Zope raised when it started.
 
-    None where the error is no mistake of the user's: then its traceback is of use.
+    Returns None if the user cannot correct the error; its traceback is useful then.
     """
     if isinstance(error, _class("ZConfig", "ConfigurationError")):
         return f"Zope refuses its configuration: {place_of(error)}"
     if isinstance(error, _class("zc.lockfile", "LockError")):
         return f"{error}: another process has the database open"
     if isinstance(error, _class("ZEO.Exceptions", "ClientDisconnected")):
-        return f"no ZEO server takes this client ({error}); the event log has what they said"
+        return f"no ZEO server accepts this client ({error}); see the event log for their messages"
     if _is_unreachable_database(error):
         return f"cannot open the database: {error.args[-1] if error.args else error!r}"
     if isinstance(error, OSError) and error.errno in MACHINE and error.filename:
@@ -44,16 +44,16 @@ def explain(error: Exception) -> str | None:
 
 
 def _is_unreachable_database(error: Exception) -> bool:
-    """Whether a driver could not connect or log in, for the database of Zope's own.
+    """Whether a driver could not connect to Zope's own database, or log in.
 
-    Each has an OperationalError (PEP 249). Of another database it is some package's, which the traceback tells.
+    Each driver has an OperationalError (PEP 249). For the database of another package the traceback is needed.
     """
     opened = getattr(sys.modules.get("Zope2"), "DB", None)
-    return opened is None and any(one.__name__ == "OperationalError" for one in type(error).__mro__)
+    return opened is None and any(base.__name__ == "OperationalError" for base in type(error).__mro__)
 
 
 def place_of(error: Exception) -> str:
-    """Return the text of an error of ZConfig's, with the file and the line, where it has them."""
+    """Return the message of a ZConfig error, with file and line if the error has them."""
     message, url = getattr(error, "message", ""), getattr(error, "url", "")
     line = getattr(error, "lineno", None) or 0
     if not (message and url and line > 0):
@@ -62,13 +62,13 @@ def place_of(error: Exception) -> str:
 
 
 def _class(module: str, name: str) -> type | tuple[()]:
-    """Return an exception's class where its module has been imported at all."""
-    found: type | tuple[()] = getattr(sys.modules.get(module), name, ())
-    return found
+    """Return the class of an exception if its module has been imported; otherwise an empty tuple."""
+    class_: type | tuple[()] = getattr(sys.modules.get(module), name, ())
+    return class_
 
 
 def log_end(text: str, exc_info: bool = False) -> None:
-    """Write to the event log what stderr gets anyway, and so not to the console."""
+    """Write a message to the event log, but not to the console, where the caller prints it."""
     record = logging.getLogger("Zope").makeRecord(
         "Zope", logging.CRITICAL, __file__, 0, text, (), sys.exc_info() if exc_info else None
     )

@@ -1,6 +1,6 @@
-"""What the instance's own Zope, PasteDeploy and logging say of its configuration.
+"""Checks the configuration of an instance with its own Zope, PasteDeploy and logging.
 
-Runs in a Python that has the instance's path; imports no buildout.
+This runs in a Python with the eggs of the instance on its path, and does not import zc.buildout.
 """
 
 import ast
@@ -12,7 +12,7 @@ import logging.handlers
 import os
 import re
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, astuple, dataclass
 from importlib.util import find_spec
 from io import StringIO
@@ -24,45 +24,47 @@ from recipe.common.spelling import hint
 
 @dataclass(frozen=True)
 class Finding:
-    """Something that will not work: in which file, on which line (0: unknown), and what.
+    """A mistake in the configuration: its file, its line (0 if unknown), and a message.
 
-    handler   the name of the logging handler it is about
-    hopeless  no change outside the part can make the handler work
-    option    the option it is a mistake in: no edit of the files is to be waited for
+    handler   the name of the logging handler with the mistake
+    option    the option with the mistake, if it does not follow from the line
+    final     only another value of the option can repair it: an edit of the files, or another egg, cannot
     """
 
     file: str
     line: int
     message: str
     handler: str = ""
-    hopeless: bool = False
     option: str = ""
+    final: bool = False
 
 
 def answer(question: Mapping[str, Any]) -> Any:
-    """The other side: runs with the instance's path."""
+    """Answer a question of `recipe.buildout.judge`, as values for JSON."""
     if "server of" in question:
         module, _, attribute = question["server of"].partition(":")
         return asdict(getattr(importlib.import_module(module), attribute))
-    found: list[Finding] = []
+    findings: list[Finding] = []
     if question["zope.conf"]:
-        for section, options in question["storages"]:
-            found += storage_keys(section, options, question["imports"])
-        # With a mistake in these, Zope's schema would only say it again
-        found = found or list(zope_conf(*question["zope.conf"]))
+        packages = [package for package, _ in question["imports"]]
+        for section in question["storages"]:
+            findings += storage_keys(section, packages)
+        # Zope's schema would report the same mistakes again
+        findings = findings or list(missing_packages(question["imports"], question["zope.conf"][1]))
+        findings = findings or list(zope_conf(*question["zope.conf"]))
     if question["wsgi.ini"]:
-        found += pipeline(*question["wsgi.ini"])
-        found += handlers(*question["wsgi.ini"])
+        findings += pipeline(*question["wsgi.ini"])
+        findings += handlers(*question["wsgi.ini"])
         if question["server"]:
-            found += server(*question["server"])
-    return [astuple(finding) for finding in found]
+            findings += server(*question["server"])
+    return [astuple(finding) for finding in findings]
 
 
 def zope_conf(text: str, path: str) -> Iterator[Finding]:
-    """Load the text of a zope.conf with the schema of the Zope that is installed.
+    """Load the text of a zope.conf with the schema of the installed Zope, and yield its mistakes.
 
-    `path` is where it will lie: relative includes and messages refer to it.
-    Nothing is opened; directories that the schema wants to exist must be there.
+    `path` is the path of the file: relative includes and messages refer to it. No database or log is
+    opened, but directories must exist if the schema requires it.
     """
     import ZConfig
     from Zope2.Startup.options import ZopeWSGIOptions
@@ -72,23 +74,35 @@ def zope_conf(text: str, path: str) -> Iterator[Finding]:
     try:
         ZConfig.loadConfigFile(options.schema, StringIO(text), path)
     except ZConfig.SubstitutionReplacementError as error:
-        # An environment variable may be there only when the server starts
+        # The environment variable may be set only when the server starts
         if error.source and "$(" in error.source and f"$({error.name}" in error.source:
             return
         yield Finding(path, error.lineno or 0, str(error.message))
     except ZConfig.ConfigurationError as error:
         message = str(error.message or error)
-        yield Finding(path, getattr(error, "lineno", 0) or 0, message + _meant_name(options.schema, message))
+        yield Finding(path, getattr(error, "lineno", 0) or 0, message + _name_hint(options.schema, message))
     except ImportError as error:
         yield Finding(path, 0, str(error))
 
 
-def storage_keys(section: Mapping[str, Any], options: Mapping[str, str], packages: Sequence[str]) -> Iterator[Finding]:
-    """Say which keys and sections in a storage's section the schemas of the installed packages do not know.
+def missing_packages(imports: Iterable[tuple[str, str]], path: str) -> Iterator[Finding]:
+    """Yield the packages that zope.conf imports and that cannot be found; `imports` has them with their options."""
+    for package, option in imports:
+        try:
+            is_there = find_spec(package) is not None
+        except (ImportError, ValueError):
+            is_there = False
+        if not is_there:
+            yield Finding(
+                path, 0, f"there is no package {package}; add the distribution that has it to eggs", option=option
+            )
 
-    `section` is a zconfig.Section as a dict; keys without a value (None) are not written. `options`
-    names the option that each of its keys comes from, under "" the one for all others. Nothing is
-    said where a package cannot be loaded: Zope's schema, which imports it too, says so.
+
+def storage_keys(section: Mapping[str, Any], packages: Sequence[str]) -> Iterator[Finding]:
+    """Yield the keys and sections of a storage that the schemas of the installed packages do not know.
+
+    `section` is a `Section` as a dict. A key is a name, a value (None: it is not written) and the option that it comes
+    from. If a package cannot be loaded, nothing is yielded: Zope's schema, which imports it as well, reports that.
     """
     import ZConfig
 
@@ -98,31 +112,29 @@ def storage_keys(section: Mapping[str, Any], options: Mapping[str, str], package
         schema = ZConfig.loadSchemaFile(StringIO(f"<schema>{imports}{storage}</schema>"))
     except (ZConfig.SchemaError, ImportError):
         return
-    yield from _unknown_keys(schema, section, options, ())
+    yield from _unknown_keys(schema, section, section["option"], ())
 
 
-def _unknown_keys(
-    schema: Any, section: Mapping[str, Any], options: Mapping[str, str], outer: tuple[str, ...]
-) -> Iterator[Finding]:
-    """The same for one section and those in it; `outer` are keys that the sections around it know."""
+def _unknown_keys(schema: Any, section: Mapping[str, Any], option: str, outer: tuple[str, ...]) -> Iterator[Finding]:
+    """Yield them for one section and the sections in it; `outer` are the keys that the sections around it know."""
     kind = section["type"]
-    known = tuple(key for key, _ in schema.gettype(kind) if key)
-    for key, value in section["keys"]:
-        if value is not None and key.lower() not in known and "+" not in known:
-            message = f"{kind} has no key {key!r}{hint(key, (*known, *outer))}"
-            yield Finding("", 0, message, option=options.get(key, options[""]))
+    keys = tuple(key for key, _ in schema.gettype(kind) if key)
+    for key, value, key_option in section["keys"]:
+        if value is not None and key.lower() not in keys and "+" not in keys:
+            message = f"{kind} has no key {key!r}{hint(key, (*keys, *outer))}"
+            yield Finding("", 0, message, option=key_option or option, final=True)
     for child in section["sections"]:
-        there = schema.gettype("relstorage.adapter").getsubtypenames()
-        if kind == "relstorage" and child["type"].lower() not in there:
-            near = hint(child["type"], there)
-            message = f"{child['type']!r} is none of RelStorage's adapters {', '.join(there)}{near}"
-            yield Finding("", 0, message, option=options[""])
+        adapters = schema.gettype("relstorage.adapter").getsubtypenames()
+        if kind == "relstorage" and child["type"].lower() not in adapters:
+            suggestion = hint(child["type"], adapters)
+            message = f"{child['type']!r} is not an adapter of RelStorage ({', '.join(adapters)}){suggestion}"
+            yield Finding("", 0, message, option=option, final=True)
         else:
-            yield from _unknown_keys(schema, child, options, known)
+            yield from _unknown_keys(schema, child, option, keys)
 
 
-def _meant_name(schema: Any, message: str) -> str:
-    """A hint at the key or the section that a name which the schema does not know was meant to be."""
+def _name_hint(schema: Any, message: str) -> str:
+    """Return a hint at a similar key or section, if the message is about a name that the schema does not know."""
     section = re.match(r"unknown type name: '(.*)'", message)
     if section:
         return hint(section[1], schema.gettypenames())
@@ -130,23 +142,23 @@ def _meant_name(schema: Any, message: str) -> str:
     if not key:
         return ""
     types = [schema, *map(schema.gettype, schema.gettypenames())]
-    return hint(key[1], (name for each in types if not each.isabstract() for name, _ in each if name))
+    return hint(key[1], (name for type_ in types if not type_.isabstract() for name, _ in type_ if name))
 
 
 def place(directory: str) -> Iterator[Finding]:
-    """Say where zope.configuration would look elsewhere: in its paths, ``$NAME`` is a variable that is set."""
+    """Yield a mistake if zope.configuration reads the path of `directory` as another one: it replaces ``$NAME``."""
     if (expanded := os.path.expandvars(directory)) != directory:
-        message = f"zope.configuration takes {directory} for {expanded}: move the buildout to a directory without $"
+        message = f"zope.configuration reads {directory} as {expanded}: move the buildout to a directory without $"
         yield Finding(directory, 0, message)
 
 
 def pipeline(text: str, path: str) -> Iterator[Finding]:
-    """Look up every name of the pipelines in a wsgi.ini, as PasteDeploy will."""
+    """Look up every name of the pipelines in a wsgi.ini, as PasteDeploy does, and yield the mistakes."""
     from paste.deploy import loadwsgi
 
     parser = configparser.RawConfigParser()
     parser.read_string(text)
-    # PasteDeploy reads files only; in another place, `here` must be that of the real one
+    # PasteDeploy reads files only; in the copy, `here` must be the directory of the real file
     here, file = (name.replace("%", "%%") for name in (os.path.dirname(path), path))
     with tempfile.TemporaryDirectory() as directory:
         copy = os.path.join(directory, "wsgi.ini")
@@ -168,9 +180,9 @@ def _lookup(
     try:
         context = loadwsgi.loadcontext(kind, f"config:{file}", name=name)  # type: ignore[attr-defined]
     except Exception as error:  # whatever a package raises when it is imported
-        message = f"{name} in the pipeline cannot be had: {error}".replace(file, path)
-        known = [section.partition(":")[2] for section in sections]
-        yield Finding(path, 0, message + (hint(name, known) if name not in known else ""))
+        message = f"{name} in the pipeline cannot be loaded: {error}".replace(file, path)
+        names = [section.partition(":")[2] for section in sections]
+        yield Finding(path, 0, message + (hint(name, names) if name not in names else ""))
         return
     module, extra = EXTRAS.get(getattr(context.object, "__module__", ""), ("", ""))
     if module and find_spec(module) is None:
@@ -178,44 +190,47 @@ def _lookup(
         yield Finding(path, 0, message)
 
 
-EXTRAS = {"recipe.wsgi.sentry": ("sentry_sdk", "sentry")}  # modules with a factory: what it imports, of which extra
+#: The modules of factories, each with the package that it imports, and the extra that requires the package.
+EXTRAS = {"recipe.wsgi.sentry": ("sentry_sdk", "sentry")}
 
 
 def server(name: str, module: str, own: Mapping[str, str]) -> Iterator[Finding]:
-    """Let a server say which settings of its own it does not take; `module`: see recipe.wsgi.servers."""
+    """Yield the settings that a server does not accept; for `module`, see recipe.wsgi.servers."""
     try:
-        wrong = getattr(importlib.import_module(module), "wrong", None)
+        loaded = importlib.import_module(module)
     except Exception as error:  # whatever a package raises when it is imported
-        yield Finding("", 0, f"{name} cannot be imported: {error}", option="wsgi-server")
+        yield Finding("", 0, f"{name} cannot be imported: {error}", option="wsgi-server", final=True)
         return
-    for key, mistake in wrong(own) if wrong else ():
-        yield Finding("", 0, f"{key}: {mistake}", option="wsgi-server-options")
+    # Other distributions may use the former name, `wrong`
+    setting_errors = getattr(loaded, "setting_errors", None) or getattr(loaded, "wrong", None)
+    for key, mistake in setting_errors(own) if setting_errors else ():
+        yield Finding("", 0, f"{key}: {mistake}", option="wsgi-server-options", final=True)
 
 
 def handlers(text: str, path: str) -> Iterator[Finding]:
-    """Look up the class of each logging handler in a wsgi.ini, and bind its arguments, as logging.config will.
+    """Look up the class of each logging handler in a wsgi.ini, and yield those that do not accept their arguments.
 
-    Nothing is called, so nothing is opened.
+    The classes are not called, so no file or socket is opened.
     """
     here, file = (name.replace("%", "%%") for name in (os.path.dirname(path), path))
     parser = configparser.ConfigParser({"here": here, "__file__": file})
     try:
         parser.read_string(text)
         names = [name.strip() for name in parser.get("handlers", "keys", fallback="").split(",")]
-        found = {name: parser[f"handler_{name}"] for name in names if parser.has_section(f"handler_{name}")}
+        sections = {name: parser[f"handler_{name}"] for name in names if parser.has_section(f"handler_{name}")}
         texts = {
             name: [section.get(key, default) for key, default in (("class", ""), ("args", "()"), ("kwargs", "{}"))]
-            for name, section in found.items()
+            for name, section in sections.items()
         }
     except configparser.Error:
-        return  # which others tell
+        return  # other checks report that
     for name, (class_name, args, kwargs) in texts.items():
         if class_name:
             yield from _handler(path, name, class_name, args, kwargs)
 
 
 def _handlers() -> Iterator[str]:
-    """The names of logging's own handlers, in the ways that logging.config takes."""
+    """Yield the names of logging's own handlers, in the forms that logging.config accepts."""
     for name in (name for name in dir(logging.handlers) if name.endswith("Handler")):
         yield from (f"handlers.{name}", f"logging.handlers.{name}")
     yield from ("StreamHandler", "FileHandler", "NullHandler", "logging.StreamHandler", "logging.FileHandler")
@@ -225,44 +240,45 @@ def _handler(path: str, name: str, class_name: str, *arguments: str) -> Iterator
     try:
         class_ = _class(class_name)
     except Exception as error:  # whatever a module raises when it is imported
-        # A name in a package of its own is like none of logging's
+        # A name in another package is not meant to be one of logging
         module = class_name.rpartition(".")[0]
-        meant = hint(class_name, _handlers()) if module in ("", "handlers") or module.startswith("logging") else ""
-        yield Finding(path, 0, f"{class_name} cannot be imported: {error}{meant}", handler=name)
+        suggestion = hint(class_name, _handlers()) if module in ("", "handlers") or module.startswith("logging") else ""
+        yield Finding(path, 0, f"{class_name} cannot be imported: {error}{suggestion}", handler=name)
         return
-    if why := _misfit(class_, *arguments):
-        yield Finding(path, 0, f"are not the arguments that {class_name} takes: {why}", handler=name, hopeless=True)
+    if reason := _misfit(class_, *arguments):
+        message = f"{class_name} does not accept these arguments: {reason}"
+        yield Finding(path, 0, message, handler=name, final=True)
 
 
 def _class(name: str) -> Any:
-    """The class of that name, in logging or by its module."""
-    found: Any = logging
+    """Return the class with this name, from logging or else from its module."""
+    class_: Any = logging
     for attribute in name.split("."):
-        found = getattr(found, attribute, None)
-    if found is None:
+        class_ = getattr(class_, attribute, None)
+    if class_ is None:
         module, _, attribute = name.rpartition(".")
-        found = getattr(importlib.import_module(module), attribute)
-    return found
+        class_ = getattr(importlib.import_module(module), attribute)
+    return class_
 
 
 def _misfit(class_: Any, *arguments: str) -> str:
-    """Why a class cannot be called with these arguments, a tuple's and a dict's text; empty where it may be."""
+    """Return why a class does not accept these arguments (the text of a tuple and of a dict); empty if it may."""
     try:
         if any(map(_calls, arguments)):
-            return ""  # in a template: it will run when the server starts, not here
+            return ""  # code in a template: it runs when the server starts, not here
         args, kwargs = (eval(text, vars(logging)) for text in arguments)
-    except Exception as error:  # a name that logging does not have, a sum of unlike things
+    except Exception as error:  # a name that logging does not have, a sum of unlike types
         return str(error)
     try:
         signature = inspect.signature(class_)
     except ValueError:
-        return ""  # not written in Python: only the call can tell
+        return ""  # not written in Python: only a call would show it
     except TypeError as error:
         return str(error)
     try:
         signature.bind(*args, **kwargs)
     except TypeError as error:
-        return f"{error}. It takes {signature}"
+        return f"{error}. Its signature is {signature}"
     return ""
 
 

@@ -1,11 +1,12 @@
 """A journal of renames, so that several files change together or not at all.
 
-What is to change is staged beside its place, then written down here, and only then carried out
-(a write-ahead log). Who is killed before the journal is there has changed nothing; who is killed
-afterwards is finished by the next one that looks: buildout, or the control script. So this
-imports nothing that takes time.
+New files are staged beside their targets, the renames are written to the journal, and only then they
+are carried out (a write-ahead log). A process that is killed before the journal exists has changed
+nothing. If it is killed later, the next run of buildout or of the control script finishes the changes;
+so importing this module has to be fast.
 """
 
+import json
 import os
 
 TYPE_CHECKING = False
@@ -14,17 +15,15 @@ if TYPE_CHECKING:
 
 
 def commit(path: str, renames: "Mapping[str, str]", removals: "Iterable[str]") -> None:
-    """Rename files to their places and remove others: all of it, even if this process is killed.
+    """Rename files and remove others, all or none of them, even if this process is killed.
 
-    `path` is where the journal is kept meanwhile; `renames` maps staged files to their places. All
-    paths are absolute. Raises OSError; before the journal is in place nothing has happened then.
+    `path`: the journal; `renames`: the target of each staged file; `removals`: files to remove. All paths
+    are absolute. Raises OSError; if the journal could not be written, nothing has changed.
     """
-    import json
-
-    place = os.path.dirname(path)
-    # Relative ones, since the whole tree may move before it is finished
-    entries = [[os.path.relpath(name, place) for name in pair] for pair in renames.items()]
-    entries += [[os.path.relpath(name, place)] for name in removals]
+    directory = os.path.dirname(path)
+    # Relative paths, because the whole tree may be moved before the changes are finished
+    entries = [[os.path.relpath(name, directory) for name in pair] for pair in renames.items()]
+    entries += [[os.path.relpath(name, directory)] for name in removals]
     staged = f"{path}.new"
     with open(staged, "w", encoding="utf-8") as file:
         json.dump(entries, file)
@@ -32,7 +31,7 @@ def commit(path: str, renames: "Mapping[str, str]", removals: "Iterable[str]") -
         os.fsync(file.fileno())
     os.replace(staged, path)
     try:
-        _sync(place)
+        _sync(directory)
         finish(path)
     except KeyboardInterrupt:
         finish(path)
@@ -40,30 +39,28 @@ def commit(path: str, renames: "Mapping[str, str]", removals: "Iterable[str]") -
 
 
 def finish(path: str) -> list[str]:
-    """Carry out what the journal at `path` says, if there is one; return the files it is about.
+    """Carry out the changes in the journal at `path`, if it exists; return the files that it changes.
 
-    What is done already is passed over, so that this may be interrupted and called again. Raises
-    OSError.
+    Changes that are done already are skipped, so this function may be interrupted and called again.
+    Raises OSError, or ValueError if the journal is not JSON.
     """
     if not os.path.exists(path):
         return []
-    import json
-
-    place = os.path.dirname(path)
+    directory = os.path.dirname(path)
     try:
         file = open(path, encoding="utf-8")  # noqa: SIM115
     except FileNotFoundError:
         return []  # another process has just finished it
     with file:
-        entries = [[os.path.normpath(os.path.join(place, name)) for name in entry] for entry in json.load(file)]
+        entries = [[os.path.normpath(os.path.join(directory, name)) for name in entry] for entry in json.load(file)]
     for *staged, target in entries:
         _carry_out(staged, target)
-    for directory in {os.path.dirname(entry[-1]) for entry in entries}:
-        _sync(directory)
+    for changed in {os.path.dirname(entry[-1]) for entry in entries}:
+        _sync(changed)
     try:  # noqa: SIM105
         os.unlink(path)
     except FileNotFoundError:
-        pass  # another process was at it, too
+        pass  # another process has finished it, too
     return [entry[-1] for entry in entries]
 
 
@@ -76,13 +73,13 @@ def _carry_out(staged: "list[str]", target: str) -> None:
     except FileNotFoundError:
         pass  # done already
     except OSError:
-        # What is in the way for no more than being there may stay
+        # A file that cannot be removed may stay
         if staged:
             raise
 
 
 def _sync(directory: str) -> None:
-    """Let the system write a directory's names to the disk, where it can."""
+    """Write the entries of a directory to the disk, if the system can do so."""
     try:
         descriptor = os.open(directory, os.O_RDONLY)
     except OSError:
@@ -90,6 +87,6 @@ def _sync(directory: str) -> None:
     try:
         os.fsync(descriptor)
     except OSError:
-        pass  # not every file system knows how
+        pass  # not every file system supports it
     finally:
         os.close(descriptor)

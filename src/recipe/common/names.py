@@ -1,23 +1,23 @@
-"""Names that more than one side uses: of files, of a variable, of the distribution. Each stands here once."""
+"""Names that several packages use: of files, of an environment variable, of the distribution."""
 
-#: The distribution.
+#: The name of the distribution.
 RECIPE = "plone.recipe.zope2instance"
 
-#: In the directory ``etc`` of a part: what the control script must know (its presence marks a complete instance).
+#: The file in ``etc`` of a part with the facts for the control script. If it exists, the instance is complete.
 FACTS = "instance.json"
 
-#: In ``etc``: what the part followed from when it was made. It is never given to the server's user, since buildout,
-#: which may run as root, relies on it.
+#: The file in ``etc`` with a fingerprint of what the part was made from. It never belongs to the server's user, since
+#: buildout, which may run as root, trusts it.
 FINGERPRINT = "fingerprint.json"
 
-#: In ``etc``: the renames that are under way.
+#: The file in ``etc`` with the renames that are not complete yet.
 JOURNAL = ".journal.json"
 
-#: In the client home: the socket of the daemon manager.
+#: The socket of the daemon manager, in the client home.
 SOCKET = "zopectlsock"
 
-#: The environment variable with the buildout directory, for files whose paths are relative to it.
+#: The environment variable that holds the buildout directory, for files with paths relative to it.
 DIRECTORY_VARIABLE = "BUILDOUT_DIRECTORY"
 
-#: The default pipeline: other parts of a buildout read it, so a part has it before its options are looked at.
+#: The default pipeline. Other parts of a buildout may read it, so a part sets it before its options are read.
 PIPELINE = ("translogger", "egg:Zope#httpexceptions", "zope")

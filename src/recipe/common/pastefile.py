@@ -1,7 +1,7 @@
 """Loading wsgi.ini: its logging, its server and its application.
 
-As Zope's ``runwsgi`` does it, but a mistake in the file is told in one line, and a directory
-with ``%`` in its name works.
+This does what Zope's ``runwsgi`` does, but reports a mistake in the file in one line, and accepts a directory with
+``%`` in its name.
 """
 
 import configparser
@@ -17,7 +17,7 @@ from paste.deploy.loadwsgi import APP, SERVER, ConfigLoader
 
 from recipe.common.errors import StartError, describe, explain
 
-#: Where an error is raised that speaks of the file, and not of the code that the file names.
+#: The modules whose errors are about the file, and not about code that the file names.
 READERS = ("paste.deploy", "configparser", "importlib.metadata")
 
 
@@ -27,7 +27,7 @@ class PasteFile:
     def __init__(self, path: str, defaults: Mapping[str, str]) -> None:
         self.path = os.path.abspath(path)
         self.defaults = dict(defaults)
-        # PasteDeploy and fileConfig interpolate these two when somebody asks for %(here)s.
+        # PasteDeploy and fileConfig interpolate the values of `here` and `__file__`
         self._places = {
             "here": os.path.dirname(self.path).replace("%", "%%"),
             "__file__": self.path.replace("%", "%%"),
@@ -37,18 +37,18 @@ class PasteFile:
         except OSError as error:
             raise StartError(f"cannot read {self.path}: {describe(error)}") from None
         except (configparser.Error, UnicodeDecodeError) as error:
-            raise StartError(f"{self.path} is no ini file: {error}") from None
+            raise StartError(f"{self.path} is not an ini file: {error}") from None
         self._loader.update_defaults(self._places)
         self._loader.update_defaults(self.defaults, overwrite=False)
 
     def configure_logging(self) -> None:
-        """Set up logging, where the file says how; what is set up already stays."""
+        """Set up logging if the file configures it; existing loggers stay enabled."""
         if not self._loader.parser.has_section("loggers"):
             return
         try:
             logging.config.fileConfig(self.path, self._places | self.defaults, disable_existing_loggers=False)
         except Exception as error:
-            # Whatever goes wrong: the values are Python expressions, and the user's.
+            # Any exception: the values are Python expressions that the user wrote
             if isinstance(error, OSError):
                 why = f"{describe(error)}: {error.filename}" if error.filename else str(error)
             else:
@@ -61,29 +61,29 @@ class PasteFile:
         return self.context(SERVER).create()
 
     def require_server(self) -> None:
-        """Raise StartError where the file does not say how to serve."""
+        """Raise StartError if the file has no server."""
         if not any(map(self._loader.parser.has_section, ("server:main", "server"))):
             raise StartError(
-                f"{self.path} has no section [server:main], so there is nothing to serve with;"
-                " give the part an http-address, or run it by an external WSGI server"
+                f"{self.path} has no section [server:main], so it cannot be served;"
+                " set http-address in the part, or use an external WSGI server"
             )
 
     def app(self) -> Any:
-        """Return the application, or the pipeline that leads to it."""
+        """Return the application, or the pipeline in front of it."""
         return self.context(APP).create()
 
     def zope_confs(self) -> list[str]:
-        """Return the zope.conf files that applications in the file name."""
+        """Return the paths of the zope.conf files that the applications in the file use."""
         parser = self._loader.parser
-        found = []
+        paths = []
         for section in parser.sections():
             with suppress(configparser.Error):
                 if parser.has_option(section, "zope_conf"):
-                    found.append(parser.get(section, "zope_conf"))
-        return list(dict.fromkeys(found))
+                    paths.append(parser.get(section, "zope_conf"))
+        return list(dict.fromkeys(paths))
 
     def load(self) -> Any:
-        """Load the application; what only the user can mend becomes a StartError."""
+        """Load the application. Raises StartError if the user can correct the error."""
         try:
             return self.app()
         except Exception as error:
@@ -92,12 +92,12 @@ class PasteFile:
             raise
 
     def server_settings(self) -> tuple[dict[str, str], dict[str, str]]:
-        """Return the file's defaults and what ``[server:main]`` says, as a server factory gets them."""
+        """Return the file's defaults and the settings in ``[server:main]``, as a server factory gets them."""
         context = self.context(SERVER)
         return context.global_conf, context.local_conf
 
     def context(self, kind: Any) -> Any:
-        """Return what PasteDeploy makes the object from; here are the mistakes in the file."""
+        """Return PasteDeploy's context for an object. Raises StartError if there is a mistake in the file."""
         try:
             return self._loader.get_context(kind, global_conf=self.defaults)
         except PackageNotFoundError as error:

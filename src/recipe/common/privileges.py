@@ -1,4 +1,4 @@
-"""Becoming another user, for a server that was started as root."""
+"""Changing the user of a server that was started as root."""
 
 import os
 import pwd
@@ -7,9 +7,9 @@ from recipe.common.errors import StartError
 
 
 def lookup(user: str) -> pwd.struct_passwd:
-    """Return the entry of a user given by name or number.
+    """Return the entry of a user, given by name or number.
 
-    Raises StartError where there is none.
+    Raises StartError if there is no such user.
     """
     try:
         return pwd.getpwuid(int(user)) if user.isdecimal() else pwd.getpwnam(user)
@@ -18,12 +18,12 @@ def lookup(user: str) -> pwd.struct_passwd:
 
 
 def needed(user: str) -> bool:
-    """Whether this process has to become `user`: only root can, for anybody else it is a no-op."""
+    """Whether this process has to change to `user`; only root can, other users stay as they are."""
     return bool(user) and os.geteuid() == 0
 
 
 def become(entry: pwd.struct_passwd) -> None:
-    """Become that user for good, with its groups and home directory."""
+    """Change to that user permanently, with its groups and home directory."""
     if entry.pw_uid == 0:
         return
     os.initgroups(entry.pw_name, entry.pw_gid)

@@ -1,4 +1,4 @@
-"""What each server can do: no more than data, for the recipe and for the documentation."""
+"""What each WSGI server can do: data only, for the recipe and for the documentation."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -6,29 +6,29 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Description:
-    """A server that the option ``wsgi-server`` can name.
+    """A server that can be the value of the option ``wsgi-server``.
 
-    name          its name there
-    factory       that of its entry points (``paste.server_factory``); empty: it is the name
-    module        of ours that runs it, see `recipe.wsgi.servers`
-    distribution  the one with the entry points
-    extra         of `distribution`, which brings the server; empty where it is there anyway
-    homepage      the list of its settings
-    threads       whether it has several threads
-    workers       whether it has several processes
-    unix          whether it listens on unix sockets
-    several       whether it listens on more than one address
-    late          whether it can wait with listening until the application is there (``http-fast-listen = off``)
-    header_limit  whether the head of a request can be limited
+    name          the value of the option
+    factory       the name of its entry point in ``paste.server_factory``, if that is not `name`
+    module        the module that runs the server, see `recipe.wsgi.servers`
+    distribution  the distribution with the entry point
+    extra         the extra of `distribution` that installs the server; empty if `distribution` requires it
+    homepage      the URL of the list of its settings
+    threads       whether it can use several threads
+    workers       whether it can run in several processes
+    unix          whether it can listen on unix sockets
+    several       whether it can listen on more than one address
+    late          whether it can begin to listen when the application is loaded (``http-fast-listen = off``)
+    header_limit  whether the size of a request's head can be limited
     own_options   whether it has settings of its own, for ``wsgi-server-options``
-    lasting       whether a connection takes more than one request
-    slow_clients  whether clients that send or take their bytes slowly leave the threads to others
-    dashes_only   whether headers with an underscore are dropped, which the application takes for those with a dash
-    chunked       whether a body in chunks arrives; otherwise the request is answered with 411
-    eager         whether a client may send its body at once though it asks for ``100 Continue``; otherwise it waits
-    answer_limit  seconds that a client has for an answer, at most; 0: as long as it takes
-    covered       settings of its own that are not for ``wsgi-server-options``: the option that is for them, or nothing
-    remark        what else is worth knowing, one sentence
+    lasting       whether it handles more than one request on a connection
+    slow_clients  whether clients that send or receive slowly leave the threads free for other clients
+    dashes_only   whether it drops headers with an underscore, which the application would read as those with a dash
+    chunked       whether it accepts bodies in chunks; otherwise it answers such a request with 411
+    eager         whether a client may send ``Expect: 100-continue`` and the body at once; otherwise the client waits
+    answer_limit  the maximum number of seconds for a response; 0: no limit
+    covered       its settings that ``wsgi-server-options`` does not accept, and the option to use instead, or ""
+    remark        further remarks, in sentences
     """
 
     name: str
@@ -55,7 +55,7 @@ class Description:
 
     @property
     def entry_point(self) -> str:
-        """Its name in wsgi.ini, after that of the distribution."""
+        """The name of its entry point, which follows that of the distribution in wsgi.ini."""
         return self.factory or self.name
 
 
@@ -66,7 +66,7 @@ WAITRESS = Description(
     own_options=False,
     slow_clients=True,
     homepage="https://docs.pylonsproject.org/projects/waitress/en/stable/arguments.html",
-    remark="Needs nothing in front of it. Its own settings are options: ``waitress-NAME``.",
+    remark="Needs no proxy in front of it. Its own settings are the options ``waitress-NAME``.",
 )
 
 GUNICORN = Description(
@@ -103,13 +103,13 @@ GUNICORN = Description(
             "",
         ),
     },
-    remark="A process forks the workers and replaces those that die, also where ``workers`` is 1. "
-    "Who has just connected to a worker that dies waits for its successor. "
-    "Wants a proxy in front of it that buffers, such as nginx. It has to be 27.0.1 or newer: those before lose "
-    "requests on connections that last when they stop.",
+    remark="One process forks the workers and replaces those that end, even if ``workers`` is 1. "
+    "If a worker is killed, clients that have just connected to it wait for its successor. "
+    "Needs a buffering proxy in front of it, such as nginx. Releases before 27.0.1 lose requests on persistent "
+    "connections when they stop, so a newer one is required.",
 )  # fmt: skip
 
-_BUFFERS = "Wants a proxy in front of it that buffers, such as nginx."
+_BUFFERS = "Needs a buffering proxy in front of it, such as nginx."
 
 CHEROOT = Description(
     name="cheroot",
@@ -124,7 +124,7 @@ CHEROOT = Description(
         "max_request_header_size": "http-header-max-length",
         **dict.fromkeys(("wsgi_app", "reuse_port", "nodelay"), ""),
     },
-    remark=f"Python only. Each address has ``threads`` of its own. {_BUFFERS}",
+    remark=f"Pure Python. Each address has a pool of ``threads`` threads. {_BUFFERS}",
 )
 
 BJOERN = Description(
@@ -138,8 +138,8 @@ BJOERN = Description(
     header_limit=False,
     own_options=False,
     slow_clients=True,
-    remark="One request at a time in each process, the body of each in memory. Is compiled when it is installed: it"
-    " wants a C compiler and libev (``libev-dev``).",
+    remark="Handles one request at a time in each process, and keeps its body in memory. To install it, a C compiler"
+    " and libev (``libev-dev``) are needed.",
 )
 
 GRANIAN = Description(
@@ -159,8 +159,8 @@ GRANIAN = Description(
         "workers_kill_timeout": "graceful-timeout",
         **dict.fromkeys(("interface", "target", "log_access", "working_dir"), ""),
     },
-    remark="HTTP/1 only, here. Each address has ``threads`` of its own, and each worker a socket: where one dies,"
-    " those who have just connected to it wait for its successor; with a Linux before 4.6 they lose their request, too."
+    remark="HTTP/1 only. Each address has a pool of ``threads`` threads. Each worker has its own socket: if a worker is"
+    " killed, clients that have just connected to it wait for its successor; before Linux 4.6 their requests are lost."
     f" {_BUFFERS}",
 )
 
@@ -173,7 +173,7 @@ WERKZEUG = Description(
     own_options=False,
     lasting=False,
     slow_clients=True,
-    remark="For development only: a thread for each connection, without a limit, unless ``threads`` is 1.",
+    remark="For development only: it starts a thread for each connection, without a limit, unless ``threads`` is 1.",
 )
 
 _UWSGI_SOCKETS = ("socket", "uwsgi-socket", "http", "http-socket", "http11-socket", "https-socket", "fastcgi-socket")
@@ -237,7 +237,8 @@ UWSGI = Description(
             "",
         ),
     },
-    remark="Its ``http-socket``, without its master. The head of a request has at most 64 KB, a chunk of a body 16 MB. "
+    remark="Runs its ``http-socket`` without its master. The maximum is 64 KB for the head of a request, and 16 MB for"
+    " a chunk of a body. "
     f"{_BUFFERS}",
 )
 
@@ -260,13 +261,13 @@ PYRUVATE = Description(
         "num_workers": "threads",
         **dict.fromkeys(("chunked_transfer", "max_reuse_count", "keepalive_timeout", "application"), ""),
     },
-    remark="Linux only. The body of each request is in memory, three times. Wants a proxy in front of it that buffers"
-    " requests and answers, such as nginx: without one, slow downloads are cut, and bodies in chunks refused.",
+    remark="Linux only. Keeps three copies of each request's body in memory. Needs a proxy in front of it that buffers"
+    " requests and responses, such as nginx: without one, slow downloads are cut off and bodies in chunks refused.",
 )
 
-SERVERS = {each.name: each for each in (WAITRESS, GUNICORN, CHEROOT, BJOERN, GRANIAN, UWSGI, PYRUVATE, WERKZEUG)}
+SERVERS = {server.name: server for server in (WAITRESS, GUNICORN, CHEROOT, BJOERN, GRANIAN, UWSGI, PYRUVATE, WERKZEUG)}
 
-#: Settings of waitress's that every server goes by.
+#: Settings of waitress that every server follows.
 SHARED = (
     "threads", "max_request_body_size", "max_request_header_size", "backlog", "ipv4", "ipv6", "unix_socket_perms",
     "trusted_proxy", "trusted_proxy_count", "trusted_proxy_headers", "clear_untrusted_proxy_headers",

@@ -1,6 +1,7 @@
-"""ZEO servers that are not there yet: who they are, and waiting for them.
+"""Waiting for ZEO servers that do not run yet.
 
-ZEO's client waits for its server for ever, but not when it is new: it gives up after 30 seconds then.
+ZEO's client waits for its server without a limit once it has been connected, but a new client gives up after 30
+seconds.
 """
 
 import json
@@ -13,21 +14,25 @@ from typing import Any, NamedTuple
 
 from recipe.common.errors import StartError, describe
 
-#: Section types of zope.conf that are ZEO clients: ZODB's, and ZEO's own.
+#: The section types of ZEO clients in zope.conf: ZODB's and ZEO's own.
 SECTIONS = ("zeoclient", "clientstorage")
 
-#: Seconds between two looks, and for a server to answer.
+#: Seconds between two attempts; seconds that a server has to answer.
 PAUSE, TIMEOUT = 0.5, 5.0
 
-#: A server that is asked so tells what it has. See ``ZEO.nagios``; messages are preceded by their length.
+#: A request for the statistics of all storages (see ``ZEO.nagios``), preceded by its length as each message is.
 QUESTION = b"\0\0\0\4ruok"
 
-#: More than any server tells, in bytes: what is not ZEO's says something else where the length would be.
+#: The maximum size of an answer in bytes; a server of another protocol has other data in the place of the length.
 MOST_BYTES = 1 << 20
+
+#: Releases of ZEO with the faults that `recipe.common.zeofallback` mends: their code is the same there. A later
+#: release is used as it is, and so is ZEO 5, whose coroutines are of another kind.
+FAULTY_RELEASES = ("6.0.0", "6.1", "6.2")
 
 
 class Client(NamedTuple):
-    """A ZEO client of a zope.conf. An address is a path, or a host and a port."""
+    """A ZEO client in a zope.conf. An address is a path, or a host and a port."""
 
     addresses: tuple[str | tuple[str, int], ...]
     storage: str
@@ -35,40 +40,39 @@ class Client(NamedTuple):
     may_fall_back: bool = False
 
 
-class Absent(NamedTuple):
-    """What is not there yet, in words, and for how many seconds that has been so."""
+class MissingServer(NamedTuple):
+    """A message about ZEO servers that do not run yet, and for how many seconds they have been awaited."""
 
     text: str
     seconds: float
 
 
 class WrongServerError(Exception):
-    """A server is there, and will not do; the text says why."""
+    """A server runs that the client cannot use; the text says why."""
 
 
-def absent(zope_confs: Iterable[str]) -> Iterator[Absent]:
-    """Wait for the ZEO server of each client in these files; yield what is missing, again and again.
+def wait_for_servers(zope_confs: Iterable[str]) -> Iterator[MissingServer]:
+    """Wait for the ZEO server of each client in these files; yield a message again and again while one is missing.
 
-    Ends as soon as all are there, and their clients can be made. Raises StartError where one is there
-    that will not do.
+    Ends when all servers run. Raises StartError if a server runs that its client cannot use.
     """
-    for client in [one for path in zope_confs for one in clients(path)]:
+    for client in [client for path in zope_confs for client in read_clients(path)]:
         _prepare(client)
         start = time.monotonic()
-        while why := missing(client):
-            yield Absent(f"waiting for the ZEO server at {why}", time.monotonic() - start)
+        while why := why_missing(client):
+            yield MissingServer(f"waiting for the ZEO server at {why}", time.monotonic() - start)
             time.sleep(PAUSE)
 
 
 def _prepare(client: Client) -> None:
-    if client.may_fall_back and version("ZEO").startswith("6."):
+    if client.may_fall_back and version("ZEO") in FAULTY_RELEASES:
         from recipe.common import zeofallback
 
         zeofallback.use()
 
 
-def clients(zope_conf: str) -> Iterator[Client]:
-    """Yield the ZEO clients among the storages of a zope.conf, whatever is around them."""
+def read_clients(zope_conf: str) -> Iterator[Client]:
+    """Yield the ZEO clients among the storages of a zope.conf, including those within other storages."""
     for section in _sections(_databases(zope_conf)):
         if section.getSectionType() in SECTIONS:
             addresses = tuple(server.address for server in section.server)
@@ -80,10 +84,10 @@ def _databases(zope_conf: str) -> list[Any]:
     from Zope2.Startup.options import ZopeWSGIOptions
 
     try:
-        found: list[Any] = ZopeWSGIOptions(configfile=zope_conf)().configroot.databases
-        return found
+        databases: list[Any] = ZopeWSGIOptions(configfile=zope_conf)().configroot.databases
+        return databases
     except Exception:
-        return []  # whatever is wrong with it: Zope comes to it next, and tells
+        return []  # Zope reads the file next, and reports the error
 
 
 def _sections(value: Any) -> Iterator[Any]:
@@ -91,8 +95,8 @@ def _sections(value: Any) -> Iterator[Any]:
     from ZConfig.matcher import SectionValue
 
     if isinstance(value, list):
-        for one in value:
-            yield from _sections(one)
+        for item in value:
+            yield from _sections(item)
     section = getattr(value, "config", value)
     if isinstance(section, SectionValue):
         yield section
@@ -100,32 +104,32 @@ def _sections(value: Any) -> Iterator[Any]:
             yield from _sections(getattr(section, name))
 
 
-def missing(client: Client) -> str:
-    """Return which servers are not there, and why; nothing where one has the storage.
+def why_missing(client: Client) -> str:
+    """Return a message about the servers that do not run; empty if one of them has the storage.
 
-    Raises StartError where all are there, and none will do.
+    Raises StartError if all of them run and the client can use none.
     """
-    why, wrong = [], 0
+    reasons, refusals = [], 0
     for address in client.addresses:
         try:
-            _ask(address, client)
+            _check(address, client)
             return ""
         except WrongServerError as error:
-            wrong += 1
-            why.append(f"{name(address)} ({error})")
+            refusals += 1
+            reasons.append(f"{address_text(address)} ({error})")
         except OSError as error:
-            wrong += isinstance(error, PermissionError)
-            why.append(f"{name(address)} ({describe(error)})")
-    if wrong == len(client.addresses):
-        raise StartError(f"cannot use the ZEO server at {', '.join(why)}")
-    return " or ".join(why)
+            refusals += isinstance(error, PermissionError)
+            reasons.append(f"{address_text(address)} ({describe(error)})")
+    if refusals == len(client.addresses):
+        raise StartError(f"cannot use the ZEO server at {', '.join(reasons)}")
+    return " or ".join(reasons)
 
 
-def _ask(address: str | tuple[str, int], client: Client) -> None:
-    """Find out whether a server has the storage.
+def _check(address: str | tuple[str, int], client: Client) -> None:
+    """Check that a server has the storage.
 
-    Raises WrongServerError where it has not, and OSError where no server is there. One that keeps silent is
-    taken for one: ZEO's client will find out.
+    Raises WrongServerError if it has not, and OSError if no server runs. A server that does not answer in time passes:
+    ZEO's client will report an error.
     """
     with _connection(address) as connection:
         if client.encrypted:
@@ -133,14 +137,13 @@ def _ask(address: str | tuple[str, int], client: Client) -> None:
         try:
             connection.sendall(QUESTION)
             _message(connection)  # the protocol's version
-            told = json.loads(_message(connection))
-            storages = sorted(told)
+            storages = sorted(json.loads(_message(connection)))
         except TimeoutError:
             return
         except (ValueError, TypeError):
-            raise WrongServerError("what answers is no ZEO server") from None
+            raise WrongServerError("it is not a ZEO server") from None
     if client.storage not in storages:
-        raise WrongServerError(f"it has no storage {client.storage!r}, but {', '.join(map(repr, storages))}")
+        raise WrongServerError(f"it has no storage {client.storage!r}; it has {', '.join(map(repr, storages))}")
 
 
 def _connection(address: str | tuple[str, int]) -> socket.socket:
@@ -157,7 +160,7 @@ def _connection(address: str | tuple[str, int]) -> socket.socket:
 
 
 def _message(connection: socket.socket) -> bytes:
-    """Return ZEO's next message. Raises ValueError where it is none."""
+    """Return ZEO's next message. Raises ValueError if the data is not a message."""
     [length] = struct.unpack(">I", _bytes(connection, 4))
     if length > MOST_BYTES:
         raise ValueError(length)
@@ -165,19 +168,19 @@ def _message(connection: socket.socket) -> bytes:
 
 
 def _bytes(connection: socket.socket, number: int) -> bytes:
-    """Return so many bytes. Raises OSError where the connection ends before."""
-    found = b""
-    while len(found) < number:
-        more = connection.recv(number - len(found))
-        if not more:
-            # So does what stands in for a server that is not there: a balancer, a container's proxy
+    """Return the next `number` bytes. Raises OSError if the connection is closed before."""
+    received = b""
+    while len(received) < number:
+        block = connection.recv(number - len(received))
+        if not block:
+            # A load balancer or a container's proxy closes the connection if its server does not run
             raise ConnectionResetError("it closes the connection")
-        found += more
-    return found
+        received += block
+    return received
 
 
-def name(address: str | tuple[str, int]) -> str:
-    """Return an address as zope.conf has it."""
+def address_text(address: str | tuple[str, int]) -> str:
+    """Return an address as it is written in zope.conf."""
     if isinstance(address, str):
         return address
     host, port = address

@@ -1,9 +1,9 @@
-"""A ZEO client that may fall back to a read-only server, and gets to the other one again.
+"""A ZEO client that falls back to a read-only server, and returns to a server that can be written to.
 
-ZEO's own (6.2) tries a server again only when it has lost all of them: once connected to a read-only one,
-it never returns to a server whose connection broke off while it was made, as a server's does that is just
-stopping. And one that finds both when it is new may begin with the read-only one, and lose what it has
-asked there when it changes over a moment later: Zope does not start then.
+ZEO's own client (6.0 to 6.2) has two faults. It tries to connect again only when it has lost all servers: while it is
+connected to a read-only server, it never returns to a server that closed the connection during the handshake, as a
+server does that is just stopping. And a new client that finds both servers may begin with the read-only one and change
+to the other a moment later; the requests that it has sent meanwhile are lost, and Zope does not start.
 """
 
 import asyncio
@@ -12,27 +12,27 @@ from typing import Any
 
 import ZEO.asyncio.client as zeo
 
-#: Seconds that a new client takes for a server to write to, where it has found a read-only one; between two looks.
+#: Seconds that a new client waits for a writable server if it has found a read-only one; seconds between two checks.
 PREFERENCE, PAUSE = 1.0, 0.02
 
 
 class ClientIO(zeo.ClientIO):  # type: ignore[misc]
-    """As ZEO's, but it tries each server again."""
+    """ZEO's client, but it tries to connect to each server again."""
 
     protocols: Any
 
     def disconnected(self, protocol: Any = None) -> None:
-        """As ZEO's; `protocol`: the connection that broke off."""
+        """Handle the end of the connection `protocol`, and connect again later."""
         super().disconnected(protocol)
         self._try_again(protocol, self.connect_poll)
 
     def register_failed(self, protocol: Any, exc: Exception) -> None:
-        """As ZEO's; `protocol`: the connection on which the server refused."""
+        """Handle a server that refuses the client on the connection `protocol`, and connect again later."""
         super().register_failed(protocol, exc)
         self._try_again(protocol, self.register_failed_poll)
 
     async def await_operational_co(self, timeout: float, init_ok: bool = False) -> None:
-        """As ZEO's; `init_ok`: the client is new."""
+        """Wait for a server; if `init_ok`, the client is new, and waits a second for a writable server."""
         await super().await_operational_co(timeout, init_ok)
         if init_ok and self.read_only is zeo.Fallback:
             end = self.loop.time() + PREFERENCE
@@ -45,9 +45,9 @@ class ClientIO(zeo.ClientIO):  # type: ignore[misc]
             self.loop.call_later(delay + random.random(), self._replace, protocol)
 
     def _replace(self, protocol: Any) -> None:
-        """Make a connection in the place of one that broke off, unless ZEO begins anew with all of them."""
-        others = any(not one.closed for one in self.protocols)
-        if others and protocol in self.protocols and self.trying_to_connect() and not self.closed:
+        """Replace a closed connection by a new one, unless ZEO connects to all servers again."""
+        any_open = any(not other.closed for other in self.protocols)
+        if any_open and protocol in self.protocols and self.trying_to_connect() and not self.closed:
             new = zeo.Protocol(
                 self.loop,
                 protocol.addr,
@@ -58,9 +58,9 @@ class ClientIO(zeo.ClientIO):  # type: ignore[misc]
                 ssl=self.ssl,
                 ssl_server_hostname=self.ssl_server_hostname,
             )
-            self.protocols = [new if one is protocol else one for one in self.protocols]
+            self.protocols = [new if old is protocol else old for old in self.protocols]
 
 
 def use() -> None:
-    """Let the ZEO clients that are made from now on be such."""
+    """Use this class for the ZEO clients that are made from now on."""
     zeo.ClientIO = ClientIO

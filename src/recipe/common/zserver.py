@@ -1,4 +1,4 @@
-"""Asks the Python of ZServer, and reads what it answers. Knows no buildout: `check` asks, too."""
+"""Puts questions to ZServer's Python, for the recipe and for the command ``check``."""
 
 import json
 import os
@@ -9,16 +9,17 @@ from typing import Any
 
 from recipe.common.inspection import Finding
 
-#: The program for the other interpreter. It is run by its path: nothing else here is Python 2.
+#: The program that runs in ZServer's Python. It is run by its path, because the package does not work in Python 2.
 PROGRAM = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "zserver", "py27.py")
 
+#: Seconds to wait for an answer.
 SECONDS = 120
-MARK = "\x1e"  # as in py27.py
+MARK = "\x1e"  # the same as in py27.py
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What the other Python says: its version, what is missing there, its distributions, and what is wrong."""
+    """The answer of ZServer's Python: its version, missing distributions, installed projects, and errors."""
 
     version: tuple[int, ...]
     missing: tuple[str, ...] = ()
@@ -27,19 +28,20 @@ class Answer:
 
     @property
     def wrong_version(self) -> str:
-        """What is wrong with the version; empty where it is right."""
+        """An error message if the version is not 2.7, else an empty text."""
         return "" if self.version[:2] == (2, 7) else f"is Python {'.'.join(map(str, self.version))}; ZServer needs 2.7"
 
 
 def ask(python: Sequence[str], question: Mapping[str, Any], environment: Mapping[str, str]) -> Answer:
     """Put a question to an interpreter; `python` is the start of its command line.
 
-    Keys of a question: ``eggs``, requirements that must be met; ``paths``, put on its sys.path; ``zope.conf``, a text
-    (None: that of the file) and a path; ``initialization``, lines of Python; ``packages``, files of ZCML with a
-    package and its file that they include. Raises OSError or ValueError where there is no answer.
+    Keys of a question, all optional: ``eggs``, requirements to check; ``paths``, which precede its sys.path;
+    ``zope.conf``, a pair of text (None: the content of the file) and path; ``initialization``, Python source;
+    ``packages``, triples of a ZCML file, a package and the file of the package that it includes. Raises OSError if
+    the interpreter cannot be run, ValueError if it gives no answer.
     """
     try:
-        done = subprocess.run(
+        result = subprocess.run(
             [*python, PROGRAM, "answer"],
             input=json.dumps(question),
             env=without_python_3(environment),
@@ -51,18 +53,18 @@ def ask(python: Sequence[str], question: Mapping[str, Any], environment: Mapping
         )
     except subprocess.TimeoutExpired:
         raise ValueError(f"no answer in {SECONDS} seconds") from None
-    _, mark, text = done.stdout.rpartition(MARK)
+    _, mark, text = result.stdout.rpartition(MARK)
     if not mark:
-        raise ValueError((done.stderr.strip().splitlines() or ["no answer"])[-1])
-    found = json.loads(text)
+        raise ValueError((result.stderr.strip().splitlines() or ["no answer"])[-1])
+    reply = json.loads(text)
     return Answer(
-        tuple(found["version"]),
-        tuple(" ".join(each.split()) for each in found["problems"]),
-        frozenset(found["projects"]),
-        tuple(Finding(*each) for each in found["findings"]),
+        tuple(reply["version"]),
+        tuple(" ".join(problem.split()) for problem in reply["problems"]),
+        frozenset(reply["projects"]),
+        tuple(Finding(*finding) for finding in reply["findings"]),
     )
 
 
 def without_python_3(environment: Mapping[str, str]) -> dict[str, str]:
-    """The environment without what leads a Python to packages of ours."""
+    """Return the environment without the variables that would lead Python 2.7 to packages of this Python."""
     return {name: text for name, text in environment.items() if name not in ("PYTHONPATH", "PYTHONHOME")}

@@ -1,7 +1,7 @@
 """The control script: ``bin/instance``.
 
-`main` reads the command line and the facts about the instance, and calls one command. Commands
-are imported when they are called, so that one that needs no Zope starts at once.
+`main` parses the command line, reads the facts about the instance, and calls one command. A
+command's module is imported when the command is called, so that commands without Zope start fast.
 """
 
 import errno
@@ -22,8 +22,8 @@ __all__ = ["main"]
 def main(args: list[str] | None = None) -> int:
     """Run one command of an instance; return the exit status.
 
-    `args`: the command line (default: ``sys.argv[1:]``), for a generated script ``-C ZOPE_CONF
-    -p INTERPRETER -w WSGI_INI``, then what the user wrote.
+    `args`: the command line (default: ``sys.argv[1:]``). The generated script passes ``-C ZOPE_CONF
+    -p INTERPRETER -w WSGI_INI`` before the user's arguments.
     """
     program = os.path.basename(sys.argv[0]) or "instance"
     words = list(sys.argv[1:] if args is None else args)
@@ -31,7 +31,7 @@ def main(args: list[str] | None = None) -> int:
 
 
 def guarded(program: str, call: "Callable[[], int]") -> int:
-    """Return what `call` returns; a CommandError is told, and its exit status returned."""
+    """Return the exit status that `call` returns; print a CommandError and return its exit status."""
     try:
         status = call()
         sys.stdout.flush()
@@ -42,7 +42,7 @@ def guarded(program: str, call: "Callable[[], int]") -> int:
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
-        _drop_output()  # who reads (head, say) has enough
+        _drop_output()  # the reader (`head`, for example) has closed the pipe
         return 141
     except OSError as error:
         if error.errno != errno.ENOSPC or error.filename:
@@ -53,60 +53,60 @@ def guarded(program: str, call: "Callable[[], int]") -> int:
 
 
 def _drop_output() -> None:
-    """Let Python not tell of it when it flushes at its end."""
+    """Send the rest of stdout to the null device, so that Python's last flush does not fail."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 def _main(args: list[str], program: str) -> int:
     from recipe.common.names import FACTS, JOURNAL
-    from recipe.control import environment, facts, options
+    from recipe.control import commandline, environment, facts
     from recipe.control.context import Context
 
-    parsed = options.parse(args)
-    if not parsed.zope_conf:
-        raise CommandError("which instance? -C ZOPE_CONF is missing", 2)
-    for place in facts.places(parsed.zope_conf, parsed.interpreter, parsed.wsgi_ini):
-        _finish_update(os.path.join(place, JOURNAL))
+    options = commandline.parse(args)
+    if not options.zope_conf:
+        raise CommandError("the option -C ZOPE_CONF is missing; it selects the instance", 2)
+    for directory in facts.directories(options.zope_conf, options.interpreter, options.wsgi_ini):
+        _finish_update(os.path.join(directory, JOURNAL))
     try:
-        known = facts.find(parsed.zope_conf, parsed.interpreter, parsed.wsgi_ini)
+        instance_facts = facts.find(options.zope_conf, options.interpreter, options.wsgi_ini)
     except ValueError as error:
-        raise CommandError(f"cannot read {FACTS}: {error}") from None
+        raise CommandError(f"cannot read {FACTS}: {error}; run buildout again to write it") from None
     except OSError as error:
         raise CommandError(f"cannot read {error.filename}: {error.strerror}") from None
-    environment.prepare(known.directory)
-    context = Context(parsed, known, program)
-    if parsed.help:
+    environment.prepare(instance_facts.directory)
+    context = Context(options, instance_facts, program)
+    if options.help:
         return dispatch(context, ["help"])
-    if parsed.interactive or not parsed.args:
-        from recipe.control.shell import interact
+    if options.interactive or not options.args:
+        from recipe.control.prompt import interact
 
-        return interact(context, parsed.args)
-    return dispatch(context, list(parsed.args))
+        return interact(context, options.args)
+    return dispatch(context, list(options.args))
 
 
 def _finish_update(log: str) -> None:
-    """Finish what a buildout that was killed has begun; start anew where this script is part of it."""
+    """Finish an update that a killed buildout has begun; start again if this script was part of it."""
     from recipe.common import journal
 
     try:
         changed = journal.finish(log)
     except (OSError, ValueError) as error:
-        raise CommandError(f"buildout was interrupted while it wrote; run it again ({log}: {error})") from None
+        raise CommandError(f"buildout was interrupted while it wrote files; run it again ({log}: {error})") from None
     if changed and os.path.abspath(sys.argv[0]) in changed:
         os.execv(sys.executable, [sys.executable, *sys.argv])
 
 
 def dispatch(context: "Context", words: list[str]) -> int:
-    """Run the command that `words` are, an add-on's too; return its exit status.
+    """Run the command `words` (name and arguments), also one of an add-on; return its exit status.
 
-    Raises CommandError where there is no such command (exit status 2), or where it fails.
+    Raises CommandError if there is no such command (exit status 2), or if it fails.
     """
-    from recipe.control.commands import COMMANDS, find
+    from recipe.control.commands import COMMANDS, lookup
 
     name, *args = words
     is_zserver = bool(context.facts.zserver_python)
     if name in COMMANDS:
-        return find(name, is_zserver).load()(context, args) or 0
+        return lookup(name, is_zserver).load()(context, args) or 0
     if is_zserver:
         from recipe.control.zserver import addon as run
     else:

@@ -1,4 +1,4 @@
-"""Commands that tell about the instance: help, show, logtail."""
+"""Commands that print information about the instance: help, show, logtail."""
 
 import os
 import time
@@ -7,47 +7,43 @@ from recipe.control import daemon, logs
 from recipe.control.context import Context
 from recipe.control.errors import CommandError
 
-#: Lines that `logtail` begins with.
+#: How many lines `logtail` prints at first.
 LINES = 10
-
-OPTIONS_HELP = """\
-Options, before the command:
-  -h, --help              this help
-  -i, --interactive       a prompt for commands, after the one given, if any
-  -C, --configure FILE    zope.conf
-  -p, --python FILE       the interpreter script of the instance
-  -w, --wsgi FILE         wsgi.ini
-  -m, --umask OCTAL       the server's umask
-For run, exec and debug:
-  -R, --no-request        do not set up a request
-  -L, --no-login          do not log in the system user
-  -O, --object-path PATH  make the object at PATH available as `obj`
-Several in one: -RLOPlone/front-page debug"""
 
 
 def help_(context: Context, args: list[str]) -> int:
-    """Tell the commands, or about one of them."""
+    """Print all commands and options, or describe one command."""
     from recipe.control import addons
+    from recipe.control.commandline import OPTIONS, SCRIPT_OPTIONS
     from recipe.control.commands import COMMANDS
 
     if args:
-        if args[0] in COMMANDS:
-            one = COMMANDS[args[0]]
-            print(f"{args[0]} {one.usage}".rstrip())
-            print(f"    {one.text}")
-            return 0
-        return addons.help_(context, args[0])
-    print(f"usage: {context.program} [OPTIONS] [COMMAND [ARGUMENTS]]\n\nCommands:")
-    for name, one in COMMANDS.items():
-        print(f"  {name:<18} {one.text}")
-    if names := addons.names():
-        print(f"\nOf the packages installed: {', '.join(names)}")
-    print(f"\n{OPTIONS_HELP}\n\nWithout a command: a prompt for commands.")
+        if args[0] not in COMMANDS:
+            return addons.help_(context, args[0])
+        command = COMMANDS[args[0]]
+        print(f"usage: {context.program} {args[0]} {command.arguments}".rstrip())
+        print(f"    {command.text}")
+        return 0
+    print(f"usage: {context.program} [OPTIONS] [COMMAND]\n")
+    print("Without COMMAND, it prompts for commands.\n\nCommands:")
+    _print_rows([(f"{name} {command.arguments}", command.text) for name, command in COMMANDS.items()])
+    if names := addons.command_names():
+        print(f"\nCommands of installed packages: {', '.join(names)}")
+    print("\nOptions (before the command):")
+    _print_rows([(str(option), option.text) for option in OPTIONS])
+    print("\nOptions for run, exec, debug and commands of installed packages:")
+    _print_rows([(str(option), option.text) for option in SCRIPT_OPTIONS])
+    print(f"\nShort options can be combined: {context.program} -RLO Plone debug")
     return 0
 
 
+def _print_rows(rows: list[tuple[str, str]]) -> None:
+    for left, right in rows:
+        print(f"  {left:<24} {right}")
+
+
 def show(context: Context, args: list[str]) -> int:
-    """Show what this script knows of its instance."""
+    """Print what this script knows about its instance."""
     if args:
         raise CommandError(f"unexpected argument: {args[0]}", 2)
     print(f"zope_conf: {context.zope_conf}")
@@ -62,14 +58,14 @@ def show(context: Context, args: list[str]) -> int:
 
 
 def logtail(context: Context, args: list[str]) -> int:
-    """Print the last lines of the event log, and what is written to it, until Ctrl-C."""
+    """Print the last lines of the event log, then each line that is added, until Ctrl-C."""
     if len(args) > 1:
         raise CommandError(f"unexpected argument: {args[1]}", 2)
     path = args[0] if args else _event_log(context)
     if not path:
-        raise CommandError("this instance has no event log")
+        raise CommandError("this instance writes its event log to no file; name a FILE")
     if not os.path.exists(path):
-        raise CommandError(f"there is no {path} yet")
+        raise CommandError(f"{path} does not exist yet")
     for line in logs.last_lines(path, LINES):
         print(line)
     try:
@@ -80,24 +76,24 @@ def logtail(context: Context, args: list[str]) -> int:
 
 
 def _event_log(context: Context) -> str | None:
-    """Return the event log of the server that runs, which may have been started before a rebuild."""
+    """Return the event log of the running server, which may have been started before a rebuild."""
     path = logs.event_log(context)
-    pid = daemon.server(context)
+    pid = daemon.server_pid(context)
     access_log = os.path.basename(context.facts.access_log or "")
-    held = [one for one in (logs.held_open(pid) if pid else []) if os.path.basename(one) != access_log]
-    if not held or path in held:
+    open_logs = [log for log in (logs.held_open(pid) if pid else []) if os.path.basename(log) != access_log]
+    if not open_logs or path in open_logs:
         return path
-    same_name = [one for one in held if path and os.path.basename(one) == os.path.basename(path)]
-    return (same_name or held)[-1]
+    same_name = [log for log in open_logs if path and os.path.basename(log) == os.path.basename(path)]
+    return (same_name or open_logs)[-1]
 
 
 def _follow(path: str) -> None:
-    """Print what is added to a file, and to the one that takes its name."""
+    """Print what is added to the file at `path`, also after another file has replaced it. Never returns."""
     file = open(path, encoding="utf-8", errors="replace")  # noqa: SIM115
     file.seek(0, os.SEEK_END)
     while True:
         moved = _moved(path, file.fileno(), file.tell())
-        # Read after the look: what was written before the move is ours.
+        # Read after the check, so that nothing written before the move is lost
         print(file.read(), end="", flush=True)
         if moved:
             file.close()
@@ -107,9 +103,9 @@ def _follow(path: str) -> None:
 
 
 def _moved(path: str, descriptor: int, position: int) -> bool:
-    """Whether another file has the name now, or the file was cut off."""
+    """Whether `path` is another file by now, or the open file was truncated below `position`."""
     try:
-        named, ours = os.stat(path), os.fstat(descriptor)
+        at_path, opened = os.stat(path), os.fstat(descriptor)
     except OSError:
-        return False  # not there at the moment
-    return (named.st_dev, named.st_ino) != (ours.st_dev, ours.st_ino) or ours.st_size < position
+        return False  # it does not exist at the moment
+    return (at_path.st_dev, at_path.st_ino) != (opened.st_dev, opened.st_ino) or opened.st_size < position

@@ -1,7 +1,8 @@
 """Commands of other packages.
 
-Two groups of entry points: a function of ``zopectl.command`` gets Zope's root and arguments, one
-of ``plone.recipe.zope2instance.ctl`` gets a `Host` and one string. Our own commands go first.
+They are entry points of two groups. A function of ``zopectl.command`` is called with Zope's root and the
+arguments, one of ``plone.recipe.zope2instance.ctl`` with a `Host` and the arguments in one string. A command
+in `recipe.control.commands` takes precedence over one of the same name in a package.
 """
 
 import os
@@ -20,37 +21,41 @@ HOSTED = "plone.recipe.zope2instance.ctl"
 
 
 def run(context: Context, name: str, args: list[str]) -> int:
-    """Run the command `name` of some package; return its exit status.
+    """Run the command `name` of an installed package; return its exit status.
 
-    Raises CommandError (2) where no package has one.
+    Raises CommandError (exit status 2) if no package has such a command.
     """
-    for group, call in ((SCRIPTS, _run_script), (HOSTED, _run_hosted)):
-        for found in _entry_points(group):
-            if found.name == name:
-                return call(context, found, args)
-    raise CommandError(f"unknown command {name!r}; help tells those there are", 2)
+    group, entry_point = _find(name)
+    run_function = _run_script if group == SCRIPTS else _run_hosted
+    return run_function(context, entry_point, args)
 
 
-def names() -> list[str]:
-    """Return the names of all packages' commands."""
+def command_names() -> list[str]:
+    """Return the names of the commands of all installed packages."""
     from recipe.control.commands import COMMANDS
 
-    found = {name for group in (SCRIPTS, HOSTED) for name in _names(group)}
-    return sorted(found - set(COMMANDS))
+    names = {name for group in (SCRIPTS, HOSTED) for name in _names(group)}
+    return sorted(names - set(COMMANDS))
 
 
 def help_(context: Context, name: str) -> int:
-    """Print what a package says of its command.
+    """Print the docstring of the command `name` of an installed package.
 
-    Raises CommandError (2) where no package has one.
+    Raises CommandError (exit status 2) if no package has such a command.
     """
+    _, entry_point = _find(name)
+    text = entry_point.load().__doc__
+    print(text.strip() if text else f"{name}: a command of {entry_point.value}")
+    return 0
+
+
+def _find(name: str) -> "tuple[str, EntryPoint]":
+    """Return the group and the entry point of a command; raise CommandError (exit status 2) if there is none."""
     for group in (SCRIPTS, HOSTED):
-        for one in _entry_points(group):
-            if one.name == name:
-                text = one.load().__doc__
-                print(text.strip() if text else f"{name}: a command of {one.value}")
-                return 0
-    raise CommandError(f"unknown command {name!r}; help tells those there are", 2)
+        for entry_point in _entry_points(group):
+            if entry_point.name == name:
+                return group, entry_point
+    raise CommandError(f"unknown command {name!r}; run `help` to see all commands", 2)
 
 
 def _entry_points(group: str) -> "list[EntryPoint]":
@@ -62,31 +67,31 @@ def _entry_points(group: str) -> "list[EntryPoint]":
 
 
 def _names(group: str) -> list[str]:
-    """Return the names in a group of entry points, of all packages on the path.
+    """Return the names of the entry points in a group, of all packages on the path.
 
-    importlib.metadata would read and parse all that there is of each, and takes its time.
+    importlib.metadata is slower: it parses all metadata of each package.
     """
-    found = []
+    names = []
     for text in _entry_point_files():
         _, _, section = f"\n{text}".partition(f"\n[{group}]\n")
         for line in section.split("\n[", 1)[0].splitlines():
             name, equals, _ = line.partition("=")
             if equals and not name.startswith(("#", ";")):
-                found.append(name.strip())
-    return found
+                names.append(name.strip())
+    return names
 
 
 def _entry_point_files() -> list[str]:
     texts = []
-    for place in sys.path:
+    for directory in sys.path:
         try:
-            found = os.listdir(place or ".")
+            names = os.listdir(directory or ".")
         except OSError:
             continue
-        for name in found:
+        for name in names:
             if name.endswith((".dist-info", ".egg-info")) or name == "EGG-INFO":
                 try:
-                    path = os.path.join(place, name, "entry_points.txt")
+                    path = os.path.join(directory, name, "entry_points.txt")
                     with open(path, encoding="utf-8", errors="replace") as file:
                         texts.append(file.read())
                 except OSError:
@@ -94,12 +99,12 @@ def _entry_point_files() -> list[str]:
     return texts
 
 
-def _run_script(context: Context, found: "EntryPoint", args: list[str]) -> int:
+def _run_script(context: Context, entry_point: "EntryPoint", args: list[str]) -> int:
     import logging
 
     from recipe.control import zope
 
-    sys.argv = zope.legacy_argv(context, [found.name, *args])
+    sys.argv = zope.legacy_argv(context, [entry_point.name, *args])
     logging.basicConfig()
     with zope.opened(context) as app:
         zope.main_module(sys.argv[0], {"app": app})
@@ -107,21 +112,21 @@ def _run_script(context: Context, found: "EntryPoint", args: list[str]) -> int:
             zope.with_request(app)
         if not context.options.no_login:
             zope.log_in()
-        # The root as it is: a request on it is the function's own business.
-        return _status(found.load()(app, sys.argv[1:]))
+        # As in 9.1.0, the function gets the root without the request
+        return _status(entry_point.load()(app, sys.argv[1:]))
 
 
-def _run_hosted(context: Context, found: "EntryPoint", args: list[str]) -> int:
+def _run_hosted(context: Context, entry_point: "EntryPoint", args: list[str]) -> int:
     from recipe.common import databases
 
     host = Host(context)
-    function = found.load()
+    function = entry_point.load()
     if not context.options.interpreter:
         os.environ.update(context.environment_for_python())
     try:
         result = function(host, " ".join(args))
     finally:
-        # Some configure Zope here.
+        # Some functions configure Zope in this process
         databases.close_all()
     return _status(host._exitstatus) or _status(result)
 
@@ -131,7 +136,7 @@ def _status(value: object) -> int:
 
 
 class HostOptions:
-    """The options as these functions look them up."""
+    """The attribute ``options`` of a `Host`, with the names that 9.1.0 has."""
 
     def __init__(self, context: Context) -> None:
         options = context.options
@@ -150,7 +155,7 @@ class HostOptions:
 
     @property
     def configroot(self) -> "Any":
-        """zope.conf, as ZConfig reads it; an error there is ZConfig's."""
+        """The configuration in zope.conf; raises what ZConfig raises if it is wrong."""
         if self._configroot is None:
             from Zope2.Startup.options import ZopeWSGIOptions
 
@@ -159,18 +164,18 @@ class HostOptions:
 
 
 class Host:
-    """What a function of the group ``plone.recipe.zope2instance.ctl`` gets as ``self``."""
+    """The first argument of a function of the group ``plone.recipe.zope2instance.ctl``."""
 
     def __init__(self, context: Context) -> None:
         self.options = HostOptions(context)
-        #: the command's exit status; the function may set it
+        #: the exit status of the command; the function may set it
         self._exitstatus = 0
 
     def get_startup_cmd(self, python: str, code: str, pyflags: str = "") -> str:
-        """Return a command for the shell that runs `code` with Zope, `app`, and `obj`.
+        """Return a shell command that runs `code` with Zope's root as `app`, and `obj` if there is an object path.
 
-        `code` stands in double quotes in the end; what means something to the shell there is
-        the caller's to escape, as ever. `pyflags`: options for Python, such as ``-i``.
+        `code` is put in double quotes; the caller escapes what the shell expands there. `pyflags`: options
+        of Python, such as ``-i``.
         """
         interpreter = f' "{self.options.interpreter}" {pyflags}' if self.options.interpreter else ""
         return f'"{python}" {pyflags}{interpreter} -c "{self._startup()}{code}"'

@@ -1,4 +1,4 @@
-"""``check``: what is wrong with the configuration, and where, before a server finds out."""
+"""The command ``check``: finds errors in the configuration without starting the server."""
 
 import sys
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ from recipe.control.errors import CommandError
 
 
 def check(context: Context, args: list[str]) -> int:
-    """Tell what is wrong; 1 where something is."""
+    """Print each error in the configuration; return 1 if there is one."""
     if args:
         raise CommandError(f"unexpected argument: {args[0]}", 2)
     if report(context):
@@ -26,15 +26,15 @@ def check(context: Context, args: list[str]) -> int:
 
 
 def report(context: Context) -> int:
-    """Print each problem in a line on stderr; return how many there are."""
-    found = [" ".join(text.split()) for text in problems(context)]
-    for text in found:
-        print(text, file=sys.stderr)
-    return len(found)
+    """Print each error in a line on stderr; return the number of errors."""
+    messages = [" ".join(message.split()) for message in problems(context)]
+    for message in messages:
+        print(message, file=sys.stderr)
+    return len(messages)
 
 
 def problems(context: Context) -> Iterator[str]:
-    """Yield what is wrong with wsgi.ini, zope.conf and the ZCML of the instance."""
+    """Yield a message for each error in wsgi.ini, zope.conf and the ZCML of the instance."""
     etc = Path(context.facts.instance_home) / "etc"
     if context.facts.zserver_python:
         from recipe.control import zserver
@@ -46,11 +46,11 @@ def problems(context: Context) -> Iterator[str]:
         yield from _wsgi_ini(context.wsgi_ini)
         confs += _zope_confs(context.wsgi_ini)
     else:
-        yield f"{context.wsgi_ini} does not exist, so there is nothing to serve by"
+        yield f"{context.wsgi_ini} does not exist; run buildout to create it"
     for conf in dict.fromkeys(confs):
         yield from _zope_conf(conf)
-    for found in zcml.includes(etc):
-        yield from [found] if isinstance(found, str) else _missing(found)
+    for item in zcml.includes(etc):
+        yield from [item] if isinstance(item, str) else _missing(item)
 
 
 def _wsgi_ini(path: str) -> Iterator[str]:
@@ -67,16 +67,16 @@ def _wsgi_ini(path: str) -> Iterator[str]:
         ini.require_server()
         context = ini.context(SERVER)
         module = context.object.__module__
-        if module.startswith("recipe.wsgi."):  # one of ours, which says itself what is wrong with its settings
-            sys.modules[module].read(context.global_conf, context.local_conf)
+        if module.startswith("recipe.wsgi."):  # a server of this package has a function that checks its settings
+            sys.modules[module].read_settings(context.global_conf, context.local_conf)
     except StartError as error:
-        yield _in(path, error)
+        yield _with_path(path, error)
     except ImportError as error:
         yield f"{path}: [server:main]: {error}"
-    # Each name of a pipeline, not only the first that cannot be had
-    found = [finding.message for finding in inspection.pipeline(Path(path).read_text(encoding="utf-8"), path)]
-    yield from (f"{path}: {message}" for message in found)
-    if not found:
+    # PasteDeploy stops at the first name in a pipeline that it cannot load
+    messages = [finding.message for finding in inspection.pipeline(Path(path).read_text(encoding="utf-8"), path)]
+    yield from (f"{path}: {message}" for message in messages)
+    if not messages:
         yield from _application(ini)
     yield from _logging(path)
 
@@ -87,17 +87,18 @@ def _application(ini: Any) -> Iterator[str]:
     try:
         ini.context(APP)
     except StartError as error:
-        yield _in(ini.path, error)
+        yield _with_path(ini.path, error)
     except ImportError as error:
         yield f"{ini.path}: {error}"
 
 
-def _in(path: str, error: StartError) -> str:
+def _with_path(path: str, error: StartError) -> str:
+    """Return the text of the error, preceded by the path if the text does not contain it."""
     return str(error) if path in str(error) else f"{path}: {error}"
 
 
 def _parser(path: str) -> RawConfigParser:
-    """Return what is in an ini file; nothing where it is none, which `_wsgi_ini` tells."""
+    """Parse an ini file; return an empty parser if it is malformed, which `_wsgi_ini` reports."""
     parser = RawConfigParser()
     with suppress(ConfigParserError, UnicodeDecodeError):
         parser.read(path, encoding="utf-8")
@@ -105,7 +106,7 @@ def _parser(path: str) -> RawConfigParser:
 
 
 def _zope_confs(path: str) -> list[str]:
-    """Return the zope.conf files that applications in a wsgi.ini name."""
+    """Return the zope.conf files of the applications in a wsgi.ini."""
     from recipe.common.pastefile import PasteFile
 
     with suppress(StartError):
@@ -114,19 +115,19 @@ def _zope_confs(path: str) -> list[str]:
 
 
 def _logging(path: str) -> Iterator[str]:
-    """Yield the names in the logging half that no section goes with."""
+    """Yield a message for each logger, handler and formatter in a wsgi.ini that has no section, or does not work."""
     parser = _parser(path)
     for kind in ("logger", "handler", "formatter"):
         for name in _words(parser, f"{kind}s", "keys"):
             if not parser.has_section(f"{kind}_{name}"):
-                yield f"{path}: [{kind}s] names {name!r}, and there is no [{kind}_{name}]"
+                yield f"{path}: [{kind}s] lists {name!r}, but the section [{kind}_{name}] is missing"
     handlers = _words(parser, "handlers", "keys")
     for finding in inspection.handlers(Path(path).read_text(encoding="utf-8"), path):
         yield f"{path}: [handler_{finding.handler}]: {finding.message}"
     for logger in _words(parser, "loggers", "keys"):
         for name in _words(parser, f"logger_{logger}", "handlers"):
             if name not in handlers:
-                yield f"{path}: [logger_{logger}] names the handler {name!r}, which is none"
+                yield f"{path}: [logger_{logger}] uses the handler {name!r}, which [handlers] does not list"
 
 
 def _words(parser: RawConfigParser, section: str, option: str) -> list[str]:
@@ -139,12 +140,12 @@ def _zope_conf(path: str) -> Iterator[str]:
     from Zope2.Startup.options import ZopeWSGIOptions
 
     if not Path(path).is_file():
-        yield f"{path} does not exist"
+        yield f"{path} does not exist; run buildout to create it"
         return
     try:
         ZopeWSGIOptions(configfile=path)()
     except ConfigurationError as error:
-        yield _in(path, StartError(place_of(error)))
+        yield _with_path(path, StartError(place_of(error)))
     except ImportError as error:
         yield f"{path}: {error}"
 
@@ -158,12 +159,12 @@ def _missing(include: zcml.Include) -> Iterator[str]:
     except (ImportError, ValueError):
         spec = None
     except Exception as error:
-        # The import of its parent runs code; whatever fails there.
+        # find_spec imports the parent package, which may raise anything
         yield f"{path}: the package {package} cannot be imported: {error!r}"
         return
     if spec is None:
-        yield f"{path}: there is no package {package}"
+        yield f"{path}: the package {package} is not installed"
         return
-    places = list(spec.submodule_search_locations or [])
-    if places and not any((Path(place) / name).is_file() for place in places):
-        yield f"{path}: the package {package} has no {name}"
+    directories = list(spec.submodule_search_locations or [])
+    if directories and not any((Path(directory) / name).is_file() for directory in directories):
+        yield f"{path}: the package {package} does not contain {name}"

@@ -1,4 +1,7 @@
-"""The commands there are, and where each is; importing this imports none of them."""
+"""The table of all commands; importing it imports none of them.
+
+Adding one: a row here, its function in a module of this package, and its entry in ``docs/control.rst``.
+"""
 
 from recipe.control.record import Record
 
@@ -15,13 +18,15 @@ class Command(Record):
     #: ``module:function`` in recipe.control; called with the context and the arguments, returns
     #: the exit status (None: 0)
     target: str
-    usage: str
+    #: the arguments, as the help shows them
+    arguments: str
+    #: what it does: a sentence without its capital and its full stop
     text: str
 
     def load(self) -> "Callable[[Context, list[str]], int | None]":
-        """Import the command."""
+        """Import the command's module; return its function."""
         module, _, name = self.target.partition(":")
-        # What importlib.import_module does, without importlib.
+        # As importlib.import_module does, without importing importlib
         imported = __import__(f"recipe.control.{module}", fromlist=[name])
         function: Callable[[Context, list[str]], int | None] = getattr(imported, name)
         return function
@@ -29,27 +34,27 @@ class Command(Record):
 
 COMMANDS = {
     "start": Command("daemon:start", "", "start the server in the background"),
-    "stop": Command("daemon:stop", "", "stop it, after the requests under way"),
-    "restart": Command("daemon:restart", "", "stop and start it, with the configuration of now"),
-    "status": Command("daemon:status", "[--json]", "tell whether it runs (exit status 0 or 3)"),
-    "wait": Command("daemon:wait", "", "wait until it has stopped"),
-    "kill": Command("daemon:kill", "[SIGNAL]", "send it a signal, by number or name; TERM"),
-    "fg": Command("serving:foreground", "", "run the server here, in debug mode"),
-    "foreground": Command("serving:foreground", "", "the same as fg"),
-    "console": Command("serving:console", "", "run the server here, for supervisors"),
-    "run": Command("scripts:run", "SCRIPT [ARGS]", "run a Python script; `app` is Zope's root"),
-    "exec": Command("scripts:execute", "SCRIPT [ARGS]", "the same, with the script's own argv"),
-    "debug": Command("scripts:debug", "[-RL] [-O PATH]", "a Python prompt; `app` is Zope's root"),
-    "adduser": Command("scripts:adduser", "NAME [PASSWORD]", "add a Manager to Zope's root"),
-    "check": Command("check:check", "", "look for mistakes in the configuration"),
-    "logtail": Command("about:logtail", "[FILE]", "follow the event log"),
+    "stop": Command("daemon:stop", "", "stop the server after it has finished its requests"),
+    "restart": Command("daemon:restart", "", "stop the server and start it with the new configuration"),
+    "status": Command("daemon:status", "[--json]", "print whether the server runs"),
+    "wait": Command("daemon:wait", "", "wait until the server has stopped"),
+    "kill": Command("daemon:kill", "[SIGNAL]", "send a signal to the server (default: TERM)"),
+    "fg": Command("serving:foreground", "", "run the server in this terminal, in debug mode"),
+    "foreground": Command("serving:foreground", "", "same as `fg`"),
+    "console": Command("serving:console", "", "run the server in the foreground, for supervisors"),
+    "run": Command("scripts:run", "SCRIPT [ARGS]", "run a Python script with Zope's root as `app`"),
+    "exec": Command("scripts:execute", "SCRIPT [ARGS]", "same as `run`, with the `sys.argv` of `python SCRIPT`"),
+    "debug": Command("scripts:debug", "[-RL] [-O PATH]", "open a Python prompt with Zope's root as `app`"),
+    "adduser": Command("scripts:adduser", "NAME [PASSWORD]", "add a user with the role Manager to Zope's root"),
+    "check": Command("check:check", "", "check the configuration for errors"),
+    "logtail": Command("about:logtail", "[FILE]", "print the end of the event log, and what is added"),
     "logreopen": Command("daemon:logreopen", "", "reopen the log files (for logrotate)"),
-    "reopen_transcript": Command("daemon:reopen_transcript", "", "reopen the daemon's own log"),
-    "show": Command("about:show", "", "show what this script knows of its instance"),
-    "help": Command("about:help_", "[COMMAND]", "tell the commands, or about one of them"),
+    "reopen_transcript": Command("daemon:reopen_transcript", "", "reopen the log file of the daemon manager"),
+    "show": Command("about:show", "", "print the files, directories and addresses of the instance"),
+    "help": Command("about:help_", "[COMMAND]", "list all commands, or describe one"),
 }
 
-#: The commands that ZServer's Python runs.
+#: The targets of the commands that run in ZServer's Python.
 ZSERVER = {
     **dict.fromkeys(("fg", "foreground"), "zserver:foreground"),
     **{name: f"zserver:{name}" for name in ("console", "run", "debug", "adduser")},
@@ -57,7 +62,7 @@ ZSERVER = {
 }
 
 
-def find(name: str, zserver: bool) -> Command:
-    """Return the command of that name, the one for ZServer where that serves. Raises KeyError."""
+def lookup(name: str, zserver: bool) -> Command:
+    """Return the command `name`; if `zserver`, the one for an instance of ZServer. Raises KeyError."""
     command = COMMANDS[name]
     return command._replace(target=ZSERVER[name]) if zserver and name in ZSERVER else command

@@ -1,19 +1,19 @@
-"""What a command gets: the instance and the command line."""
+"""The first argument of each command: the instance and the command line."""
 
 import os
 import sys
 
+from recipe.control.commandline import Options
 from recipe.control.facts import Facts
-from recipe.control.options import Options
 from recipe.control.record import Record
 
 
 class Context(Record):
-    """The instance, and how the script was called."""
+    """The instance, and the command line of the script."""
 
     options: Options
     facts: Facts
-    #: the script's name, as in ``bin/instance``
+    #: the file name of the script: ``instance`` for ``bin/instance``
     program: str
 
     @property
@@ -23,24 +23,24 @@ class Context(Record):
 
     @property
     def wsgi_ini(self) -> str:
-        """The path of wsgi.ini: the one given, else the one beside zope.conf."""
+        """The path of wsgi.ini: the option's value, or the file beside zope.conf."""
         return self.options.wsgi_ini or os.path.join(os.path.dirname(self.options.zope_conf), "wsgi.ini")
 
     @property
     def server_file(self) -> str:
-        """The file that the server is run by; its command line tells it."""
+        """The configuration file on the command line of the server, which identifies the process."""
         return self.zope_conf if self.facts.zserver_python else self.wsgi_ini
 
     @property
     def umask(self) -> str:
-        """The server's umask, octal; empty: the one we have."""
+        """The umask of the server, an octal number; empty: that of this process."""
         return self.options.umask or self.facts.umask
 
     def python(self) -> list[str]:
-        """Return the start of a command line that runs this Python with the packages we have.
+        """Return the first words of a command line that runs this Python with the packages of this process.
 
-        The interpreter script brings its path along; without one, or where it is ZServer's,
-        $PYTHONPATH has to (`environment_for_python`).
+        The interpreter script sets sys.path. If there is none, or it belongs to ZServer's Python,
+        $PYTHONPATH in `environment_for_python` does so.
         """
         command = [sys.executable, *self.facts.python_flags]
         return [*command, self.options.interpreter] if self._has_script else command
@@ -50,7 +50,7 @@ class Context(Record):
         return bool(self.options.interpreter and not self.facts.zserver_python)
 
     def environment_for_python(self) -> dict[str, str]:
-        """Return the environment for `python`."""
+        """Return the environment for a command line made with `python`."""
         environment = dict(os.environ)
         if not self._has_script:
             environment["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))

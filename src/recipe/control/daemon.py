@@ -1,8 +1,9 @@
-"""Commands about the server in the background: start, stop, restart, status and the like.
+"""Commands for a server in the background: start, stop, restart, status and others.
 
-zdaemon keeps it; see `recipe.control.keeper` for the process, and `manager` for talking to it.
+zdaemon keeps the server running: `recipe.control.keeper` is its process, `recipe.control.manager` talks to it.
 """
 
+import json
 import os
 import sys
 import time
@@ -13,49 +14,47 @@ from recipe.control.context import Context
 from recipe.control.errors import CommandError
 from recipe.control.manager import State
 
-#: Exit status of a command that needs a running server; for `status` LSB and systemd have it so.
+#: Exit status if the server does not run. LSB and systemd define it for `status`; other commands use it, too.
 NOT_RUNNING = 3
 
-#: Seconds that a server gets over its graceful timeout, to close its databases.
+#: Seconds after the graceful timeout in which a server can close its databases.
 CLOSING = 30
 
-#: Seconds between two looks.
+#: Seconds between two checks of a condition.
 PAUSE = 0.1
 
 
 def status(context: Context, args: list[str]) -> int:
-    """Tell whether the server runs: 0, or 3 where it does not."""
+    """Print whether the server runs; return 0 if it does, else 3."""
     as_json = args == ["--json"]
     if args and not as_json:
         raise CommandError(f"unexpected argument: {args[0]}", 2)
-    found = _state(_place(context))
+    state = manager.state(_socket_directory(context))
     if as_json:
-        _print_json(context, found)
-    elif found is None:
+        _print_json(context, state)
+    elif state is None:
         print("daemon manager not running")
-    elif found.pid:
-        print(f"program running; pid={found.pid}")
-        # With one process these are the only digits, which programs look for
+    elif state.pid:
+        print(f"program running; pid={state.pid}")
+        # Without workers, the process id is the only number in the output; programs search for it
         if context.facts.workers > 1:
-            print("workers:", *_workers(found.pid))
+            print("workers:", *_workers(state.pid))
     else:
         print("daemon manager running; daemon process not running")
-    return 0 if found and found.pid else NOT_RUNNING
+    return 0 if state and state.pid else NOT_RUNNING
 
 
-def _print_json(context: Context, found: State | None) -> None:
-    import json
-
-    running = bool(found and found.pid)
+def _print_json(context: Context, state: State | None) -> None:
+    running = bool(state and state.pid)
     values: dict[str, object] = {"name": context.facts.name, "running": running}
-    if found:
-        values["pid"] = found.pid or None
-        values["manager"] = found.manager
-        values["since"] = round(found.since, 3)
-        values["failures"] = found.failures
+    if state:
+        values["pid"] = state.pid or None
+        values["manager"] = state.manager
+        values["since"] = round(state.since, 3)
+        values["failures"] = state.failures
     values["listen"] = list(context.facts.listen)
     if context.facts.workers:
-        values["workers"] = _workers(found.pid) if found and found.pid else []
+        values["workers"] = _workers(state.pid) if state and state.pid else []
     print(json.dumps(values))
 
 
@@ -66,12 +65,12 @@ def _workers(pid: int) -> list[int]:
 
 
 def start(context: Context, args: list[str]) -> int:
-    """Start the server, and wait until it serves; 1 where it does not."""
+    """Start the server and wait until it serves; raises CommandError if it does not."""
     _no_arguments(args)
-    with _Alone(context):
-        found = _state(_place(context))
-        if found and found.pid:
-            print(f"daemon process already running; pid={found.pid}")
+    with _StartLock(context):
+        state = manager.state(_socket_directory(context))
+        if state and state.pid:
+            print(f"daemon process already running; pid={state.pid}")
             return 0
         pid = _start(context)
     print(f"daemon process started, pid={pid}")
@@ -79,41 +78,44 @@ def start(context: Context, args: list[str]) -> int:
 
 
 def stop(context: Context, args: list[str]) -> int:
-    """Stop the server, and wait until it has ended."""
+    """Stop the server and wait until it has stopped."""
     _no_arguments(args)
-    place = _place(context)
-    if _state(place) is None:
+    directory = _socket_directory(context)
+    if manager.state(directory) is None:
         print("daemon manager not running")
-        if pid := server(context):
-            raise CommandError(f"process {pid} serves without one (fg, console): end it there, or by kill TERM")
+        if pid := server_pid(context):
+            raise CommandError(
+                f"the server runs in the foreground (fg or console) as process {pid}; "
+                f"press Ctrl-C in its terminal, or run `{context.program} kill`"
+            )
     else:
-        _stop(context, place)
+        _stop(context, directory)
         print("daemon process stopped")
     return 0
 
 
 def restart(context: Context, args: list[str]) -> int:
-    """Stop the server and start it anew, unless its new configuration is wrong."""
+    """Stop the server and start it again, unless its new configuration is wrong."""
     _no_arguments(args)
-    with _Alone(context):
-        place = _place(context)
-        found = _state(place)
-        if found:
+    with _StartLock(context):
+        directory = _socket_directory(context)
+        was_running = manager.state(directory) is not None
+        if was_running:
             from recipe.control import check
 
             if check.report(context):
-                raise CommandError("not restarted; the server runs on as it was")
-            _stop(context, place)
+                raise CommandError("not restarted; the server keeps running with its old configuration")
+            _stop(context, directory)
         pid = _start(context)
-    print(f"daemon process {'restarted' if found else 'started'}, pid={pid}")
+    print(f"daemon process {'restarted' if was_running else 'started'}, pid={pid}")
     return 0
 
 
 def wait(context: Context, args: list[str]) -> int:
-    """Wait until the server has ended."""
+    """Wait until the server has stopped."""
     _no_arguments(args)
-    place = _place(context)
-    while _state(place):
+    directory = _socket_directory(context)
+    while manager.state(directory):
         time.sleep(PAUSE)
     print("daemon process stopped")
     return 0
@@ -124,25 +126,24 @@ def kill(context: Context, args: list[str]) -> int:
     if len(args) > 1:
         raise CommandError(f"unexpected argument: {args[1]}", 2)
     number, name = _signal(args[0] if args else "TERM")
-    pid = _pid(context)
+    pid = _running_pid(context)
     _send(pid, number)
     print(f"signal {name} sent to process {pid}")
     return 0
 
 
 def logreopen(context: Context, args: list[str]) -> int:
-    """Let the server reopen its log files, also one that ``console`` runs."""
+    """Let the server reopen its log files; it may also run in the foreground."""
     _no_arguments(args)
-    # USR2 means the same to our server, and to gunicorn that it shall start anew; USR1 means
-    # to ZServer that it shall print its stacks.
-    _send(_pid(context), _signal("USR2" if context.facts.zserver_python else "USR1")[0])
+    # Not USR2, with which gunicorn's own program starts again; ZServer prints its stacks with USR1
+    _send(_running_pid(context), _signal("USR2" if context.facts.zserver_python else "USR1")[0])
     return 0
 
 
 def reopen_transcript(context: Context, args: list[str]) -> int:
-    """Let the daemon manager reopen its own files."""
+    """Let the daemon manager reopen its log file."""
     _no_arguments(args)
-    if manager.ask(_place(context), "reopen_transcript") is None:
+    if manager.ask(_socket_directory(context), "reopen_transcript") is None:
         raise CommandError("daemon manager not running", NOT_RUNNING)
     return 0
 
@@ -152,25 +153,22 @@ def _no_arguments(args: list[str]) -> None:
         raise CommandError(f"unexpected argument: {args[0]}", 2)
 
 
-def _place(context: Context) -> str:
-    """Return the directory with the manager's socket, the old one if it runs since a rebuild."""
-    place = context.facts.client_home
-    if os.path.exists(os.path.join(place, SOCKET)):
-        return place
-    return manager.place_of_running(context.server_file) or place
+def _socket_directory(context: Context) -> str:
+    """Return the directory of the manager's socket; a rebuild may have moved it while the manager runs."""
+    directory = context.facts.client_home
+    if os.path.exists(os.path.join(directory, SOCKET)):
+        return directory
+    return manager.directory_of_running(context.server_file) or directory
 
 
-_state = manager.state
+def server_pid(context: Context) -> int:
+    """Return the process id of the server, 0 if it does not run.
 
-
-def server(context: Context) -> int:
-    """Return the server's process: the manager's, else what the pid file says, if that is one.
-
-    0: none runs.
+    The manager knows it; for a server in the foreground, it is in the pid file.
     """
-    found = _state(_place(context))
-    if found and found.pid:
-        return found.pid
+    state = manager.state(_socket_directory(context))
+    if state and state.pid:
+        return state.pid
     try:
         with open(context.facts.pid_file, encoding="ascii") as file:
             pid = int(file.read())
@@ -179,21 +177,21 @@ def server(context: Context) -> int:
     return pid if manager.serves(pid, context.server_file) else 0
 
 
-def _pid(context: Context) -> int:
-    if pid := server(context):
+def _running_pid(context: Context) -> int:
+    if pid := server_pid(context):
         return pid
     raise CommandError("daemon process not running", NOT_RUNNING)
 
 
 def _signal(text: str) -> tuple[int, str]:
-    """Return the number and name of a signal: ``12``, ``USR2``, ``SIGUSR2``, in any case."""
+    """Return the number and the name of a signal: ``12``, ``USR2`` or ``SIGUSR2``, in upper or lower case."""
     from signal import Signals
 
     try:
         name = "SIG" + text.upper().removeprefix("SIG")
         number = Signals(int(text)) if text.isdecimal() else Signals[name]
     except (ValueError, KeyError):
-        raise CommandError(f"invalid signal {text!r}", 2) from None
+        raise CommandError(f"{text!r} is not a signal; use a name or a number, such as TERM or 15", 2) from None
     return int(number), number.name
 
 
@@ -206,32 +204,32 @@ def _send(pid: int, number: int) -> None:
         raise CommandError(f"not permitted to send a signal to process {pid}") from None
 
 
-class _Alone:
-    """Lets one of several starts at once go first, and the others look what came of it."""
+class _StartLock:
+    """A lock on the client home: of several commands that start the server, one runs at a time."""
 
     def __init__(self, context: Context) -> None:
-        self._place = context.facts.client_home
+        self._path = context.facts.client_home
 
     def __enter__(self) -> None:
         import fcntl
 
         try:
-            self._directory = os.open(self._place, os.O_RDONLY)
+            self._descriptor = os.open(self._path, os.O_RDONLY)
         except OSError as error:
-            raise CommandError(f"cannot open {self._place}: {error.strerror}") from None
-        fcntl.flock(self._directory, fcntl.LOCK_EX)
+            raise CommandError(f"cannot open {self._path}: {error.strerror}") from None
+        fcntl.flock(self._descriptor, fcntl.LOCK_EX)
 
     def __exit__(self, *_: object) -> None:
-        os.close(self._directory)
+        os.close(self._descriptor)
 
 
-def _stop(context: Context, place: str) -> None:
-    manager.ask(place, "stop")
+def _stop(context: Context, directory: str) -> None:
+    """Stop the server and its manager; kill a server that does not stop in time."""
+    manager.ask(directory, "stop")
     deadline = time.monotonic() + context.facts.graceful_timeout + CLOSING
-    while _state(place):
+    while manager.state(directory):
         if time.monotonic() > deadline:
-            # It hangs: nothing it could still do is worth more than its end.
-            manager.ask(place, "kill 9")
+            manager.ask(directory, "kill 9")
             deadline += CLOSING
         time.sleep(PAUSE)
 
@@ -239,19 +237,18 @@ def _stop(context: Context, place: str) -> None:
 def _start(context: Context) -> int:
     """Start the server and wait until it serves; return its process id.
 
-    Raises CommandError with what is wrong, and leaves nothing running then.
+    Raises CommandError if the server fails, after it has stopped what it started.
     """
     from recipe.control.launch import launch
 
-    place = context.facts.client_home
-    leftover = _state(place)
-    if leftover:
-        _stop(context, place)  # a manager whose server fails again and again
+    directory = context.facts.client_home
+    if manager.state(directory):
+        _stop(context, directory)  # a manager whose server fails again and again
     try:
-        return launch(context, place)
+        return launch(context, directory)
     except CommandError:
-        if _state(place):
-            _stop(context, place)
+        if manager.state(directory):
+            _stop(context, directory)
         raise
     finally:
         sys.stdout.flush()

@@ -1,14 +1,14 @@
-"""The environment of every command: ``.env`` files, and what old zope.confs count on."""
+"""The environment of every command: ``.env`` files, and ZEO_TMP for the zope.conf files of 9.1.0."""
 
 import os
 import sys
 
 
 def prepare(directory: str) -> None:
-    """Add to the environment what the ``.env`` files in `directory` say.
+    """Add the variables in the ``.env`` files in `directory` to the environment.
 
-    ``.env.NAME``, where NAME is $PLONE_ENV (which may stand in ``.env``), wins over ``.env``;
-    what is set already wins over both. A file that is not there is skipped.
+    The files are ``.env`` and ``.env.NAME``; NAME is $PLONE_ENV, which ``.env`` may set. The second file
+    overrides the first. Variables that are set already stay as they are. Missing files are skipped.
     """
     values = _read(os.path.join(directory, ".env"))
     name = os.environ.get("PLONE_ENV") or values.get("PLONE_ENV")
@@ -16,7 +16,7 @@ def prepare(directory: str) -> None:
         values |= _read(os.path.join(directory, f".env.{name}"))
     for key, value in values.items():
         os.environ.setdefault(key, value)
-    # `var $(ZEO_TMP)` in a <zeoclient> that 9.1.0 wrote
+    # 9.1.0 writes `var $(ZEO_TMP)` into <zeoclient>
     os.environ.setdefault("ZEO_TMP", os.environ.get("TMPDIR") or "/tmp")
 
 
@@ -28,7 +28,7 @@ def _read(path: str) -> dict[str, str]:
     try:
         values = dotenv_values(path)
     except (OSError, UnicodeDecodeError) as error:
-        # Those who may not read the secrets in it may still ask for the status
-        print(f"{path} is left out: {error}", file=sys.stderr)
+        # A user who may not read the secrets in the file may still run `status`
+        print(f"skipped {path}: {error}", file=sys.stderr)
         return {}
     return {key: value for key, value in values.items() if value is not None}

@@ -1,8 +1,8 @@
-"""How a command fails."""
+"""The error that ends a command."""
 
 
 class CommandError(Exception):
-    """The command cannot do its work: one line for the user, and an exit status."""
+    """A command has failed: a message of one line for the user, and an exit status."""
 
     def __init__(self, text: str, status: int = 1) -> None:
         super().__init__(text)

@@ -1,131 +1,97 @@
-"""What the control script knows about its instance, without reading Zope's configuration.
+"""The facts about an instance that the control script uses instead of loading Zope's configuration.
 
-The recipe leaves ``instance.json`` in the part's ``etc``. It is looked for, in this order, in
-the ``etc`` of the part that holds the interpreter (``LOC/bin/interpreter``), beside wsgi.ini,
-and beside zope.conf: the last two may be other people's files, or even another part's.
-Without it, zope.conf is read for what it takes.
+The recipe writes them into ``instance.json`` in the directory ``etc`` of the part. The script looks for this
+file in the ``etc`` of the part that contains the interpreter (``LOC/bin/interpreter``), then beside wsgi.ini,
+then beside zope.conf, because the last two may belong to another part. Without the file, it parses zope.conf.
 """
 
+import json
 import os
+import re
 
 from recipe.common.names import FACTS
 from recipe.control.record import Record
 
-#: Keys whose values are paths, relative ones from the directory of instance.json.
+#: Keys whose values are paths; relative ones start at the directory of instance.json.
 PATHS = (
     "directory", "zope_conf", "instance_home", "client_home", "event_log", "access_log", "pid_file", "zserver_python",
 )  # fmt: skip
 
 
 class Facts(Record):
-    """The instance, as far as the control script has to know it; all paths are absolute."""
+    """The facts about an instance; all paths are absolute."""
 
     name: str = ""
-    #: the buildout's directory, with the ``.env`` files; the daemon's working directory
+    #: the buildout directory: contains the ``.env`` files, and is the working directory of the daemon
     directory: str = ""
-    #: the one these facts are about
+    #: the zope.conf of the instance
     zope_conf: str = ""
     instance_home: str = ""
     client_home: str = ""
-    #: None: there is none; "": unknown (see `recipe.control.logs`)
+    #: None: no file; "": unknown (see `recipe.control.logs`)
     event_log: str | None = ""
     access_log: str | None = ""
     pid_file: str = ""
-    #: octal; empty: the caller's
+    #: an octal number; empty: that of the process that starts the server
     umask: str = ""
     effective_user: str = ""
-    #: options of Python itself, put before the interpreter script
+    #: options of Python, which stand before the interpreter script
     python_flags: tuple[str, ...] = ()
-    #: addresses the server listens on, where known
+    #: addresses the server listens on; empty: unknown or none
     listen: tuple[str, ...] = ()
     #: seconds
     graceful_timeout: float = 30
-    #: worker processes of the server; 0: it has none, and serves itself
+    #: number of worker processes; 0: the server answers requests in its own process
     workers: int = 0
-    #: the Python 2.7 of ZServer; empty: the server is a WSGI server
+    #: the path of ZServer's Python 2.7; empty: the server is a WSGI server
     zserver_python: str = ""
 
 
 def find(zope_conf: str, interpreter: str = "", wsgi_ini: str = "") -> Facts:
-    """Return the facts about the instance that these files belong to; empty: there is none.
+    """Return the facts about the instance of these files; an empty path means that there is no such file.
 
-    Raises ValueError where instance.json is no JSON object, OSError where zope.conf cannot be read.
+    Raises ValueError if instance.json is not a JSON object, OSError if a file cannot be read.
     """
-    for place in places(zope_conf, interpreter, wsgi_ini):
-        path = os.path.join(place, FACTS)
+    for directory in directories(zope_conf, interpreter, wsgi_ini):
+        path = os.path.join(directory, FACTS)
         if os.path.isfile(path):
-            found = read(path)
-            # With -C one may name another zope.conf, and the interpreter of this part
-            if not found.zope_conf or os.path.realpath(found.zope_conf) == os.path.realpath(zope_conf):
-                return found
-    return guess(zope_conf)
+            facts = _from_json(path)
+            # -C may name another zope.conf together with the interpreter of this part
+            if not facts.zope_conf or os.path.realpath(facts.zope_conf) == os.path.realpath(zope_conf):
+                return facts
+    return _from_zope_conf(zope_conf)
 
 
-def places(zope_conf: str, interpreter: str, wsgi_ini: str) -> list[str]:
-    """Return the directories that may be the ``etc`` of the part, the likeliest first."""
-    found = [os.path.join(os.path.dirname(os.path.dirname(interpreter)), "etc")] if interpreter else []
-    return found + [os.path.dirname(path) for path in (wsgi_ini, zope_conf) if path]
+def directories(zope_conf: str, interpreter: str, wsgi_ini: str) -> list[str]:
+    """Return the directories that may contain instance.json, in the order in which to look."""
+    etc = [os.path.join(os.path.dirname(os.path.dirname(interpreter)), "etc")] if interpreter else []
+    return etc + [os.path.dirname(path) for path in (wsgi_ini, zope_conf) if path]
 
 
-def read(path: str) -> Facts:
-    """Return the facts in the file at `path`; keys it lacks have their defaults.
+def _from_json(path: str) -> Facts:
+    """Return the facts in the file at `path`; a key that is missing has its default.
 
-    Raises ValueError where it is no JSON object.
+    Raises ValueError if the file does not contain a JSON object.
     """
     with open(path, encoding="utf-8") as file:
-        values = _json(file.read())
+        values = json.load(file)
     if not isinstance(values, dict):
-        raise ValueError(f"{path} holds no facts about an instance")
-    place = os.path.dirname(os.path.abspath(path))
+        raise ValueError(f"{path} does not contain a JSON object")
+    etc = os.path.dirname(os.path.abspath(path))
     for key in PATHS:
         if values.get(key):
-            values[key] = os.path.normpath(os.path.join(place, values[key]))
+            values[key] = os.path.normpath(os.path.join(etc, values[key]))
     for key in ("python_flags", "listen"):
         values[key] = tuple(values.get(key) or ())
-    known = {k: v for k, v in values.items() if k in Facts._fields}
-    known["umask"] = known.get("umask") or ""
-    known["effective_user"] = known.get("effective_user") or ""
-    facts = Facts(**known)
-    return _filled(facts, os.path.dirname(place))
+    for key in ("umask", "effective_user"):
+        values[key] = values.get(key) or ""
+    facts = Facts(**{key: value for key, value in values.items() if key in Facts._fields})
+    return _with_defaults(facts, os.path.dirname(etc))
 
 
-def _json(text: str) -> object:
-    """Parse JSON by the scanner that `json` uses, without all that `json` imports besides.
-
-    Raises ValueError where it is none.
-    """
-    text = text.strip()
-    try:
-        from _json import make_scanner
-
-        value, end = make_scanner(_Scanner())(text, 0)  # type: ignore[arg-type]
-        if end == len(text):
-            return value
-    except (ImportError, StopIteration, SystemError, ValueError):
-        pass
-    # Not every Python has it, and what is wrong with a text is told better here.
-    import json
-
-    return json.loads(text)
-
-
-class _Scanner:
-    """How the scanner does it; the names are those of `json.JSONDecoder`."""
-
-    strict = True
-    object_hook = object_pairs_hook = None
-    parse_float, parse_int, parse_constant = float, int, float
-
-    def __init__(self) -> None:
-        self.memo: dict[str, str] = {}
-
-
-def guess(zope_conf: str) -> Facts:
-    """Return what a zope.conf says that we did not write; its directory is taken for ``etc``.
-
-    Raises OSError.
-    """
-    values = _values(zope_conf)
+def _from_zope_conf(zope_conf: str) -> Facts:
+    """Return the facts in a zope.conf, whose directory is assumed to be ``etc``. Raises OSError."""
+    values = _top_level_values(zope_conf)
     facts = Facts(
         zope_conf=zope_conf,
         instance_home=values.get("instancehome", ""),
@@ -133,11 +99,11 @@ def guess(zope_conf: str) -> Facts:
         pid_file=values.get("pid-filename", ""),
         effective_user=values.get("effective-user", ""),
     )
-    return _filled(facts, os.path.dirname(os.path.dirname(os.path.abspath(zope_conf))))
+    return _with_defaults(facts, os.path.dirname(os.path.dirname(os.path.abspath(zope_conf))))
 
 
-def _filled(facts: Facts, home: str) -> Facts:
-    """Return the facts with Zope's defaults for what is missing; `home`: the instance home's."""
+def _with_defaults(facts: Facts, home: str) -> Facts:
+    """Return the facts with Zope's defaults for missing values; `home`: the default of the instance home."""
     home = facts.instance_home or home
     client_home = facts.client_home or os.path.join(home, "var")
     parts = os.path.dirname(home)
@@ -145,16 +111,16 @@ def _filled(facts: Facts, home: str) -> Facts:
         name=facts.name or os.path.basename(home),
         instance_home=home,
         client_home=client_home,
-        # What 9.1.0 made lies in the parts of a buildout.
+        # 9.1.0 creates an instance in the directory `parts` of a buildout
         directory=facts.directory or (os.path.dirname(parts) if os.path.basename(parts) == "parts" else home),
         pid_file=facts.pid_file or os.path.join(client_home, "Z4.pid"),
     )
 
 
-def _values(zope_conf: str) -> dict[str, str]:
-    """Return the keys at the top of zope.conf, by their lower-case names.
+def _top_level_values(zope_conf: str) -> dict[str, str]:
+    """Return the values of the keys outside of sections in zope.conf, by lower-case key.
 
-    ZConfig would do it properly, in a tenth of a second.
+    ZConfig is not used because loading it takes a tenth of a second.
     """
     values: dict[str, str] = {}
     defined: dict[str, str] = {}
@@ -178,14 +144,8 @@ def _values(zope_conf: str) -> dict[str, str]:
 
 def _substituted(text: str, defined: dict[str, str]) -> str:
     """Return `text` with ZConfig's ``$name``, ``${name}`` and ``$$`` replaced."""
-    head, *rest = text.replace("$$", "\0").split("$")
-    for piece in rest:
-        if piece.startswith("{"):
-            name, _, tail = piece[1:].partition("}")
-        else:
-            length = 0
-            while length < len(piece) and (piece[length].isalnum() or piece[length] == "_"):
-                length += 1
-            name, tail = piece[:length], piece[length:]
-        head += defined.get(name.lower(), "") + tail
-    return head.replace("\0", "$")
+
+    def value(match: re.Match[str]) -> str:
+        return "$" if match[0] == "$$" else defined.get((match[1] or match[2]).lower(), "")
+
+    return re.sub(r"\$(?:\$|\{(\w+)\}|(\w+))", value, text)

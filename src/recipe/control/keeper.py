@@ -1,21 +1,21 @@
 """The daemon manager: zdaemon's ``zdrun``, which keeps one server running.
 
 ``python -m recipe.control.keeper PLACE SOCKET UMASK DIRECTORY COMMAND…``: PLACE is the directory
-that holds the socket, and SOCKET a path to it that is short enough for the system.
+of the socket; SOCKET is a path of the socket that is short enough for the system.
 """
 
 import sys
 
 from recipe.control.errors import CommandError
 
-#: Exit statuses after which the server is not started again: it ended because it should.
+#: Exit statuses after which zdaemon does not start the server again.
 DONE = "0,2"
 
 
 def main(args: list[str]) -> None:
-    """Go into the background and start COMMAND, again whenever it fails.
+    """Go into the background and start COMMAND; start it again whenever it fails.
 
-    Raises CommandError where the socket cannot be made.
+    Raises CommandError if the socket cannot be created.
     """
     from zdaemon.zdrun import main as run
 
@@ -24,7 +24,7 @@ def main(args: list[str]) -> None:
     try:
         run([*options, *command])
     except OSError as error:
-        raise CommandError(f"cannot make the control socket: {error.strerror or error}") from None
+        raise CommandError(f"cannot create the control socket: {error.strerror or error}") from None
 
 
 if __name__ == "__main__":

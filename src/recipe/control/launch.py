@@ -1,4 +1,4 @@
-"""Starting the server in the background, and finding out what comes of it."""
+"""Starts the server in the background, and waits until it serves or fails."""
 
 import os
 import select
@@ -15,49 +15,49 @@ from recipe.control import logs, manager, serving
 from recipe.control.context import Context
 from recipe.control.errors import CommandError
 
-#: Lines of the event log to show when the server does not come up.
+#: Lines of the event log to print if the server fails to start.
 SHOWN = 40
 
-#: Seconds for a server not our own, from its start to an open port.
+#: Seconds in which a server of another package must open its port.
 OPENING = 60
 
 
-def launch(context: Context, place: str) -> int:
-    """Start a manager with a server; return the server's process id once it serves.
+def launch(context: Context, directory: str) -> int:
+    """Start a manager with a server; return the server's process id as soon as it serves.
 
-    `place`: the directory for the manager's socket. Raises CommandError where the server fails;
-    the manager may still run then, and try again.
+    `directory`: for the manager's socket. Raises CommandError if the server fails; the manager may
+    still run then, and start the server again.
     """
     log = logs.event_log(context)
-    before = logs.size(log)
-    with _report(context) as (pipe, path):
-        _start_manager(context, place, path)
-        _give_away_socket(context, place)
+    old_size = logs.size(log)
+    with _report_pipe(context) as (pipe, path):
+        _start_manager(context, directory, path)
+        _give_away_socket(context, directory)
         try:
-            return _wait(context, place, pipe)
+            return _wait(context, directory, pipe)
         except CommandError as error:
-            *others, last = str(error).strip().splitlines()
-            lines = logs.last_lines(log, SHOWN, before)
-            # What the server reports is in the log, too: once is enough.
-            shown = [line for line in lines if not line.endswith(last)]
-            for line in shown if len(shown) < len(lines) else [*shown, *others]:
+            *details, last = str(error).strip().splitlines()
+            lines = logs.last_lines(log, SHOWN, old_size)
+            # The log may contain the error, too, which is not printed twice
+            other_lines = [line for line in lines if not line.endswith(last)]
+            for line in other_lines if len(other_lines) < len(lines) else [*other_lines, *details]:
                 print(line, file=sys.stderr)
             raise CommandError(last) from None
 
 
 @contextmanager
-def _report(context: Context) -> Iterator[tuple[int, str]]:
-    """Make the pipe on which the server reports; yield our end, and the name for the other.
+def _report_pipe(context: Context) -> Iterator[tuple[int, str]]:
+    """Create the pipe on which the server reports; yield the descriptor to read from, and the path to write to.
 
-    zdaemon closes what a server might inherit, so it has to have a name.
+    The pipe has a path because zdaemon closes inherited descriptors.
     """
     try:
         with tempfile.TemporaryDirectory(prefix="zopectl-") as directory:
             path = os.path.join(directory, "report")
             os.mkfifo(path, 0o600)
-            for one in (directory, path):
-                _give_away(context, one)
-            # O_RDWR, so that the end of one writer is not the end of the pipe.
+            _give_away(context, directory)
+            _give_away(context, path)
+            # O_RDWR, so that the pipe stays open when a writer closes it
             pipe = os.open(path, os.O_RDWR | os.O_NONBLOCK)
             try:
                 yield pipe, path
@@ -67,42 +67,43 @@ def _report(context: Context) -> Iterator[tuple[int, str]]:
         raise CommandError(f"cannot start: {error.strerror}: {error.filename}") from None
 
 
-def _start_manager(context: Context, place: str, report: str) -> None:
+def _start_manager(context: Context, directory: str, report: str) -> None:
     facts = context.facts
     server = serving.command(context, "--report", report)
-    reachable = manager.Reachable(place)
-    with reachable as path:
+    socket_path = manager.SocketPath(directory)
+    with socket_path as path:
         _remove_stale(path)
-        keeper = [place, path, context.umask or "022", facts.directory, *server]
-        done = subprocess.run(
+        keeper = [directory, path, context.umask or "022", facts.directory, *server]
+        result = subprocess.run(
             [*context.python(), "-m", manager.KEEPER, *keeper],
             env=context.environment_for_python(),
             stdin=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
-            pass_fds=() if reachable.directory is None else (reachable.directory,),
+            pass_fds=() if socket_path.descriptor is None else (socket_path.descriptor,),
             text=True,
         )
-    if done.returncode:
-        raise CommandError(done.stderr.strip() or f"exit status {done.returncode}")
+    if result.returncode:
+        message = f"the daemon manager failed with exit status {result.returncode}"
+        raise CommandError(result.stderr.strip() or message)
 
 
 def _remove_stale(path: str) -> None:
-    """Remove the socket of a manager that is gone; zdaemon would, and wait and tell of it."""
+    """Remove the socket of a manager that has died; zdaemon would do so, but wait and print a message."""
     try:
         os.unlink(path)
     except FileNotFoundError:
         pass
     except OSError as error:
-        raise CommandError(f"cannot remove the stale {path}: {error.strerror}") from None
+        raise CommandError(f"cannot remove the old control socket {path}: {error.strerror}") from None
 
 
-def _give_away_socket(context: Context, place: str) -> None:
-    with manager.Reachable(place) as path:
+def _give_away_socket(context: Context, directory: str) -> None:
+    with manager.SocketPath(directory) as path:
         _give_away(context, path)
 
 
 def _give_away(context: Context, path: str) -> None:
-    """Make a file of root's belong to the user that the server becomes."""
+    """Make the server's user the owner of a file, if this process is root and the server changes its user."""
     from recipe.common import privileges
 
     if privileges.needed(context.facts.effective_user):
@@ -110,52 +111,51 @@ def _give_away(context: Context, path: str) -> None:
         os.chown(path, entry.pw_uid, entry.pw_gid, follow_symlinks=False)
 
 
-def _wait(context: Context, place: str, pipe: int) -> int:
+def _wait(context: Context, directory: str, pipe: int) -> int:
     """Wait for the server's report; return its process id.
 
-    What the server waits for itself is printed. Raises CommandError where it says that it failed, or
-    is gone without a word.
+    If the report says that the server waits for a ZEO server, print it. Raises CommandError if the
+    server reports a failure, or ends without a report.
     """
-    first = 0
+    first_pid = 0
     while not select.select([pipe], [], [], 0.2)[0]:
-        found = manager.state(place)
-        first = first or (found.pid if found else 0)
-        if found is None or found.failures or found.pid != first:
+        state = manager.state(directory)
+        first_pid = first_pid or (state.pid if state else 0)
+        if state is None or state.failures or state.pid != first_pid:
             if select.select([pipe], [], [], 0)[0]:
                 break
-            raise CommandError(
-                f"the server ended before it could say why; {context.program} fg would show what it prints"
-            )
+            raise CommandError(f"the server ended without a message; run `{context.program} fg` to see what it prints")
     word, _, text = os.read(pipe, 65536).decode("utf-8", "replace").partition(" ")
     if word == "failed":
         raise CommandError(text)
     if word == "waiting":
         print(text)
-    found = manager.state(place)
+    state = manager.state(directory)
     if word == "loaded" and context.facts.listen:
-        _wait_for_port(context, place)
-    if not (found and found.pid):
-        raise CommandError("the server ended as soon as it served")
-    return found.pid
+        _wait_for_port(context, directory)
+    if not (state and state.pid):
+        raise CommandError(f"the server ended after its start; run `{context.program} fg` to see what it prints")
+    return state.pid
 
 
-def _wait_for_port(context: Context, place: str) -> None:
-    """Wait until a server not our own listens, which does not tell."""
+def _wait_for_port(context: Context, directory: str) -> None:
+    """Wait until the server listens: a server of another package does not report this."""
     deadline = time.monotonic() + OPENING
     while True:
-        found = manager.state(place)
-        if found is None or found.failures or time.monotonic() > deadline:
-            raise CommandError("the server does not listen on any address")
-        if _listens(context, found.pid):
+        state = manager.state(directory)
+        if state is None or state.failures or time.monotonic() > deadline:
+            message = f"the server does not listen on any address; run `{context.program} fg` to see what it prints"
+            raise CommandError(message)
+        if _listens(context, state.pid):
             return
         time.sleep(0.1)
 
 
 def _listens(context: Context, pid: int) -> bool:
-    """Whether the process has a socket that listens; where the system does not tell, whether the addresses answer."""
+    """Whether the process has a listening socket; without Linux's /proc, whether all addresses accept connections."""
     try:
         with open("/proc/net/unix", encoding="utf-8", errors="replace") as file:
-            # Columns: proc(5); the flag is __SO_ACCEPTCON
+            # Columns: proc(5), flag: __SO_ACCEPTCON
             listening = {row.split()[6] for row in file.readlines()[1:] if row.split()[3] == "00010000"}
         for name in ("tcp", "tcp6"):
             if os.path.exists(f"/proc/net/{name}"):
@@ -163,17 +163,18 @@ def _listens(context: Context, pid: int) -> bool:
                     listening |= {row.split()[9] for row in file.readlines()[1:] if row.split()[3] == "0A"}
         links = [os.readlink(f"/proc/{pid}/fd/{number}") for number in os.listdir(f"/proc/{pid}/fd")]
     except OSError:
-        return all(_answers(address.parse(text)) for text in context.facts.listen)
+        return all(_accepts(address.parse(text)) for text in context.facts.listen)
     return any(link.removeprefix("socket:[").rstrip("]") in listening for link in links)
 
 
-def _answers(one: address.Address) -> bool:
-    if one.path:
+def _accepts(listen: address.Address) -> bool:
+    """Whether the address accepts a connection."""
+    if listen.path:
         with socket.socket(socket.AF_UNIX) as sock:
-            return sock.connect_ex(one.path) == 0
-    host = {"0.0.0.0": "127.0.0.1", "*": "localhost", "::": "::1"}.get(one.host, one.host)
+            return sock.connect_ex(listen.path) == 0
+    host = {"0.0.0.0": "127.0.0.1", "*": "localhost", "::": "::1"}.get(listen.host, listen.host)
     try:
-        socket.create_connection((host, one.port), 1).close()
+        socket.create_connection((host, listen.port), 1).close()
     except OSError:
         return False
     return True

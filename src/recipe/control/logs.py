@@ -1,4 +1,4 @@
-"""Where the logs are, and their last lines."""
+"""The paths of the logs, and their last lines."""
 
 import os
 
@@ -6,9 +6,9 @@ from recipe.control.context import Context
 
 
 def event_log(context: Context) -> str | None:
-    """Return the path of the event log, None where there is none."""
-    known = context.facts.event_log
-    return _from_ini(context.wsgi_ini) if known == "" else known
+    """Return the path of the event log; None if it goes to no file."""
+    path = context.facts.event_log
+    return _from_ini(context.wsgi_ini) if path == "" else path
 
 
 def _from_ini(path: str) -> str | None:
@@ -27,26 +27,27 @@ def _from_ini(path: str) -> str | None:
 
 
 def held_open(pid: int) -> list[str]:
-    """Return the files that a process appends to: its logs, in the order in which it opened them.
+    """Return the paths of the files that a process appends to (its logs), in the order of their descriptors.
 
-    A server that runs since before a rebuild writes to the logs of then. Linux alone tells.
+    A server that was started before a rebuild may write to other logs than the facts name. On systems
+    without Linux's /proc, the list is empty.
     """
-    place = f"/proc/{pid}"
-    found = []
+    process = f"/proc/{pid}"
+    paths = []
     try:
-        for number in sorted(os.listdir(f"{place}/fd"), key=int):
-            with open(f"{place}/fdinfo/{number}", encoding="ascii") as file:
+        for number in sorted(os.listdir(f"{process}/fd"), key=int):
+            with open(f"{process}/fdinfo/{number}", encoding="ascii") as file:
                 flags = int(file.read().partition("flags:")[2].split()[0], 8)
-            path = os.readlink(f"{place}/fd/{number}")
+            path = os.readlink(f"{process}/fd/{number}")
             if flags & os.O_APPEND and path.startswith("/") and os.path.isfile(path):
-                found.append(path)
+                paths.append(path)
     except OSError:
         pass
-    return found
+    return paths
 
 
 def size(path: str | None) -> int:
-    """Return how long a log is, 0 where it is not there."""
+    """Return the size of a log in bytes; 0 if it does not exist."""
     try:
         return os.stat(path).st_size if path else 0
     except OSError:
@@ -54,13 +55,13 @@ def size(path: str | None) -> int:
 
 
 def last_lines(path: str | None, count: int, start: int = 0) -> list[str]:
-    """Return the last lines of a log, at most `count`, none from before the byte `start`."""
+    """Return the last lines of a log: at most `count`, and none before the byte `start`."""
     try:
         if not path:
             return []
         with open(path, "rb") as file:
             end = file.seek(0, os.SEEK_END)
-            # A line of a log is a hundred bytes; one of a traceback may be longer.
+            # Most lines are shorter than 1000 bytes
             start = max(start, end - 1000 * count)
             file.seek(start)
             text = file.read(end - start).decode("utf-8", "replace")

@@ -1,49 +1,53 @@
-"""Talking to the daemon manager, zdaemon's ``zdrun``, over its socket.
+"""The client of the daemon manager (zdaemon's ``zdrun``): sends it commands over its socket.
 
-Its protocol is a line to it and some lines back (``zdaemon.zdrun``, ``docommand``). It is spoken
-here, since importing zdaemon takes ten times as long as asking.
+In its protocol, a client sends one line and receives some lines (``zdaemon.zdrun``, ``docommand``). This
+module implements it because importing zdaemon takes ten times as long as a command.
 """
 
 import os
-from _socket import AF_UNIX, socket  # what the module `socket` wraps, at a tenth of its price
+from _socket import AF_UNIX, socket  # importing `socket`, which wraps it, takes ten times as long
 
 from recipe.common.names import SOCKET
 from recipe.control.errors import CommandError
 from recipe.control.record import Record
 
-#: The module that runs zdaemon; by this name a manager is known among the processes.
+#: The module that runs zdaemon; its name on a command line identifies the process of a manager.
 KEEPER = "recipe.control.keeper"
 
-#: Bytes that the path of a unix socket may have: sun_path has 108 on Linux and 104 on BSD and
-#: macOS, and zdaemon binds a temporary name first, by a dot and a process id longer.
-MOST_BYTES = 90
+#: The longest path of a unix socket, in bytes: sun_path has 108 on Linux and 104 on BSD and macOS, and
+#: zdaemon first binds a temporary path, which is longer by a dot and a process id.
+MAX_PATH_BYTES = 90
 
-
-#: What the manager says to one who is slow to speak when another one comes: it hears one at a
-#: time. One tries again then.
+#: The manager serves one client at a time. It sends this to a client that has not sent its command yet when
+#: the next client connects; the client tries again.
 SUPERSEDED = "Command superseded"
+
+#: How often a client tries.
 TRIES = 1000
 
 
 class State(Record):
-    """What the manager says of itself and of the server."""
+    """The state of the manager and of its server."""
 
-    #: the server's process; 0: it does not run
+    #: the process id of the server; 0: it does not run
     pid: int
-    #: the manager's own process
+    #: the process id of the manager
     manager: int
-    #: seconds since the epoch, when the server was started
+    #: when the server was started, in seconds since the epoch
     since: float
-    #: how often in a row the server ended soon after it was started
+    #: how many times in a row the server ended soon after its start
     failures: int
 
 
-def state(place: str) -> State | None:
-    """Return the state of the manager in the directory `place`, None where there is none."""
-    answer = ask(place, "status")
-    if answer is None:
+def state(directory: str) -> State | None:
+    """Return the state of the manager whose socket is in `directory`; None if no manager runs.
+
+    Raises CommandError as `ask` does.
+    """
+    response = ask(directory, "status")
+    if response is None:
         return None
-    values = dict(line.split("=", 1) for line in answer.splitlines() if "=" in line)
+    values = dict(line.split("=", 1) for line in response.splitlines() if "=" in line)
     return State(
         pid=int(values.get("application", 0)),
         manager=int(values.get("manager", 0)),
@@ -52,77 +56,76 @@ def state(place: str) -> State | None:
     )
 
 
-def ask(place: str, command: str) -> str | None:
-    """Return the answer to a command of the manager in `place`, None where there is none.
+def ask(directory: str, command: str) -> str | None:
+    """Send a command to the manager whose socket is in `directory`; return its response, None if no manager runs.
 
-    Raises CommandError where this user may not talk to it.
+    Raises CommandError if this user is not permitted to do so, or the manager does not respond.
     """
     for _ in range(TRIES):
-        answer = _ask(place, command)
-        if answer is None or not answer.startswith(SUPERSEDED):
-            return answer
-    raise CommandError("the daemon manager does not answer")
+        response = _ask_once(directory, command)
+        if response is None or not response.startswith(SUPERSEDED):
+            return response
+    raise CommandError("the daemon manager does not respond; try again")
 
 
-def _ask(place: str, command: str) -> str | None:
-    with Reachable(place) as path:
+def _ask_once(directory: str, command: str) -> str | None:
+    with SocketPath(directory) as path:
         sock = socket(AF_UNIX)
         try:
             sock.connect(path)
         except PermissionError:
             sock.close()
-            raise CommandError(f"not permitted to use {os.path.join(place, SOCKET)}") from None
+            raise CommandError(f"not permitted to connect to {os.path.join(directory, SOCKET)}") from None
         except OSError:
             sock.close()
-            return None  # no file, or nobody behind it
-        answer = b""
+            return None  # there is no socket, or no process listens on it
+        response = b""
         try:
             sock.sendall(f"{command}\n".encode())
             while data := sock.recv(8192):
-                answer += data
+                response += data
         except OSError:
-            return SUPERSEDED  # it closed the connection, for that reason or because it ends
+            return SUPERSEDED  # the manager has closed the connection, for that reason or because it ends
         finally:
             sock.close()
-    return answer.decode("utf-8", "replace")
+    return response.decode("utf-8", "replace")
 
 
-class Reachable:
-    """A path of the socket in a directory that is short enough for the system, for a block.
+class SocketPath:
+    """A context manager: the path of the manager's socket in a directory, short enough for the system.
 
-    A long one goes by the number of the open directory, which children may inherit. Raises
-    CommandError where the system has no such paths (it is Linux that does).
+    If the path is too long, it is one through the descriptor of the open directory, which a child may
+    inherit. Raises CommandError if the system does not have such paths (Linux has them).
     """
 
-    def __init__(self, place: str) -> None:
-        self._place = place
-        #: the open directory, None where the path is short
-        self.directory: int | None = None
+    def __init__(self, directory: str) -> None:
+        self._directory = directory
+        #: the descriptor of the open directory; None if the path is short
+        self.descriptor: int | None = None
 
     def __enter__(self) -> str:
-        path = os.path.join(self._place, SOCKET)
-        if len(os.fsencode(path)) <= MOST_BYTES:
+        path = os.path.join(self._directory, SOCKET)
+        if len(os.fsencode(path)) <= MAX_PATH_BYTES:
             return path
         if not os.path.isdir("/proc/self/fd"):
-            raise CommandError(f"the path of the control socket is too long: {path}")
+            message = f"the path of the control socket has more than {MAX_PATH_BYTES} bytes: {path}"
+            raise CommandError(f"{message}; move the buildout to a shorter path")
         try:
-            self.directory = os.open(self._place, os.O_RDONLY)
+            self.descriptor = os.open(self._directory, os.O_RDONLY)
         except OSError as error:
-            raise CommandError(f"cannot open {self._place}: {error.strerror}") from None
-        return f"/proc/self/fd/{self.directory}/{SOCKET}"
+            raise CommandError(f"cannot open {self._directory}: {error.strerror}") from None
+        return f"/proc/self/fd/{self.descriptor}/{SOCKET}"
 
     def __exit__(self, *_: object) -> None:
-        if self.directory is not None:
-            os.close(self.directory)
+        if self.descriptor is not None:
+            os.close(self.descriptor)
 
 
-def place_of_running(server_file: str) -> str | None:
-    """Return the directory where the manager of the server that `server_file` runs has its socket.
+def directory_of_running(server_file: str) -> str | None:
+    """Return the directory of the socket of the manager that runs the server of `server_file`; None if none runs.
 
-    None where none runs.
-
-    For a manager that was started before a rebuild moved the client home. It says on its command
-    line where its socket is; only Linux lets us look.
+    It may differ from the client home if a rebuild moved that after the manager was started. The
+    manager has the directory on its command line, which is read from Linux's /proc.
     """
     try:
         processes = [name for name in os.listdir("/proc") if name.isdigit()]
@@ -140,10 +143,10 @@ def place_of_running(server_file: str) -> str | None:
 
 
 def serves(pid: int, server_file: str) -> bool:
-    """Whether the process `pid` is the server that `server_file` runs: pids are used again."""
+    """Whether the process `pid` is the server of `server_file`, and not a later process with the same id."""
     try:
         with open(f"/proc/{pid}/cmdline", "rb") as file:
-            # gunicorn writes a line of its own there, with setproctitle
+            # A substring, not a word: if setproctitle is installed, gunicorn writes a title of its own there
             return server_file in os.fsdecode(file.read())
     except OSError:
         return False

@@ -1,6 +1,6 @@
-"""Values with named fields, cheaper to define than the standard library's.
+"""Immutable values with named fields.
 
-`typing` and `dataclasses` take longer to import than Python takes to start.
+`typing` and `dataclasses` are not used because importing them takes longer than the start of Python.
 """
 
 __all__ = ["Record"]
@@ -11,9 +11,9 @@ if TYPE_CHECKING:
 else:
 
     class Record:
-        """Fields with defaults, given by name or in order; not to be changed.
+        """Base class of immutable values: annotations are fields, given by name or in order.
 
-        To a type checker it is `typing.NamedTuple`, of which it has what is used here.
+        For type checkers it is `typing.NamedTuple`; it has those of its methods that are used here.
         """
 
         _fields = ()
@@ -25,9 +25,9 @@ else:
             vars(self).update(zip(self._fields, args, strict=False), **values)
             for name in self._fields:
                 if not hasattr(self, name):
-                    raise TypeError(f"{type(self).__name__}() lacks {name}")
+                    raise TypeError(f"{type(self).__name__}() needs {name}")
             if unknown := set(values) - set(self._fields):
-                raise TypeError(f"{type(self).__name__}() has no {', '.join(sorted(unknown))}")
+                raise TypeError(f"{type(self).__name__}() has no field {', '.join(sorted(unknown))}")
 
         def __setattr__(self, name, value):
             raise AttributeError(f"{type(self).__name__}.{name} cannot be set")

@@ -1,39 +1,38 @@
-"""Commands that run code with Zope in this process: run, exec, debug, adduser."""
+"""Commands that load Zope in this process and run code: run, exec, debug, adduser."""
 
 import os
 import sys
 import traceback
-from types import TracebackType
 from typing import Any
 
 from recipe.control import zope
+from recipe.control.commandline import parse_after_command
 from recipe.control.context import Context
 from recipe.control.errors import CommandError
-from recipe.control.options import parse_after_command
 
 
 def run(context: Context, args: list[str]) -> int:
-    """Run a script as 9.1.0 did: `sys.argv` and `__file__` speak of the interpreter."""
-    script, code = read("run", args)
+    """Run a script as 9.1.0 does: `sys.argv[0]` and `__file__` are the interpreter script."""
+    script, code = read_script("run", args)
     sys.argv = zope.legacy_argv(context, args)
     return _run(context, script, code, sys.argv[0])
 
 
 def execute(context: Context, args: list[str]) -> int:
-    """Run a script as Python does: `sys.argv`, `__file__` and the path speak of the script."""
-    script, code = read("exec", args)
+    """Run a script as Python does: `sys.argv`, `__file__` and `sys.path[0]` are those of the script."""
+    script, code = read_script("exec", args)
     sys.argv = args
     sys.path.insert(0, os.path.dirname(os.path.abspath(script)))
     return _run(context, script, code, script)
 
 
-def read(command: str, args: list[str]) -> tuple[str, bytes]:
-    """Return the path and the text of the script that a command shall run.
+def read_script(command: str, args: list[str]) -> tuple[str, bytes]:
+    """Return the path and the source of the script that `command` runs.
 
-    Raises CommandError where there is none, or it cannot be read.
+    Raises CommandError if the path is missing (exit status 2) or the script cannot be read.
     """
     if not args:
-        raise CommandError(f"which script? {command} SCRIPT [ARGS]", 2)
+        raise CommandError(f"the script is missing; usage: {command} SCRIPT [ARGS]", 2)
     try:
         with open(args[0], "rb") as file:
             return args[0], file.read()
@@ -42,25 +41,22 @@ def read(command: str, args: list[str]) -> tuple[str, bytes]:
 
 
 def _run(context: Context, script: str, source: bytes, file: str) -> int:
-    """Run a script; 1 when it raises an error. SystemExit passes, and its status with it."""
+    """Run a script; return 0, or 1 if it raises an Exception. SystemExit is not caught."""
     with zope.opened(context) as app:
-        module = zope.main_module(file, zope.names(context, app))
+        module = zope.main_module(file, zope.script_globals(context, app))
         try:
             exec(compile(source, script, "exec"), vars(module))
         except Exception as error:
-            # From the script's first line on; how we came there is of no interest.
-            _show(error, error.__traceback__ and error.__traceback__.tb_next)
+            # Only the frames of the script, not the one of this function
+            script_frames = error.__traceback__ and error.__traceback__.tb_next
+            traceback.print_exception(type(error), error, script_frames)
             return 1
     return 0
 
 
-def _show(error: Exception, from_here: TracebackType | None) -> None:
-    traceback.print_exception(type(error), error, from_here)
-
-
 def debug(context: Context, args: list[str]) -> int:
-    """Read Python from the terminal."""
-    # A manual says `debug -O Plone`.
+    """Read and run Python statements from stdin."""
+    # Plone's documentation has `debug -O Plone`
     options = parse_after_command(context.options._replace(args=("debug", *args)))
     if len(options.args) > 1:
         raise CommandError(f"unexpected argument: {options.args[1]}", 2)
@@ -69,39 +65,39 @@ def debug(context: Context, args: list[str]) -> int:
 
     sys.argv = zope.legacy_argv(context, [])[:1]
     with zope.opened(context) as app:
-        module = zope.main_module(sys.argv[0], zope.names(context, app))
-        # Line editing, history and completion, where Python has them.
+        module = zope.main_module(sys.argv[0], zope.script_globals(context, app))
+        # Line editing, history and completion, if this Python has them
         if sys.stdin.isatty():
             getattr(sys, "__interactivehook__", lambda: None)()
         _run_startup_file(vars(module))
-        known = "app" + (" and obj" if "obj" in vars(module) else "")
-        code.interact(f"Python {sys.version.split()[0]}, with {known}", None, vars(module), "")
+        objects = "app" + (" and obj" if "obj" in vars(module) else "")
+        code.interact(f"Python {sys.version.split()[0]}, with {objects}", None, vars(module), "")
     return 0
 
 
-def _run_startup_file(names: dict[str, Any]) -> None:
-    """Run what $PYTHONSTARTUP names, as Python does at its own prompt."""
+def _run_startup_file(namespace: dict[str, Any]) -> None:
+    """Run the file at $PYTHONSTARTUP, as Python does for its own prompt."""
     path = os.environ.get("PYTHONSTARTUP", "")
     if not os.path.isfile(path):
         return
     try:
         with open(path, "rb") as file:
-            exec(compile(file.read(), path, "exec"), names)
+            exec(compile(file.read(), path, "exec"), namespace)
     except Exception:
         traceback.print_exc()
 
 
 def adduser(context: Context, args: list[str]) -> int:
-    """Add a Manager to the root's user folder; a name that is there is refused."""
+    """Add a user with the role Manager to the user folder of Zope's root; raises CommandError if the name exists."""
     name = user_name(args)
     with zope.opened(context) as app:
         zope.log_in()
         folder = zope.with_request(app).acl_users
         if folder.getUser(name) is not None:
-            raise CommandError(f"there is a user {name!r} already")
+            raise CommandError(f"the user {name!r} exists already; choose another name")
         folder._doAddUser(name, user_password(args), ["Manager"], [])
         if folder.getUser(name) is None:
-            raise CommandError(f"the user folder did not take the user {name!r}")
+            raise CommandError(f"the user folder did not add the user {name!r}; add the user in a browser")
         import transaction
 
         transaction.commit()
@@ -110,30 +106,33 @@ def adduser(context: Context, args: list[str]) -> int:
 
 
 def user_name(args: list[str]) -> str:
-    """Return the name of the user to add."""
+    """Return the name of the user to add; raises CommandError (exit status 2) if it is missing or wrong."""
     if not 1 <= len(args) <= 2:
         raise CommandError("usage: adduser NAME [PASSWORD]", 2)
     name = args[0]
     if not name or ":" in name or not name.isprintable():
-        raise CommandError(f"{name!r} is no name one could log in by: it has a colon, a line's end, or nothing", 2)
+        raise CommandError(f"{name!r} is not a user name; use one without colons and control characters", 2)
     return name
 
 
 def user_password(args: list[str]) -> str:
-    """Return the password of the user to add, which is asked for where it is not given."""
+    """Return the password of the user to add; asks for it if it is not in `args`.
+
+    Raises CommandError if it is empty (exit status 2), or not typed the same twice.
+    """
     password = args[1] if len(args) == 2 else _ask_password(args[0])
     if not password:
-        raise CommandError("no password; it is the second argument, or a line of the input", 2)
+        raise CommandError("the password is empty; give it as the second argument, or as a line on stdin", 2)
     return password
 
 
 def _ask_password(name: str) -> str:
-    """Return a password from the terminal, typed twice without echo; else a line of stdin."""
+    """Return a password: typed twice without echo if stdin is a terminal, else the next line of stdin."""
     if not sys.stdin.isatty():
         return sys.stdin.readline().rstrip("\n")
     from getpass import getpass
 
     password = getpass(f"Password for {name}: ")
     if password != getpass("Again: "):
-        raise CommandError("these were two passwords")
+        raise CommandError("the passwords do not match")
     return password

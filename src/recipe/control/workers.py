@@ -1,4 +1,4 @@
-"""The processes that serve for the server, where it has such."""
+"""The worker processes of a server."""
 
 import os
 
@@ -15,10 +15,10 @@ def workers(server: int) -> list[int]:
 
 
 def _parent(pid: int) -> int:
-    """Return the parent of a process; 0 where it is gone, or only waits to be taken note of."""
+    """Return the parent of a process; 0 if the process has ended (also if it is a zombie)."""
     try:
         with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
-            # proc(5): the name, in parentheses, may hold anything
+            # proc(5): the name, in parentheses, may contain any character
             state, parent, *_ = file.read().rpartition(")")[2].split()
     except (OSError, ValueError):
         return 0
@@ -26,12 +26,12 @@ def _parent(pid: int) -> int:
 
 
 def _by_ps(server: int) -> list[int]:
-    """The same where there is no /proc."""
+    """Return the workers of the process `server`, on a system without /proc."""
     import subprocess
 
     try:
-        done = subprocess.run(["ps", "-A", "-o", "pid=,ppid=,stat="], capture_output=True, text=True, check=True)
+        result = subprocess.run(["ps", "-A", "-o", "pid=,ppid=,stat="], capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError):
         return []
-    rows = [line.split() for line in done.stdout.splitlines()]
+    rows = [line.split() for line in result.stdout.splitlines()]
     return sorted(int(row[0]) for row in rows if row[1] == str(server) and not row[2].startswith("Z"))

@@ -1,4 +1,4 @@
-"""What the files of ZCML in a part include."""
+"""The packages that the ZCML files of a part include."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,7 +8,7 @@ from recipe.control.record import Record
 
 
 class Include(Record):
-    """A file of ZCML includes a file of a package."""
+    """A directive in the ZCML file `path` that includes `file` of `package`."""
 
     path: str
     package: str
@@ -16,7 +16,7 @@ class Include(Record):
 
 
 def includes(etc: Path) -> Iterator[str | Include]:
-    """Yield what is wrong with the files of ZCML, and what they include."""
+    """Yield the errors in the ZCML files in the directory `etc`, and the includes of packages."""
     yield from (finding.message for finding in inspection.place(str(etc)))
     files = [etc / "site.zcml", *sorted((etc / "package-includes").glob("*.zcml"))]
     for file in files:

@@ -1,4 +1,4 @@
-"""Zope in this very process, for scripts and prompts."""
+"""Zope in this process, for scripts and prompts."""
 
 import builtins
 import os
@@ -13,7 +13,7 @@ from typing import Any
 from recipe.control.context import Context
 from recipe.control.errors import CommandError
 
-#: Seconds that a command waits for a database that is not there: what ZEO's own client takes.
+#: Seconds that a command waits for a ZEO server; the same as the default of ZEO's client.
 PATIENCE = 30
 
 
@@ -21,8 +21,8 @@ PATIENCE = 30
 def opened(context: Context) -> Iterator[Any]:
     """Configure Zope, open its database and yield the root, as `Zope2.app()` returns it.
 
-    At the end, what was not committed is dropped, and the databases are closed. Raises
-    CommandError where the configuration is wrong or the database cannot be opened.
+    At the end, the transaction is aborted and the databases are closed. Raises CommandError if the
+    configuration is wrong or the database cannot be opened.
     """
     from recipe.common import databases
     from recipe.common.errors import StartError, explain
@@ -35,8 +35,8 @@ def opened(context: Context) -> Iterator[Any]:
         except StartError as error:
             raise CommandError(str(error)) from None
         except Exception as error:
-            if why := explain(error):
-                raise CommandError(why) from None
+            if explanation := explain(error):
+                raise CommandError(explanation) from None
             raise
         yield app
     finally:
@@ -46,16 +46,16 @@ def opened(context: Context) -> Iterator[Any]:
 
 
 def _wait_for_databases(context: Context) -> None:
-    """Wait for the ZEO servers of the instance, not for ever: nothing starts a command again, or stops it."""
+    """Wait for the ZEO servers of the instance; raises CommandError after PATIENCE seconds."""
     from recipe.common import zeo
 
-    told = False
-    for missing in zeo.absent([context.zope_conf]):
+    has_reported = False
+    for missing in zeo.wait_for_servers([context.zope_conf]):
         if missing.seconds > PATIENCE:
             raise CommandError(f"gave up after {PATIENCE} seconds of {missing.text}")
-        if not told:
+        if not has_reported:
             print(f"{context.program}: {missing.text}", file=sys.stderr)
-        told = True
+        has_reported = True
 
 
 def _open(zope_conf: str) -> Any:
@@ -68,7 +68,7 @@ def _open(zope_conf: str) -> Any:
 
 
 def _set_warnings(flags: tuple[str, ...]) -> None:
-    """Filter warnings as Python would with these flags, of which ``-W FILTER`` are heeded."""
+    """Filter warnings as Python does with these flags; flags other than ``-W FILTER`` are ignored."""
     import warnings
 
     for flag, text in pairwise(flags):
@@ -84,8 +84,8 @@ def _set_warnings(flags: tuple[str, ...]) -> None:
 
 
 def with_request(app: Any) -> Any:
-    """Return the root with a request, which `zope.globalrequest` knows too."""
-    # Late: the import changes Zope's configuration, unless there is one by now.
+    """Return the root with a request, which is also set in `zope.globalrequest`."""
+    # Imported late: the import sets Zope's configuration if there is none yet
     from Testing.makerequest import makerequest
     from zope.globalrequest import setRequest
 
@@ -96,65 +96,65 @@ def with_request(app: Any) -> Any:
 
 
 def log_in() -> None:
-    """Let the code that follows do all that Zope's own system user may."""
+    """Log in Zope's system user, who has all permissions."""
     from AccessControl.SecurityManagement import newSecurityManager
     from AccessControl.users import system
 
     newSecurityManager(None, system)
 
 
-def names(context: Context, app: Any) -> dict[str, Any]:
-    """Return what scripts find: `app`, `obj` where an object path is given, and what 9.1.0 left there besides.
+def script_globals(context: Context, app: Any) -> dict[str, Any]:
+    """Return the globals of a script: `app`, `obj` if there is an object path, and the names that 9.1.0 defines.
 
-    A request and the system user are set up, unless the options say no. Raises CommandError
-    where there is no object at the path.
+    Creates a request and logs in the system user, unless the options say otherwise. Raises
+    CommandError if there is no object at the path.
     """
     path = context.options.object_path
-    found: dict[str, Any] = {"sys": sys, "Zope2": sys.modules["Zope2"]}
+    names: dict[str, Any] = {"sys": sys, "Zope2": sys.modules["Zope2"]}
     if not context.options.no_request:
         app = with_request(app)
-        found |= _imported("Testing.makerequest:makerequest", "zope.globalrequest:setRequest")
+        names |= _imported("Testing.makerequest:makerequest", "zope.globalrequest:setRequest")
         if path:
             traverse(app, path)
     if not context.options.no_login:
         log_in()
-        found |= _imported("AccessControl.SecurityManagement:newSecurityManager", "AccessControl.users:system")
-        found["user"] = found.pop("system")
-    found["app"] = app
+        names |= _imported("AccessControl.SecurityManagement:newSecurityManager", "AccessControl.users:system")
+        names["user"] = names.pop("system")
+    names["app"] = app
     if path:
-        with _told(path):
-            found["obj"] = app.restrictedTraverse(path)
-    return found
+        with _explained(path):
+            names["obj"] = app.restrictedTraverse(path)
+    return names
 
 
-def _imported(*places: str) -> dict[str, Any]:
-    """Return what is at each ``module:name``, by its name; the modules have been imported."""
-    pairs = [place.split(":") for place in places]
+def _imported(*references: str) -> dict[str, Any]:
+    """Return the object of each reference ``module:name``, by name; the modules must be imported already."""
+    pairs = [reference.split(":") for reference in references]
     return {name: getattr(sys.modules[module], name) for module, name in pairs}
 
 
 def traverse(app: Any, path: str) -> None:
-    """Lead the request along the path, as a browser's would be: so a site on it becomes the current one."""
+    """Let the request traverse the path, as a browser's request does: a site on it becomes the current site."""
     from zExceptions import NotFound, Unauthorized  # type: ignore[import-untyped]
 
-    # Nobody is logged in yet; what is not there for the system user either is told afterwards
+    # No user is logged in yet. The caller traverses again as the system user, and reports errors then
     with suppress(KeyError, AttributeError, NotFound, Unauthorized):
         app.REQUEST.traverse(path)
 
 
 @contextmanager
-def _told(path: str) -> Iterator[None]:
-    """Raise CommandError where there is no object at the path."""
+def _explained(path: str) -> Iterator[None]:
+    """Raise CommandError if a traversal of `path` in this context fails."""
     from zExceptions import NotFound, Unauthorized
 
     try:
         yield
     except (KeyError, AttributeError, NotFound, Unauthorized) as error:
-        raise CommandError(f"no object at {path}: {error!r}") from None
+        raise CommandError(f"there is no object at {path}: {error!r}") from None
 
 
 def main_module(file: str, values: dict[str, Any]) -> ModuleType:
-    """Make a new ``__main__`` with these names, and let it be known by that name."""
+    """Create a module ``__main__`` with these globals, and register it in `sys.modules`."""
     module = ModuleType("__main__")
     module.__file__ = file
     vars(module).update(values)
@@ -163,8 +163,8 @@ def main_module(file: str, values: dict[str, Any]) -> ModuleType:
 
 
 def legacy_argv(context: Context, words: list[str]) -> list[str]:
-    """Return the `sys.argv` that scripts have found since there was ``python -c``.
+    """Return the `sys.argv` of `run` in all releases: that of ``python -c``, which scripts slice.
 
-    The interpreter script, ``-c``, and the script or command with its arguments: they slice it.
+    It is the interpreter script, ``-c``, and `words`: the script or command with its arguments.
     """
     return [context.options.interpreter or os.path.abspath(sys.argv[0]), "-c", *words]

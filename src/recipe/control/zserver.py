@@ -1,15 +1,15 @@
-"""The commands of an instance of ZServer that its own Python runs: ``recipe/zserver/py27.py``.
+"""The commands that run in ZServer's Python, if the instance is one of ZServer.
 
-Each makes the command line and becomes that program.
+Each makes a command line of ``recipe/zserver/py27.py`` and becomes that program.
 """
 
 import os
 import sys
 
 from recipe.common.zserver import PROGRAM
+from recipe.control.commandline import parse_after_command
 from recipe.control.context import Context
 from recipe.control.errors import CommandError
-from recipe.control.options import parse_after_command
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,40 +18,40 @@ if TYPE_CHECKING:
 
     from recipe.control.zcml import Include
 
-#: Before a command: Python 2.7 shall not find what the variables say of our own Python.
+#: Removes the variables that would lead Python 2.7 to packages of this Python.
 CLEAN = ["/usr/bin/env", "-u", "PYTHONPATH", "-u", "PYTHONHOME"]
 
 
 def foreground(context: Context, args: list[str]) -> None:
-    """Serve in debug mode, until Ctrl-C."""
+    """Become the server, in debug mode."""
     _no_arguments(args)
     _become(server(context, "--debug"))
 
 
 def console(context: Context, args: list[str]) -> None:
-    """Serve as zope.conf says; for supervisors and containers, as PID 1 too."""
+    """Become the server, with the debug mode in zope.conf; also as process 1 of a container."""
     _no_arguments(args)
     _become(server(context))
 
 
 def server(context: Context, *flags: str) -> list[str]:
-    """Return the command line of the server, with the options `flags` of `py27.py`."""
+    """Return the command line of the server; `flags` are options of `py27.py`."""
     umask = ["--umask", context.umask] if context.umask else []
     return _command(context, "serve", *umask, *flags)
 
 
 def run(context: Context, args: list[str]) -> None:
-    """Run a script: `sys.argv` and `__file__` speak of the interpreter."""
+    """Run a script as 9.1.0 does: `sys.argv[0]` and `__file__` are the interpreter script."""
     _become(_script(context, "run", args))
 
 
 def execute(context: Context, args: list[str]) -> None:
-    """Run a script as Python does."""
+    """Run a script as Python does: `sys.argv`, `__file__` and `sys.path[0]` are those of the script."""
     _become(_script(context, "exec", args))
 
 
 def debug(context: Context, args: list[str]) -> None:
-    """Read Python from the terminal."""
+    """Read and run Python statements from stdin."""
     options = parse_after_command(context.options._replace(args=("debug", *args)))
     _no_arguments(list(options.args[1:]))
     context = context._replace(options=options)
@@ -59,11 +59,11 @@ def debug(context: Context, args: list[str]) -> None:
 
 
 def adduser(context: Context, args: list[str]) -> None:
-    """Add a Manager to the root's user folder; a name that is there is refused."""
+    """Add a user with the role Manager to the user folder of Zope's root."""
     from recipe.control import scripts
 
     name, password = scripts.user_name(args), scripts.user_password(args)
-    # Not on the command line, which all can read
+    # In a pipe, because every user can read command lines
     reading, writing = os.pipe()
     os.write(writing, f"{password}\n".encode())
     os.close(writing)
@@ -72,30 +72,36 @@ def adduser(context: Context, args: list[str]) -> None:
 
 
 def addon(context: Context, name: str, args: list[str]) -> int:
-    """Run a command of another package, in the group ``zopectl.command`` of the other Python."""
+    """Run a command of another package: an entry point of ``zopectl.command`` in ZServer's Python."""
     _become([*_command(context, "addon", *_flags(context)), name, *args])
 
 
 def problems(context: Context, zcml: "Iterable[str | Include]") -> "Iterator[str]":
-    """Yield what is wrong with zope.conf and the ZCML of the instance, by ZServer's own Python."""
+    """Yield the errors that ZServer's Python finds in zope.conf and the ZCML of the instance.
+
+    `zcml`: errors, which are passed on, and includes, whose packages are looked for.
+    """
     from recipe.common import zserver
 
-    found = list(zcml)
-    yield from (each for each in found if isinstance(each, str))
+    packages = []
+    for item in zcml:
+        if isinstance(item, str):
+            yield item
+        else:
+            packages.append(list(item._asdict().values()))
     python = [context.facts.zserver_python, *filter(None, [context.options.interpreter])]
-    packages = [list(each._asdict().values()) for each in found if not isinstance(each, str)]
     if not os.path.isfile(context.zope_conf):
-        yield f"{context.zope_conf} does not exist"
+        yield f"{context.zope_conf} does not exist; run buildout to create it"
         return
     try:
-        said = zserver.ask(python, {"zope.conf": (None, context.zope_conf), "packages": packages}, os.environ)
+        answer = zserver.ask(python, {"zope.conf": (None, context.zope_conf), "packages": packages}, os.environ)
     except (OSError, ValueError) as error:
         yield f"{context.facts.zserver_python}: {error}"
         return
-    if said.wrong_version:
-        yield f"{context.facts.zserver_python} {said.wrong_version}"
-    yield from said.missing
-    for finding in said.findings:
+    if answer.wrong_version:
+        yield f"{context.facts.zserver_python} {answer.wrong_version}"
+    yield from answer.missing
+    for finding in answer.findings:
         where = f", line {finding.line}" if finding.line else ""
         yield f"{finding.file}{where}: {finding.message}"
 
@@ -103,7 +109,7 @@ def problems(context: Context, zcml: "Iterable[str | Include]") -> "Iterator[str
 def _script(context: Context, command: str, args: list[str]) -> list[str]:
     from recipe.control import scripts
 
-    scripts.read(command, args)
+    scripts.read_script(command, args)
     return [*_command(context, command, *_flags(context)), *args]
 
 
@@ -115,7 +121,7 @@ def _flags(context: Context) -> list[str]:
 
 
 def _command(context: Context, command: str, *flags: str) -> list[str]:
-    """Return the command line of a command; the files of the instance tell processes apart."""
+    """Return the command line of a command of `py27.py`; zope.conf on it identifies the instance of the process."""
     interpreter = context.options.interpreter
     python = [context.facts.zserver_python, interpreter] if interpreter else [context.facts.zserver_python]
     names = ["--program", context.program, "--argv0", interpreter or os.path.abspath(sys.argv[0])]
@@ -127,11 +133,11 @@ def _no_arguments(args: list[str]) -> None:
         raise CommandError(f"unexpected argument: {args[0]}", 2)
 
 
-def _become(line: list[str]) -> "NoReturn":
+def _become(command_line: list[str]) -> "NoReturn":
     sys.stdout.flush()
-    # Python 2 takes what it prints into a pipe for ASCII
+    # Python 2 encodes output to a pipe as ASCII by default
     environment = {"PYTHONIOENCODING": "utf-8"} | os.environ
     try:
-        os.execve(line[0], line, environment)
+        os.execve(command_line[0], command_line, environment)
     except OSError as error:
-        raise CommandError(f"cannot run {line[0]}: {error.strerror}") from None
+        raise CommandError(f"cannot run {command_line[0]}: {error.strerror}") from None

@@ -1,10 +1,9 @@
 """The typed description of an instance, and how it follows from the options.
 
-Everything is decided here; the renderers only write it down. Pure: nothing is
-read from or written to the disk.
+All decisions are made here; the renderers only write them down. Pure: this module neither reads nor writes
+the disk.
 """
 
-import ast
 import codecs
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -12,63 +11,33 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from recipe.common.address import Address
+from recipe.common.problems import Problems
 from recipe.common.servers import SERVERS, WAITRESS, Description
-from recipe.describe import storages, waitress_settings, wsgi_server
-from recipe.describe import zserver as zserver
+from recipe.describe import storages, waitress_settings, wsgi_server, zserver
+from recipe.describe.bases import Storages
 from recipe.describe.environment import variables
-from recipe.describe.sections import Section, check_syntax
-from recipe.options import Problems, Settings, kinds
+from recipe.describe.handlers import Handler, handler
+from recipe.describe.sections import Key, Section, check_syntax
+from recipe.options import Settings, kinds
 from recipe.options.declare import Context
-from recipe.options.logs import AccessLog, EventLog
-
-
-@dataclass(frozen=True)
-class Handler:
-    """A handler of the logging package as wsgi.ini describes it; `file` is empty where there is none."""
-
-    file: str
-    class_: str
-    args: str
-    kwargs: str
-    level: str
-
-    @property
-    def disabled(self) -> bool:
-        """Whether the log goes nowhere."""
-        return self.class_ == "NullHandler"
-
-    @property
-    def is_console(self) -> bool:
-        """Whether the log goes to the console."""
-        return self.class_ == "StreamHandler" and not self.file
-
-    @property
-    def has_credentials(self) -> bool:
-        """Whether a user and a password are among the arguments: the fifth of those that mail, or ask a URL."""
-        arguments = ast.parse(self.args, mode="eval").body
-        return (
-            self.class_.endswith(("SMTPHandler", "HTTPHandler"))
-            and isinstance(arguments, ast.Tuple | ast.List)
-            and len(arguments.elts) >= 5
-        )
 
 
 @dataclass(frozen=True)
 class Instance:
-    """One instance. All paths are absolute.
+    """One instance, as a frozen value. All paths are absolute.
 
     name, directory, location, bin_directory   as in Context
     settings       the options of the part, parsed
-    addresses      where the server listens, the port base added
-    pipeline       the whole pipeline
-    environment    environment variables that Zope sets
+    addresses      the addresses that the server listens on; ``port-base`` is added
+    pipeline       the names in the PasteDeploy pipeline
+    environment    the environment variables that Zope sets
     relative_paths  whether paths inside the buildout are written relative to it
-    storages       those of the main database
-    temporary      the temporary database, as ZConfig text
-    event_log, access_log   their handlers
-    server         the WSGI server, and what it can do
-    waitress       further settings of waitress, by its names; those that other servers share, with another server
-    directories, private_directories    to be created; the latter for their owner alone
+    storages       the storages of the main database
+    temporary      the temporary database as ZConfig text; None: there is none
+    event_log, access_log   the handlers of the logs
+    server         the WSGI server and what it can do
+    waitress       the ``waitress-NAME`` options that the server follows, by waitress's names
+    directories, private_directories    directories to create; the private ones get the mode 0700
     """
 
     name: str
@@ -80,7 +49,7 @@ class Instance:
     addresses: tuple[Address, ...]
     pipeline: tuple[str, ...]
     environment: Mapping[str, str]
-    storages: storages.Storages
+    storages: Storages
     temporary: str | None
     event_log: Handler
     access_log: Handler
@@ -146,37 +115,25 @@ class Instance:
             ("historical-cache-size-bytes", options.historical_cache_size_bytes),
             ("historical-timeout", options.historical_timeout),
             ("allow-implicit-cross-references", options.implicit_references),
-            ("mount-point", "/"),
         )
-        return Section("zodb_db", keys, (self.storages.tree,), "main")
+        from_options = (Key(name, value, f"zodb-{name}") for name, value in keys)
+        return Section("zodb_db", (*from_options, Key("mount-point", "/")), (self.storages.tree,), "main")
 
 
 def describe(
-    settings: Settings,
-    part: Mapping[str, str],
-    context: Context,
-    projects: Collection[str] | None,
-    relative_paths: bool,
-    problems: Problems,
-    servers: Mapping[str, Description] = SERVERS,
+    settings: Settings, part: Mapping[str, str], context: Context, relative_paths: bool, problems: Problems
 ) -> Instance:
-    """The instance that a part describes; what is wrong with the part goes to `problems`.
+    """The instance that a part describes, as far as it can be known without the part's eggs.
 
-    `settings` are what has been read from the part. `projects` are the names of the
-    distributions in its working set, None where they are not known yet; `relative_paths`
-    is what holds where the part does not say; `servers` are those that ``wsgi-server`` can name.
+    `settings` are what has been read from the part; `relative_paths` is what holds if the part does not say. What is
+    wrong with the part goes to `problems`. `with_eggs` adds what the eggs decide.
     """
-    _check(settings, problems)
+    _check(settings, part, problems)
     _warn_of_odd_words(part, problems)
-    if projects is not None:
-        _check_profile(settings, part, projects, problems)
     if settings.server.wsgi is False:
-        settings, waitress, server = zserver.settled(settings, part, problems), {}, WAITRESS
-    else:
-        server = wsgi_server.check(settings, part, servers, problems)
-        waitress = waitress_settings.settings(part, server, problems)
-    event_log = _handler("event-log", settings.event_log, problems)
-    access_log = _handler("access-log", settings.access_log, problems)
+        settings = zserver.settled(settings, part, problems)
+    event_log = handler("event-log", settings.event_log, problems)
+    access_log = handler("access-log", settings.access_log, problems)
     relative = settings.scripts.relative_paths
     instance = Instance(
         name=context.name,
@@ -189,15 +146,48 @@ def describe(
         pipeline=_pipeline(settings, access_log),
         environment=_environment(settings, problems),
         storages=storages.build(settings.storage, settings.layout.var, settings.layout.client_home),
-        temporary=_temporary(settings, projects, problems),
+        temporary=_temporary(settings, problems),
         event_log=event_log,
         access_log=access_log,
-        server=server,
-        waitress=waitress,
     )
-    if instance.temporary and settings.server.workers > 1:
-        problems.warn("zodb-temporary-storage", "each worker has its own: sessions in it are not shared")
+    if (server := SERVERS.get(settings.server.name)) and not instance.is_zserver:
+        instance = _with_server(instance, server, part, SERVERS, problems)
     return replace(instance, directories=_directories(instance), private_directories=_private_directories(instance))
+
+
+def with_eggs(
+    instance: Instance,
+    part: Mapping[str, str],
+    projects: Collection[str],
+    servers: Mapping[str, Description],
+    problems: Problems,
+) -> Instance:
+    """The instance with what its eggs decide: a temporary database, and a server that an egg brings.
+
+    `projects` are the names of the distributions in its working set, `servers` those that ``wsgi-server`` can name.
+    """
+    _check_profile(instance.settings, part, projects, problems)
+    instance = replace(instance, temporary=_temporary_with(projects, instance, problems))
+    if instance.temporary and instance.settings.server.workers > 1:
+        problems.warn("zodb-temporary-storage", "gives each worker a database of its own: sessions are not shared")
+    name = instance.settings.server.name
+    if name in SERVERS or name not in servers or instance.is_zserver:
+        return instance
+    return _with_server(instance, servers[name], part, servers, problems)
+
+
+def _with_server(
+    instance: Instance,
+    server: Description,
+    part: Mapping[str, str],
+    servers: Mapping[str, Description],
+    problems: Problems,
+) -> Instance:
+    """The instance with its WSGI server, and the settings of waitress that this server follows."""
+    wsgi_server.check(server, instance.settings, part, servers, problems)
+    return replace(
+        instance, server=server, waitress=waitress_settings.settings(part, instance.settings, server, problems)
+    )
 
 
 def _check_profile(settings: Settings, part: Mapping[str, str], projects: Collection[str], problems: Problems) -> None:
@@ -206,72 +196,39 @@ def _check_profile(settings: Settings, part: Mapping[str, str], projects: Collec
 
 
 def _warn_of_odd_words(part: Mapping[str, str], problems: Problems) -> None:
-    """Say what was meant by words that 9.1.0 takes and gets wrong in silence."""
+    """Warn of words that 9.1.0 accepts without a message and reads differently."""
     shared = part.get("shared-blob", "").strip().lower()
     if shared in kinds.FALSE - {"no"}:
-        problems.warn("shared-blob", f"{shared} is read as no")
+        problems.warn("shared-blob", f"{shared!r} means no; write no")
     for option in ("event-log", "access-log", "z2-log"):
         word = part.get(option, "").strip().lower()
         if word in kinds.NO_LOG - {"disable"}:
-            problems.warn(option, f"{word} is read as disable")
+            problems.warn(option, f"{word!r} means disable; write disable")
 
 
-def _check(settings: Settings, problems: Problems) -> None:
+def _check(settings: Settings, part: Mapping[str, str], problems: Problems) -> None:
     server, layout = settings.server, settings.layout
     if server.ini_template and server.logging_template:
-        problems.error("wsgi-ini-template", "and wsgi-logging-ini-template exclude each other; leave one of them out")
+        problems.error("wsgi-ini-template", "cannot be combined with wsgi-logging-ini-template; remove one of them")
     if layout.import_directory != f"{layout.client_home}/import":
-        problems.warn("import-directory", f"Zope imports from {layout.client_home}/import only")
+        problems.warn("import-directory", f"Zope imports only from {layout.client_home}/import; remove the option")
     if layout.zope_conf is None:
-        _check_zope_conf(settings, problems)
-    _warn_of_idle(settings, problems)
+        _check_zope_conf(settings, part, problems)
 
 
-def _check_zope_conf(settings: Settings, problems: Problems) -> None:
+def _check_zope_conf(settings: Settings, part: Mapping[str, str], problems: Problems) -> None:
     try:
         codecs.lookup(settings.zope.encoding)
     except LookupError:
-        problems.warn("default-zpublisher-encoding", f"Python knows no encoding {settings.zope.encoding}")
-    storages.check(settings.storage, problems)
+        problems.warn("default-zpublisher-encoding", f"{settings.zope.encoding!r} is not an encoding of Python")
+    storages.check(settings.storage, part, problems)
     if settings.storage.wrapper is not None:
-        # On a line of its own it stays there, so that the lines of errors are those of the option
+        # A %s on a line of its own stays one line, so that the line number of an error is that of the option
         text = re.sub(r"(?m)^[ \t]*%s[ \t]*$", "<storage/>", settings.storage.wrapper)
         _check_zconfig("storage-wrapper", text.replace("%s", "\n<storage/>\n"), problems)
     _check_zconfig("zope-conf-additional", settings.zope.additional, problems)
     for option in ("mailinglogger", "event-log-custom", "access-log-custom"):
         _check_zconfig(option, getattr(settings.zserver, option.replace("-", "_")) or "", problems)
-
-
-def _warn_of_idle(settings: Settings, problems: Problems) -> None:
-    """Tell of options that do nothing beside another one."""
-    server, zcml = settings.server, settings.zcml
-    idle: dict[str, dict[str, object]] = {}
-    if settings.layout.zope_conf is not None:
-        idle["zope-conf"] = {
-            "zope-conf-additional": settings.zope.additional,
-            "environment-vars": settings.zope.environment_vars,
-            "storage-wrapper": settings.storage.wrapper,
-            "rel-storage": settings.storage.rel_storage,
-        }
-    if isinstance(server.wsgi, str):
-        idle["wsgi"] = {
-            "wsgi-ini-template": server.ini_template,
-            "wsgi-logging-ini-template": server.logging_template,
-            "wsgi-server": server.name != "waitress",
-            "wsgi-server-options": server.own_options,
-            "workers": server.workers > 1,
-        }
-    if zcml.site is not None:
-        idle["site-zcml"] = {
-            "zcml": zcml.slugs,
-            "zcml-additional": zcml.additional,
-            "locales": zcml.locales,
-            "resources": zcml.resources,
-        }
-    for winner, options in idle.items():
-        for option, given in options.items():
-            if given:
-                problems.warn(option, f"does nothing, since {winner} is given")
 
 
 def _check_zconfig(option: str, text: str, problems: Problems) -> None:
@@ -284,32 +241,12 @@ def _check_zconfig(option: str, text: str, problems: Problems) -> None:
 def _addresses(settings: Settings, problems: Problems) -> tuple[Address, ...]:
     server = settings.server
     try:
-        shifted = dict.fromkeys(each.shifted(server.port_base) for each in server.addresses)
+        shifted = dict.fromkeys(address.shifted(server.port_base) for address in server.addresses)
     except ValueError as error:
-        problems.error("port-base", f"{server.port_base} is too much: {error}")
+        problems.error("port-base", f"{server.port_base} is too high: {error}")
         return server.addresses
     host = settings.zserver.ip_address
-    return tuple(replace(each, host=host) if each.bare and host else each for each in shifted)
-
-
-def _handler(name: str, log: EventLog | AccessLog, problems: Problems) -> Handler:
-    if not log.file or log.file in kinds.STREAMS:
-        for option, given in ((f"{name}-handler", log.handler), (f"{name}-args", log.args)):
-            if given:
-                problems.warn(option, f"does nothing, since {name} = {log.file or 'disable'}")
-    if not log.file:
-        return Handler("", "NullHandler", "()", "{}", log.level)
-    if log.file in kinds.STREAMS:
-        return Handler("", "StreamHandler", f"(sys.{log.file},)", "{}", log.level)
-    args = kinds.with_file(log.args, log.file) if log.args else f"({log.file!r}, 'a')"
-    if not log.max_size:
-        return Handler(log.file, log.handler or "FileHandler", args, log.kwargs, log.level)
-    if log.handler:
-        problems.warn(f"{name}-max-size", f"does nothing with {name}-handler; use {name}-kwargs")
-        return Handler(log.file, log.handler, args, log.kwargs, log.level)
-    rotation = f"'maxBytes': {log.max_size}, 'backupCount': {log.old_files}"
-    kwargs = f"{{{rotation}}}" if log.kwargs == "{}" else f"{{{rotation}, {log.kwargs[1:]}"
-    return Handler(log.file, "handlers.RotatingFileHandler", args, kwargs, log.level)
+    return tuple(replace(address, host=host) if address.bare and host else address for address in shifted)
 
 
 def _pipeline(settings: Settings, access_log: Handler) -> tuple[str, ...]:
@@ -317,39 +254,44 @@ def _pipeline(settings: Settings, access_log: Handler) -> tuple[str, ...]:
     if "zope" not in names:
         names.append("zope")
     switched_on = {"sentry": bool(settings.sentry.dsn), "profile": settings.profile.enabled}
-    for name, on in switched_on.items():
-        if on and name not in names:
+    for name, is_on in switched_on.items():
+        if is_on and name not in names:
             names.insert(names.index("zope"), name)
     return tuple(names)
 
 
 def _environment(settings: Settings, problems: Problems) -> dict[str, str]:
     is_used = settings.layout.zope_conf is None
-    found = variables(settings.zope.environment_vars, problems if is_used else Problems(problems.name))
+    environment = variables(settings.zope.environment_vars, problems if is_used else Problems(problems.name))
     cache = settings.zope.template_cache
-    if cache and "CHAMELEON_CACHE" not in found:
-        found["CHAMELEON_CACHE"] = cache if isinstance(cache, str) else f"{settings.layout.var}/cache"
-    return found
+    if cache and "CHAMELEON_CACHE" not in environment:
+        environment["CHAMELEON_CACHE"] = cache if isinstance(cache, str) else f"{settings.layout.var}/cache"
+    return environment
 
 
 TEMPORARY_DISTRIBUTIONS = {"tempstorage", "products.temporaryfolder"}
 
 
-def _temporary(settings: Settings, projects: Collection[str] | None, problems: Problems) -> str | None:
-    """``<zodb_db temporary>`` as text, the user's own or ours; None where there is none."""
+def _temporary(settings: Settings, problems: Problems) -> str | None:
+    """The text of ``<zodb_db temporary>``: the user's lines, or `TEMPORARY` if the option is on."""
     text = settings.storage.temporary
-    names = {name.lower().replace("_", "-") for name in projects or ()}
-    if text is None:
-        return TEMPORARY if names >= TEMPORARY_DISTRIBUTIONS and "products.cmfplone" not in names else None
-    if text.lower() in kinds.FALSE:
+    if text is None or text.lower() in kinds.FALSE:
         return None
     if text.lower() in kinds.TRUE:
-        missing = sorted(TEMPORARY_DISTRIBUTIONS - names)
-        if missing and projects is not None:
-            problems.warn("zodb-temporary-storage", f"Zope will not start: add {' and '.join(missing)} to eggs")
         return TEMPORARY
     _check_zconfig("zodb-temporary-storage", text, problems)
     return text
+
+
+def _temporary_with(projects: Collection[str], instance: Instance, problems: Problems) -> str | None:
+    """The same once the eggs are known: the default is on if they have the two distributions, and not Plone."""
+    names = {name.lower().replace("_", "-") for name in projects}
+    missing = sorted(TEMPORARY_DISTRIBUTIONS - names)
+    if instance.settings.storage.temporary is None:
+        return None if missing or "products.cmfplone" in names else TEMPORARY
+    if missing and instance.temporary is TEMPORARY:
+        problems.warn("zodb-temporary-storage", f"Zope will not start: add {' and '.join(missing)} to eggs")
+    return instance.temporary
 
 
 TEMPORARY = """\
@@ -363,18 +305,18 @@ TEMPORARY = """\
 
 
 def _directories(instance: Instance) -> tuple[str, ...]:
-    """What must be there before the server starts, apart from the directories of blobs."""
+    """The directories that the server needs when it starts, without those of blobs."""
     layout, zcml = instance.settings.layout, instance.settings.zcml
     in_zope_conf = [layout.client_home, layout.import_directory, _parent(layout.pid_file), _parent(layout.lock_file)]
     if layout.zope_conf is None:
         in_zope_conf += instance.storages.directories
         in_zope_conf += filter(None, [instance.environment.get("CHAMELEON_CACHE")])
-    found = [instance.location, layout.var, *_known(instance, in_zope_conf, "$")]
-    found += _known(instance, map(_parent, _logs(instance)), instance.log_mark)
+    paths = [instance.location, layout.var, *_resolved(instance, in_zope_conf, "$")]
+    paths += _resolved(instance, map(_parent, _logs(instance)), instance.log_mark)
     if zcml.site is None:
-        found += [directory for directory in (zcml.locales, zcml.resources) if directory]
+        paths += [directory for directory in (zcml.locales, zcml.resources) if directory]
     return tuple(
-        dict.fromkeys(each for each in found if not kinds.has_reference(each.removeprefix(instance.directory)))
+        dict.fromkeys(path for path in paths if not kinds.has_reference(path.removeprefix(instance.directory)))
     )
 
 
@@ -390,16 +332,16 @@ def _parent(path: str) -> str:
 
 
 def _private_directories(instance: Instance) -> tuple[str, ...]:
-    """The directories of blobs, which are for the server's user alone."""
+    """The directories of blobs, which only the server's user may enter."""
     if instance.settings.layout.zope_conf is not None:
         return ()
-    return tuple(dict.fromkeys(_known(instance, instance.storages.private, "$")))
+    return tuple(dict.fromkeys(_resolved(instance, instance.storages.private, "$")))
 
 
-def _known(instance: Instance, paths: Iterable[str], mark: str) -> Iterator[str]:
-    """The paths as their reader will have them, to which a doubled `mark` is one.
+def _resolved(instance: Instance, paths: Iterable[str], mark: str) -> Iterator[str]:
+    """The paths as the program reads them that reads the file: to it, a doubled `mark` is a single one.
 
-    Not those with a reference that only the reader can tell: they are not ours to make.
+    Paths with a reference that only that program can resolve are left out: the recipe cannot create them.
     """
     for path in paths:
         if path and not kinds.has_reference(path.removeprefix(instance.directory)):

@@ -3,17 +3,26 @@
 import re
 from dataclasses import dataclass
 from io import StringIO
-from typing import Any
+from typing import Any, NamedTuple
+
+
+class Key(NamedTuple):
+    """A key, its value (None: the key is left out), and the option of the part that the value comes from."""
+
+    name: str
+    value: Any
+    option: str = ""
 
 
 @dataclass(frozen=True)
 class Section:
-    """``<type name> keys, sections </type>``. Keys whose value is None are left out."""
+    """``<type name> keys, sections </type>``; `option` is what it comes from, and its keys that name no other one."""
 
     type: str
-    keys: tuple[tuple[str, Any], ...] = ()
+    keys: tuple[Key, ...] = ()
     sections: "tuple[Section | Wrapped, ...]" = ()
     name: str = ""
+    option: str = ""
 
 
 @dataclass(frozen=True)
@@ -23,6 +32,7 @@ class Wrapped:
     before: str
     section: "Section | Wrapped"
     after: str
+    option: str = ""
 
 
 class _AnySection:

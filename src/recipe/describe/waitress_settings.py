@@ -1,18 +1,19 @@
-"""``waitress-NAME``: every setting of waitress that no option of the recipe covers."""
+"""Reads the options ``waitress-NAME``: all settings of waitress that no other option of the recipe covers."""
 
 import difflib
 from collections.abc import Callable, Mapping
 
 from waitress.adjustments import Adjustments, asbool, aslist, asset
 
+from recipe.common.problems import Problems, shown
 from recipe.common.servers import SHARED, WAITRESS, Description
-from recipe.options import Problems
+from recipe.options import Settings, idle
+from recipe.options.declare import Into
 from recipe.options.kinds import BOOLEAN, FALSE, LINE
-from recipe.options.problems import shown
 
 PREFIX = "waitress-"
 
-# Settings that an option of the recipe gives already, and that option
+# The settings that an option of the recipe covers, with this option
 COVERED = {
     "host": "http-address",
     "port": "http-address",
@@ -27,45 +28,48 @@ COVERED = {
 }
 
 
-def settings(part: Mapping[str, str], server: Description, problems: Problems) -> dict[str, str]:
-    """The settings of waitress in a part, by waitress's names; checked by waitress's own rules.
+def settings(part: Mapping[str, str], settings: Settings, server: Description, problems: Problems) -> dict[str, str]:
+    """Return the settings of waitress in a part, by waitress's names, checked by waitress's own rules.
 
-    An empty one counts as left out. Another `server` goes by some of them, and by no others.
+    An empty option counts as left out. If `server` is not waitress, it uses only those in SHARED.
     """
-    given = {key: text.strip() for key, text in part.items() if key.startswith(PREFIX) and text.strip()}
-    found = {}
-    for key, text in given.items():
+    options = {key: text.strip() for key, text in part.items() if key.startswith(PREFIX) and text.strip()}
+    values = {}
+    for key, text in options.items():
         name = key.removeprefix(PREFIX).replace("-", "_")
         if not _check(key, name, text, problems):
             continue
-        if server is WAITRESS or name in SHARED:
-            found[name] = text
+        if isinstance(settings.server.wsgi, str):
+            problems.warn(key, idle.not_written(Into.WSGI_INI, "wsgi"))
+        elif server is WAITRESS or name in SHARED:
+            values[name] = text
         else:
             problems.warn(key, f"does nothing with wsgi-server = {server.name}")
-    if found:
-        _check_together(found, problems)
-    return found
+    if values:
+        _check_together(values, problems)
+    return values
 
 
 def _check(key: str, name: str, text: str, problems: Problems) -> bool:
     casts = dict(Adjustments._params)
     if name in COVERED:
-        problems.error(key, f"is what {COVERED[name]} is for; use that")
+        problems.error(key, f'remove it; set the option "{COVERED[name]}" instead')
     elif name not in casts:
-        near = difflib.get_close_matches(name, casts, n=1)
-        hint = f"did you mean {PREFIX}{near[0].replace('_', '-')}?" if near else f"it has {_names(casts)}"
-        problems.error(key, f"the waitress that is installed has no such setting; {hint}")
+        similar = difflib.get_close_matches(name, casts, n=1)
+        hint = f"did you mean {PREFIX}{similar[0].replace('_', '-')}?" if similar else f"it has {_names(casts)}"
+        problems.error(key, f"the installed waitress has no such setting; {hint}")
     elif allowed := _allowed(casts[name], text):
-        problems.error(key, f"{shown(text)} is not what waitress takes. Allowed: {allowed}.")
+        problems.error(key, f"waitress does not accept {shown(text)}. Allowed: {allowed}.")
     else:
         return True
     return False
 
 
 def _allowed(cast: Callable[[str], object], text: str) -> str:
-    """What one of waitress's casts takes, where it is not this text; else empty.
+    """Return what one of waitress's casts accepts, if it does not accept this text; else the empty text.
 
-    Two of its casts take anything: any word that is not true is false, and a text may have two lines.
+    Two casts accept too much: one reads any word that is not true as false, the other accepts several
+    lines.
     """
     try:
         cast(text)
@@ -78,13 +82,13 @@ def _allowed(cast: Callable[[str], object], text: str) -> str:
     return ""
 
 
-def _check_together(found: Mapping[str, str], problems: Problems) -> None:
-    keys = ", ".join(f"{PREFIX}{name.replace('_', '-')}" for name in found)
+def _check_together(values: Mapping[str, str], problems: Problems) -> None:
+    keys = ", ".join(f"{PREFIX}{name.replace('_', '-')}" for name in values)
     try:
-        # With an address of either family: its default is none where `ipv4` is off
-        Adjustments(**({"listen": "*:0"} | dict(found)))
+        # With an address of each family: waitress has no default address if `ipv4` is off
+        Adjustments(**({"listen": "*:0"} | dict(values)))
     except ValueError as error:
-        problems.error(keys, f"waitress refuses: {error}")
+        problems.error(keys, f"waitress does not accept this: {error}")
 
 
 def _names(casts: Mapping[str, object]) -> str:

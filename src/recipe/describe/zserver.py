@@ -1,49 +1,50 @@
-"""What follows from the options under ZServer, and what it cannot do. Pure."""
+"""Completes and checks the options of an instance under ZServer. This module is pure."""
 
 from collections.abc import Mapping
 from dataclasses import replace
 
 from recipe.common.address import Address
+from recipe.common.problems import Problems
 from recipe.describe.waitress_settings import PREFIX
-from recipe.options import Problems, Settings
+from recipe.options import Settings
 from recipe.options.declare import options_of
 from recipe.options.server import Server
 
-#: They make an environment of Python 2.7; docs/how-to/zserver.rst has them, too.
+#: Commands that make an environment of Python 2.7; docs/how-to/zserver.rst has them as well.
 COMMANDS = (
     "pipx run --spec 'virtualenv<20.22' virtualenv --python python2.7 zserver",
     "zserver/bin/pip install Zope==4.8.11 ZServer==4.0.2 ZEO",
 )
 PYTHON_WANTED = (
-    "wsgi = off needs the path of a Python 2.7 in which ZServer is installed. Two commands make one: "
-    f"{'; '.join(COMMANDS)}. Then: zserver-python = zserver/bin/python"
+    "wsgi = off needs the path of a Python 2.7 in which ZServer is installed. These commands make one: "
+    f"{'; '.join(COMMANDS)}. Then set zserver-python = zserver/bin/python"
 )
 
 
 def settled(settings: Settings, part: Mapping[str, str], problems: Problems) -> Settings:
-    """The settings of an instance of ZServer; what is wrong with them goes to `problems`."""
+    """Return the settings of an instance under ZServer; their mistakes go to `problems`."""
     _check(settings, part, problems)
     server, zserver = settings.server, settings.zserver
     threads = server.threads
     if zserver.old_threads is not None:
-        problems.warn("zserver-threads", "is the old name of threads; use that")
+        problems.warn("zserver-threads", "is the old name of threads; use threads instead")
         if not options_of(Server)["threads"].given(part):
             threads = zserver.old_threads
     return replace(
         settings,
         server=replace(server, threads=threads, addresses=_ipv4(server.addresses)),
         zserver=replace(zserver, ftp=_ipv4(zserver.ftp), icp=_ipv4(zserver.icp), webdav=_ipv4(zserver.webdav)),
-        # pip has made those of the eggs
+        # pip has installed the scripts of the eggs
         scripts=replace(settings.scripts, scripts=""),
     )
 
 
-#: Names of hosts in IPv4, all that ZServer knows: it takes the first address of a name, and fails at ``::1``.
+#: Host names with their IPv4 addresses: ZServer uses the first address of a name, and fails if that is ``::1``.
 IPV4 = {"*": "0.0.0.0", "localhost": "127.0.0.1"}
 
 
 def _ipv4(addresses: tuple[Address, ...]) -> tuple[Address, ...]:
-    return tuple(replace(each, host=IPV4.get(each.host, each.host)) for each in addresses)
+    return tuple(replace(address, host=IPV4.get(address.host, address.host)) for address in addresses)
 
 
 def _check(settings: Settings, part: Mapping[str, str], problems: Problems) -> None:
@@ -54,9 +55,9 @@ def _check(settings: Settings, part: Mapping[str, str], problems: Problems) -> N
         addresses = getattr(settings.zserver, option)
         _check_addresses(f"{option}-address", addresses, problems)
         try:
-            _ = [each.shifted(settings.server.port_base) for each in addresses]
+            _ = [address.shifted(settings.server.port_base) for address in addresses]
         except ValueError as error:
-            problems.error("port-base", f"{settings.server.port_base} is too much for {option}-address: {error}")
+            problems.error("port-base", f"{settings.server.port_base} is too high for {option}-address: {error}")
     _check_logs(settings, problems)
     for key in part:
         if key.startswith(PREFIX):
@@ -64,9 +65,9 @@ def _check(settings: Settings, part: Mapping[str, str], problems: Problems) -> N
 
 
 def _check_addresses(option: str, addresses: tuple[Address, ...], problems: Problems) -> None:
-    for each in addresses:
-        if each.path or ":" in each.host:
-            problems.error(option, f"ZServer cannot listen on {each}. Allowed: a port, host:port or *:port (IPv4).")
+    for address in addresses:
+        if address.path or ":" in address.host:
+            problems.error(option, f"ZServer cannot listen on {address}. Allowed: a port, host:port or *:port (IPv4).")
 
 
 def _check_logs(settings: Settings, problems: Problems) -> None:

@@ -1,1 +1,1 @@
-"""All that writes: files, the list of them, and the links to eggs."""
+"""Writes to the disk: the generated files, the list of them, and the links to eggs."""

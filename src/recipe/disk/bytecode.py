@@ -1,7 +1,7 @@
-"""Compiled Python for the eggs, made when buildout runs.
+"""Compiles the Python modules of the eggs when buildout runs.
 
-buildout unpacks most wheels without it. Python makes it at the first import, but only where it may write: a server
-whose user may not write in the eggs would compile them on every start.
+buildout unpacks most wheels without compiled files. Python writes them at the first import, but only if it has
+permission: a server whose user cannot write to the eggs would compile them on every start.
 """
 
 import importlib.util
@@ -14,27 +14,27 @@ from contextlib import suppress
 
 
 def compile_missing(eggs: Iterable[str]) -> None:
-    """Compile the modules of these directories that are not yet, where this process may write.
+    """Compile the modules in these directories that have no compiled file, where this process may write.
 
-    Nothing under ``PYTHONDONTWRITEBYTECODE``, which says that none is wanted. What is no Python, or
-    none of this version, is left to who imports it.
+    With ``PYTHONDONTWRITEBYTECODE`` set, nothing is compiled. A file that is not valid Python, or not of
+    this version, is skipped; an import of it reports the error.
     """
     if sys.dont_write_bytecode:
         return
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of the compiler: nobody here can mend the text
-        for source, compiled in (pair for egg in eggs for pair in _missing(egg)):
+        warnings.simplefilter("ignore")  # of the compiler: the user of an egg cannot change its text
+        for source, compiled in (pair for egg in eggs for pair in _uncompiled(egg)):
             with suppress(OSError):
-                mode = py_compile.PycInvalidationMode.TIMESTAMP  # as an import does
+                mode = py_compile.PycInvalidationMode.TIMESTAMP  # as an import uses
                 py_compile.compile(source, compiled, quiet=2, invalidation_mode=mode)
 
 
-def _missing(directory: str) -> Iterator[tuple[str, str]]:
-    """The modules that have no compiled file, with where it belongs."""
-    for place, _, names in os.walk(directory):
-        if not os.access(place, os.W_OK):
+def _uncompiled(directory: str) -> Iterator[tuple[str, str]]:
+    """Yield the modules without a compiled file, each with the path of that file."""
+    for package, _, names in os.walk(directory):
+        if not os.access(package, os.W_OK):
             continue
-        for source in (f"{place}/{name}" for name in names if name.endswith(".py")):
+        for source in (f"{package}/{name}" for name in names if name.endswith(".py")):
             compiled = importlib.util.cache_from_source(source)
             if not os.path.exists(compiled):
                 yield source, compiled

@@ -1,7 +1,7 @@
-"""One directory of symbolic links in place of the eggs, so that Python looks for a module once, not in each egg.
+"""Makes one directory of symbolic links to the eggs, so that Python looks for a module once, not in each egg.
 
-`plan` only reads; `make` makes the directory, which never changes afterwards: another set of
-links is another directory, so that a process keeps the one that it has started with.
+`plan` only reads; `make` makes the directory, which never changes afterwards. Another set of links
+gets another directory, so that a process keeps the directory with which it has started.
 """
 
 import hashlib
@@ -18,34 +18,34 @@ from pathlib import Path
 from recipe.disk.bytecode import compile_missing
 from recipe.disk.merge import Merge
 
-#: The link for people, to the directory that is in use; those have a digest after it.
+#: The name of the link to the directory that is in use; the name of a directory has a digest after it.
 NAME = "lib"
 _TREE = re.compile(rf"{NAME}-[0-9a-f]{{12}}")
-#: What is being made, and what is being removed.
+#: Directories that are being made or removed.
 _UNFINISHED = re.compile(rf"\.{NAME}-[0-9a-f]{{12}}\.(?:new|old)")
 
-#: It looks for a distribution's packages beside its metadata, and takes all that it finds there.
+#: The distribution that does not work with links: it takes every package beside its metadata for its own.
 UNABLE = "z3c.autoinclude"
 
 
 def has_unable(projects: Iterable[str]) -> bool:
-    """Whether one of these distributions, by their names, does not work with links."""
+    """Return whether one of these distributions, given by name, does not work with links."""
     return UNABLE in {re.sub(r"[-_.]+", ".", name).lower() for name in projects}
 
 
 class LinkError(OSError):
-    """The file system makes no symbolic links."""
+    """The file system does not support symbolic links."""
 
 
 @dataclass(frozen=True)
 class Tree:
     """A directory of links. All paths are absolute.
 
-    directory  where it is, or will be
-    paths      sys.path: the directory in place of the eggs, between what stays as it is
-    eggs       the eggs that it stands for
-    links      the links in it: their paths in the directory, and their text
-    shadowed   modules that are in several eggs, and these, the one that counts first
+    directory  its path, also before it exists
+    paths      sys.path, with the directory in place of the eggs
+    eggs       the eggs that the directory replaces
+    links      the links in the directory: their paths in it, and the texts of the links
+    shadowed   modules that several eggs contain, with these eggs; Python imports the module of the first
     """
 
     directory: str
@@ -56,11 +56,11 @@ class Tree:
 
 
 def plan(paths: Sequence[str], location: str, inside: str = "") -> Tree | None:
-    """The directory, in the part at `location`, for the eggs among these `paths` of sys.path; None without eggs.
+    """Plan the directory, in the part at `location`, for the eggs among these `paths` of sys.path.
 
-    A path is an egg if its name ends with ``.egg`` and it is a directory. An egg stays on the path
-    where what lies between would be passed over otherwise. Links to what is in the directory
-    `inside` are relative. Raises OSError.
+    Returns None if there are no eggs. A path is an egg if its name ends with ``.egg`` and it is a
+    directory. An egg stays on the path if Python would otherwise import another module than without
+    links. Links to files in the directory `inside` are relative. Raises OSError.
     """
     eggs = {index for index, path in enumerate(paths) if path.endswith(".egg") and os.path.isdir(path)}
     while eggs:
@@ -73,7 +73,7 @@ def plan(paths: Sequence[str], location: str, inside: str = "") -> Tree | None:
 
 def _tree(paths: Sequence[str], merge: Merge, location: str, inside: str) -> Tree:
     links = {
-        # How deep a link is below the part, no digest changes
+        # A relative link depends on the depth of the directory only, which any name after the dash keeps
         link: _text(target, f"{location}/{NAME}/{link}", inside)
         for link, target in sorted(merge.links.items())
     }
@@ -84,7 +84,7 @@ def _tree(paths: Sequence[str], merge: Merge, location: str, inside: str) -> Tre
         tuple(dict.fromkeys(directory if index in merge.eggs else path for index, path in enumerate(paths))),
         frozenset(paths[index] for index in merge.eggs),
         links,
-        {name: tuple(paths[index] for index in found) for name, found in sorted(merge.shadowed.items())},
+        {name: tuple(paths[index] for index in indexes) for name, indexes in sorted(merge.shadowed.items())},
     )
 
 
@@ -95,9 +95,9 @@ def _text(target: str, link: str, inside: str) -> str:
 
 
 def shared(tree: Tree, locations: Iterable[str]) -> Tree:
-    """The same directory in the first of other parts that uses it.
+    """Return the tree with the directory of the first other part that uses the same; else unchanged.
 
-    Parts with the same eggs make the same scripts then, and do not take turns in writing them.
+    So parts with the same eggs make the same scripts, and do not overwrite each other's.
     """
     name = os.path.basename(tree.directory)
     for location in locations:
@@ -108,16 +108,16 @@ def shared(tree: Tree, locations: Iterable[str]) -> Tree:
 
 
 def make(tree: Tree) -> bool:
-    """Make the directory, and compile what is in it; False where it is there.
+    """Make the directory, and compile its modules; return False if the directory exists already.
 
-    Raises OSError; LinkError where there can be no links.
+    Raises OSError, or LinkError if the file system does not support links.
     """
-    compile_missing(sorted(tree.eggs))  # first, since compiled files are linked, too
+    compile_missing(sorted(tree.eggs))  # before linking, since compiled files are linked as well
     if os.path.isdir(tree.directory):
         return False
     location, name = os.path.split(tree.directory)
     staged = f"{location}/.{name}.new"
-    shutil.rmtree(staged, ignore_errors=True)  # of a run that was killed
+    shutil.rmtree(staged, ignore_errors=True)  # left by a run that was killed
     os.makedirs(staged)
     try:
         for link, text in tree.links.items():
@@ -143,12 +143,12 @@ def _link(text: str, path: str) -> None:
 
 
 def _link_bytecode(text: str, path: str) -> None:
-    """Link the compiled files of a module, too: Python looks for them beside the link."""
+    """Link the compiled files of a module as well: Python looks for them beside the link."""
     if not path.endswith(".py"):
         return
     directory, name = os.path.split(path)
     cache = f"{directory}/__pycache__"
-    os.makedirs(cache, exist_ok=True)  # now, since a directory's time tells when it came into use
+    os.makedirs(cache, exist_ok=True)  # now, since the modification time of a directory says when it came into use
     stem = name.removesuffix("py")
     source = f"{os.path.dirname(text)}/__pycache__"
     with suppress(FileNotFoundError):
@@ -159,41 +159,41 @@ def _link_bytecode(text: str, path: str) -> None:
 
 
 def _sync(directory: str) -> None:
-    """Let the system write a directory's links to the disk before a script names it."""
+    """Sync a directory to the disk (fsync(2)), before a script refers to it."""
     descriptor = os.open(directory, os.O_RDONLY)
     try:
-        with suppress(OSError):  # not every file system knows how
+        with suppress(OSError):  # not every file system supports it
             os.fsync(descriptor)
     finally:
         os.close(descriptor)
 
 
 def use(location: str, tree: Tree | None, since: float) -> None:
-    """Let ``lib`` in the part lead to what is used now (None: nothing), and remove what nobody uses.
+    """Point ``lib`` in the part to the directory that is used now (None: none), and remove unused directories.
 
-    `since`: when the oldest process was started that may have been running ever since, in seconds
-    since the epoch. What it started with stays, and what was used last: there may be others. Raises
-    OSError.
+    `since` is when the oldest process was started that may still run, in seconds since the epoch. The
+    directory with which it was started stays, and the one that was used last, since other processes
+    may use it. Raises OSError.
     """
     current = os.path.basename(tree.directory) if tree else ""
     link = f"{location}/{NAME}"
-    if os.path.islink(link) or not os.path.exists(link):  # else it is the user's
-        _lead(link, current)
+    if os.path.islink(link) or not os.path.exists(link):  # else it is a file of the user
+        _point(link, current)
     for name in _obsolete(location, current, since):
-        # By another name first: half a directory must not be taken for a whole one
+        # Renamed first: a directory that is removed only in part must not look complete
         os.rename(f"{location}/{name}", f"{location}/.{name}.old")
     for name in _names(location, _UNFINISHED):
-        shutil.rmtree(f"{location}/{name}", ignore_errors=True)  # another user's may be in it
+        shutil.rmtree(f"{location}/{name}", ignore_errors=True)  # it may contain files of another user
 
 
-def _lead(link: str, target: str) -> None:
+def _point(link: str, target: str) -> None:
     with suppress(OSError):
         if os.readlink(link) == target:
             return
         if not target:
             os.unlink(link)
     if target:
-        os.utime(os.path.join(os.path.dirname(link), target))  # tells when it came into use
+        os.utime(os.path.join(os.path.dirname(link), target))  # says when it came into use
         with suppress(FileNotFoundError):
             os.unlink(f"{link}.new")
         os.symlink(target, f"{link}.new")
@@ -201,10 +201,10 @@ def _lead(link: str, target: str) -> None:
 
 
 def _obsolete(location: str, current: str, since: float) -> Iterator[str]:
-    """The directories that no process has been started with that may still run."""
+    """Yield the directories that no process uses which may still run."""
     times = {name: os.stat(f"{location}/{name}").st_mtime for name in _names(location, _TREE) if name != current}
     former = sorted(times, key=times.__getitem__)
-    # Each was in use until the next one was
+    # Each was in use until the next one came into use
     for name, successor in pairwise(former):
         if times[successor] < since:
             yield name
@@ -217,7 +217,7 @@ def _names(location: str, pattern: re.Pattern[str]) -> list[str]:
 
 
 def remove(location: str) -> None:
-    """Remove all that this module has made in the part at `location`. Raises OSError."""
+    """Remove everything that this module has made in the part at `location`. Raises OSError."""
     link = f"{location}/{NAME}"
     if os.path.islink(link):
         os.unlink(link)
@@ -226,23 +226,23 @@ def remove(location: str) -> None:
 
 
 def running_since(files: Iterable[str], startup: float = 600) -> float:
-    """When the oldest process was started that keeps one of these `files`, in seconds since the epoch.
+    """Return when the oldest process was started that keeps one of these `files`, in seconds since the epoch.
 
-    Such a file is made at most `startup` seconds after the start, and goes when the process ends.
-    Infinite where there is none.
+    A process makes such a file at most `startup` seconds after its start, and removes it when it ends.
+    Infinite if no file exists.
     """
     times = [os.stat(file).st_mtime - startup for file in files if os.path.lexists(file)]
     return min(times, default=float("inf"))
 
 
 def shadows(tree: Tree) -> str:
-    """What is to be said of modules that several eggs hold; empty where there are none."""
+    """Return a message about the modules that several eggs contain; empty if there are none."""
 
     def name(path: str) -> str:
         return Path(path).name if path.endswith(".egg") else path
 
-    told = [
-        f"{module} in {name(first)}, not in {', '.join(map(name, others))}"
-        for module, (first, *others) in tree.shadowed.items()
+    modules = [
+        f"{module} from {name(first)}, not from {', '.join(map(name, eggs))}"
+        for module, (first, *eggs) in tree.shadowed.items()
     ]
-    return f"found more than once, and the first on the path counts: {'; '.join(told)}" if told else ""
+    return f"several eggs contain the same module; Python imports {'; '.join(modules)}" if modules else ""

@@ -1,6 +1,6 @@
-"""Which files a part has made: what is to go when it makes them no longer.
+"""The list of files that a part has made, so that a later run can remove those that it no longer makes.
 
-The list lies in the part, so that it is true whatever buildout remembers.
+The list is a file in the part itself, so that it is right even if buildout's own records are lost.
 """
 
 import json
@@ -14,13 +14,13 @@ NAME = "files.json"
 
 
 def file(etc: str, paths: Iterable[str]) -> File:
-    """The list of files by their `paths`, to be kept in the directory `etc`; relative, since the tree may move."""
+    """Return the list of these `paths` as a file in `etc`; the paths in it are relative, since the tree may move."""
     relative = sorted(os.path.relpath(path, etc) for path in paths)
     return File(f"{etc}/{NAME}", json.dumps(relative, indent=1, ensure_ascii=False) + "\n")
 
 
 def read(etc: str) -> set[str]:
-    """The absolute paths of the files that the part with this `etc` has made; empty where it tells none."""
+    """Return the absolute paths of the files that the part with this `etc` has made; empty if there is no list."""
     try:
         paths = json.loads(Path(etc, NAME).read_text(encoding="utf-8"))
     except (OSError, ValueError):

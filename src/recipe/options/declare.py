@@ -2,25 +2,36 @@
 
     threads: int = option("threads", kinds.COUNT, default="4", doc="Worker threads.")
 
-From the declaration follow parsing, validation, the warnings and hints, and the
-option's place in the reference.
+From the declaration follow parsing, validation, warnings, hints, and the entry in the reference.
 """
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
+from functools import cache
 from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
 
 
 class Applies(Enum):
-    """The kind of instance an option has a meaning for."""
+    """The kind of instance in which an option has an effect."""
 
     BOTH = "WSGI and ZServer"
     WSGI = "WSGI"
     ZSERVER = "ZServer"
+
+
+class Into(Enum):
+    """A generated file that an option is written to."""
+
+    ZOPE_CONF = "zope.conf"
+    WSGI_INI = "wsgi.ini"
+    SITE_ZCML = "site.zcml"
+    #: what ``bin/NAME`` reads
+    FACTS = "instance.json"
+    SCRIPTS = "bin"
 
 
 @dataclass(frozen=True)
@@ -43,9 +54,8 @@ class Context:
 class Kind(Generic[T]):
     """A kind of value.
 
-    `allowed` completes "allowed is …"; `parse` turns the text of an option,
-    stripped of outer white space, into the value, or raises ValueError. `words`
-    are those it takes, among which the nearest to a misspelt one is.
+    `allowed` says in words which values are allowed. `parse` turns the text of an option, without outer white space,
+    into the value, or raises ValueError. `words` are the words that it accepts, for a hint at a misspelt one.
     """
 
     name: str
@@ -58,18 +68,20 @@ class Kind(Generic[T]):
 class Option:
     """The declaration of one option.
 
-    name           how it is written in the part
-    overridden_by  another name, which wins where both are given
+    name           its name in the part
+    overridden_by  another name, which wins if the part gives both
     aliases        other names, which are looked up after `name`
-    kind           how its text is read
-    default        the text that stands for it when it is not given; None: there is none.
+    kind           the kind of its value
+    default        the text that is read if the part does not give the option; None: there is no default.
                    `{var}` and the other fields of Context are filled in
-    applies        the kind of instance it has a meaning for
-    doc            its text in the reference, reStructuredText
-    instead        what to use in the other kind of instance, completes "Use …"
-    keep_empty     an empty value is a value, not an option left out
-    secret         its value is never printed
-    zserver_default the default under ZServer, where it is another one
+    applies        the kind of instance in which it has an effect
+    doc            its description in the reference, reStructuredText
+    into           the generated files that it is written to. Under ZServer, zope.conf also has what goes into wsgi.ini.
+                   A group of options names the files once, in ``INTO``; an option that differs names its own
+    instead        what to use in the other kind of instance; completes "use …"
+    keep_empty     whether an empty value is a value; otherwise it counts as left out
+    secret         whether its value is a secret, which no message shows
+    zserver_default the default under ZServer, if that differs
     """
 
     name: str
@@ -83,11 +95,21 @@ class Option:
     keep_empty: bool = False
     secret: bool = False
     zserver_default: str | None = None
+    into: tuple[Into, ...] | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
         """All names, in the order in which they are looked up."""
         return (*self.overridden_by, self.name, *self.aliases)
+
+    def applies_to(self, zserver: bool) -> bool:
+        """Whether it has an effect in an instance of ZServer; if `zserver` is False, in one of WSGI."""
+        return self.applies is not (Applies.WSGI if zserver else Applies.ZSERVER)
+
+    def is_changed(self, part: Mapping[str, str]) -> bool:
+        """Whether the part gives this option, and not just its default."""
+        given = self.given(part)
+        return given is not None and given[1].split() != (self.default or "").split()
 
     def given(self, part: Mapping[str, str]) -> tuple[str, str] | None:
         """The name and stripped text under which the part gives this option, or None."""
@@ -104,6 +126,9 @@ def option(name: str, kind: Kind[Any], doc: str, default: str | None = None, **m
     return field(metadata={"option": declared})
 
 
-def options_of(group: type) -> dict[str, Option]:
+@cache
+def options_of(group: type) -> Mapping[str, Option]:
     """The options of a group dataclass, by the name of their field."""
-    return {f.name: f.metadata["option"] for f in dataclasses.fields(group)}
+    into: tuple[Into, ...] = getattr(group, "INTO", ())
+    options = {field.name: field.metadata["option"] for field in dataclasses.fields(group)}
+    return {name: replace(option, into=into) if option.into is None else option for name, option in options.items()}

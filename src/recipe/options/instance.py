@@ -1,88 +1,127 @@
-"""Where the instance lies, how Zope is set up, and which scripts are made."""
+"""Options of the directories of an instance, of Zope, of the generated scripts and of the process."""
 
 import os
 from dataclasses import dataclass
+from typing import ClassVar
 
 from recipe.options import kinds
-from recipe.options.declare import Applies, option
+from recipe.options.declare import Applies, Into, option
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Directories and files of the instance, all absolute."""
+    """The directories and files of the instance. A relative path is relative to the buildout directory."""
 
-    var: str = option("var", kinds.FILE_IN_DIRECTORY, "The base of all data and logs.", "{directory}/var")
+    var: str = option(
+        "var",
+        kinds.FILE_IN_DIRECTORY,
+        "The directory that holds the data and the logs of the instance.",
+        "{directory}/var",
+    )
     client_home: str = option(
-        "client-home", kinds.FILE_IN_DIRECTORY, "Zope's CLIENTHOME, a directory for run-time files.", "{var}/{name}"
+        "client-home",
+        kinds.FILE_IN_DIRECTORY,
+        "The directory for run-time files of the instance. Zope calls it ``CLIENTHOME``.",
+        "{var}/{name}",
+        into=(Into.ZOPE_CONF, Into.FACTS),
     )
     import_directory: str = option(
         "import-directory",
         kinds.FILE_IN_DIRECTORY,
-        "A directory for ``.zexp`` files to import; created. Zope looks into ``CLIENTHOME/import`` only.",
+        "A directory for ``.zexp`` files, which the recipe creates. Zope itself imports from ``CLIENTHOME/import`` "
+        "only.",
         "{client_home}/import",
     )
     pid_file: str = option(
-        "pid-file", kinds.FILE_IN_DIRECTORY, "Where the server writes its process id.", "{var}/{name}.pid"
+        "pid-file",
+        kinds.FILE_IN_DIRECTORY,
+        "The file to which the server writes its process id.",
+        "{var}/{name}.pid",
+        into=(Into.ZOPE_CONF, Into.FACTS),
     )
     lock_file: str = option(
         "lock-file",
         kinds.FILE_IN_DIRECTORY,
-        "The lock file of ZServer.",
+        "The file that ZServer locks while it runs.",
         "{var}/{name}.lock",
         applies=Applies.ZSERVER,
+        into=(Into.ZOPE_CONF,),
     )
     zope_conf: str | None = option(
         "zope-conf",
         kinds.FILE_IN_DIRECTORY,
-        "A hand-made ``zope.conf`` to use: none is generated, and the options that would go into it do nothing.",
+        "The path of a ``zope.conf`` of your own. The recipe then generates none, and the options that would go into "
+        "it do nothing.",
     )
 
 
 @dataclass(frozen=True)
 class Zope:
-    """What goes to zope.conf beside the databases."""
+    """Settings of Zope, which go into ``zope.conf``. Storage has those of the database."""
 
-    debug_mode: bool = option("debug-mode", kinds.BOOLEAN, "Zope's debug mode; ``fg`` always has it on.", "off")
+    INTO: ClassVar = (Into.ZOPE_CONF,)
+
+    debug_mode: bool = option(
+        "debug-mode",
+        kinds.BOOLEAN,
+        "Switches on Zope's debug mode, for development. The command ``fg`` always switches it on.",
+        "off",
+    )
     debug_exceptions: bool | None = option(
         "debug-exceptions",
         kinds.BOOLEAN,
-        "Let exceptions through to the WSGI pipeline instead of rendering an error page, for a debugger there.",
+        "Passes exceptions on to the WSGI pipeline instead of rendering an error page, so that a debugger in the "
+        "pipeline can handle them.",
         applies=Applies.WSGI,
         instead="debug-mode",
     )
     verbose_security: bool = option(
         "verbose-security",
         kinds.BOOLEAN,
-        "Say in the event log why access was denied; selects the Python security policy.",
+        "Writes to the event log why access was denied. This selects the security policy that is written in Python, "
+        "and is not for public sites, since the messages reveal details of the site.",
         "off",
     )
     encoding: str = option(
-        "default-zpublisher-encoding", kinds.WORD, "The character set of requests and responses.", "utf-8"
+        "default-zpublisher-encoding", kinds.WORD, "The character encoding of requests and responses.", "utf-8"
     )
     environment_vars: str = option(
         "environment-vars",
         kinds.TEXT,
-        "Environment variables: ``KEY value``, one a line. Several on one line are read as alternating words.",
+        "Environment variables of the instance: one ``NAME value`` on each line. On a single line, names and values "
+        "alternate.",
         "",
     )
     template_cache: bool | str = option(
         "template-cache",
         kinds.PATH_OR_BOOLEAN,
-        "Where Chameleon keeps compiled templates: on is ``VAR/cache``, off is nowhere, else a directory. "
-        "A ``CHAMELEON_CACHE`` in ``environment-vars`` wins.",
+        "The directory in which Chameleon keeps compiled templates between restarts. ``on`` means ``VAR/cache``; "
+        "``off`` means that Chameleon keeps none. If ``environment-vars`` sets ``CHAMELEON_CACHE``, Zope uses that "
+        "directory instead.",
         "on",
     )
     python_check_interval: int = option(
-        "python-check-interval", kinds.INTEGER, "Passed on to Zope; it does nothing on Python 3.", "1000"
+        "python-check-interval",
+        kinds.INTEGER,
+        "A number that the recipe writes to ``zope.conf``. It does nothing on Python 3.",
+        "1000",
     )
     imports: tuple[str, ...] = option(
-        "zope-conf-imports", kinds.WORDS, "Packages whose ZConfig components zope.conf imports.", ""
+        "zope-conf-imports",
+        kinds.WORDS,
+        "Packages whose ZConfig components ``zope.conf`` imports, such as those that ``zope-conf-additional`` uses.",
+        "",
     )
-    additional: str = option("zope-conf-additional", kinds.TEXT, "Lines appended to zope.conf.", "")
+    additional: str = option(
+        "zope-conf-additional",
+        kinds.TEXT,
+        "Lines to append to ``zope.conf``, for settings that have no option here.",
+        "",
+    )
     products: tuple[str, ...] = option(
         "products",
         kinds.PATHS,
-        "Directories with old-style products, one a line.",
+        "Directories with old-style products, one on each line.",
         "",
         applies=Applies.ZSERVER,
         instead="eggs: a product is an egg under WSGI",
@@ -90,24 +129,32 @@ class Zope:
     deprecation_warnings: str | None = option(
         "deprecation-warnings",
         kinds.WARNINGS,
-        "Show Python's deprecation warnings (on), suppress them (off), or what else Python does with a warning: "
-        "``error``, ``once`` and so on.",
+        "What Python does with deprecation warnings. ``on`` shows them and ``off`` suppresses them; the other values "
+        "are the actions of Python's warnings filter. If left out, Python's defaults apply.",
+        into=(Into.FACTS,),
     )
 
 
 @dataclass(frozen=True)
 class Scripts:
-    """The scripts that are generated, and what stands in them."""
+    """The distributions of the instance, and the scripts that the recipe generates."""
+
+    INTO: ClassVar = (Into.SCRIPTS,)
 
     eggs: tuple[str, ...] = option(
-        "eggs", kinds.LINES, "Distributions on the instance's path, one a line; the recipe's own is added.", ""
+        "eggs",
+        kinds.LINES,
+        "The distributions that the instance can import, one on each line. The recipe adds its own distribution.",
+        "",
     )
     user: tuple[str, str] | None = option(
         "user",
         kinds.USER,
-        "``name:password`` of the first Manager, written (hashed) to ``LOC/inituser`` on first install. "
-        "Without it the recipe asks, where there is a terminal.",
+        "The name and the password of the first Manager, as ``name:password``. The recipe writes them to "
+        "``LOC/inituser``, the password as a hash, when it first installs the part. If left out, the recipe asks for "
+        "them in a terminal.",
         secret=True,
+        into=(),
     )
     control_script: str = option(
         "control-script", kinds.FILE_NAME, "The name of the control script in ``bin``.", "{name}"
@@ -115,7 +162,8 @@ class Scripts:
     scripts: str | None = option(
         "scripts",
         kinds.TEXT,
-        "The scripts of ``eggs`` to make, as in zc.recipe.egg. Left out: all. Given but empty: none.",
+        "The scripts of ``eggs`` to generate, as in zc.recipe.egg. If left out, the recipe generates all of them; if "
+        "empty, none.",
         applies=Applies.WSGI,
         instead="those in the bin directory of zserver-python",
         keep_empty=True,
@@ -123,68 +171,83 @@ class Scripts:
     initialization: str = option(
         "initialization",
         kinds.TEXT,
-        "Python lines run at the start of the generated scripts; ``%(option)s`` stands for an option of the part.",
+        "Python code that the generated scripts run first. ``%(option)s`` is replaced with the value of that option "
+        "of the part.",
         "",
     )
     extra_paths: tuple[str, ...] = option(
-        "extra-paths", kinds.PATHS, "Directories put on the path of the scripts, one a line.", ""
+        "extra-paths", kinds.PATHS, "Directories to add to ``sys.path`` in the generated scripts, one on each line.", ""
     )
     relative_paths: bool | None = option(
         "relative-paths",
         kinds.BOOLEAN,
-        "Write all paths inside the buildout relative to it, so that the whole tree can be moved. "
-        "Left out: as in ``[buildout]``.",
+        "Writes every path inside the buildout directory relative to it, so that you can move the whole directory. "
+        "If left out, the option of the same name in ``[buildout]`` applies.",
+        into=(),
     )
     link_eggs: bool = option(
         "link-eggs",
         kinds.BOOLEAN,
-        "Put one directory of links to the eggs, ``LOC/lib``, on the path of the scripts in place of the eggs: the "
-        "instance starts faster. Off on Windows, where links need a privilege. See :doc:`how-to/link-eggs`.",
+        "Puts one directory with links to the eggs, ``LOC/lib``, on ``sys.path`` instead of the eggs, so that the "
+        "instance starts faster. The default is ``off`` on Windows, where links need a privilege. See "
+        ":doc:`how-to/link-eggs`.",
         "off" if os.name == "nt" else "on",
         applies=Applies.WSGI,
     )
     include_site_packages: bool | None = option(
-        "include-site-packages", kinds.BOOLEAN, "As in zc.recipe.egg, where it does nothing since zc.buildout 2."
+        "include-site-packages", kinds.BOOLEAN, "An option of zc.recipe.egg. It does nothing since zc.buildout 2."
     )
     dependent_scripts: bool | None = option(
         "dependent-scripts",
         kinds.BOOLEAN,
-        "Make the scripts of all distributions ``eggs`` depend on, too.",
+        "Also generates the scripts of all distributions that ``eggs`` require. If left out, they are not generated.",
         applies=Applies.WSGI,
     )
     entry_points: tuple[str, ...] = option(
         "entry-points",
         kinds.ENTRY_POINTS,
-        "Further scripts, ``name=module:function``, as in zc.recipe.egg.",
+        "Further scripts to generate, as ``name=module:function``, as in zc.recipe.egg.",
         "",
         applies=Applies.WSGI,
     )
     interpreter: str | None = option(
         "interpreter",
         kinds.WORD,
-        "The name of a Python interpreter in ``bin`` with the part's path.",
+        "The name of a Python interpreter to generate in ``bin``, with the eggs of the part on its path. If left "
+        "out, the recipe generates none.",
         applies=Applies.WSGI,
         instead="zserver-python",
     )
     arguments: str | None = option(
         "arguments",
         kinds.TEXT,
-        "Arguments of the generated scripts' functions, as in zc.recipe.egg.",
+        "The arguments with which the generated scripts call their functions, as Python code, as in zc.recipe.egg.",
         applies=Applies.WSGI,
     )
 
 
 @dataclass(frozen=True)
 class Process:
-    """The operating system's side of the server."""
+    """How the process of the server runs."""
+
+    INTO: ClassVar = (Into.FACTS,)
 
     graceful_timeout: int | None = option(
         "graceful-timeout",
         kinds.NUMBER,
-        "Seconds that requests under way get to finish when the server is told to stop. Left out: 30.",
+        "The number of seconds that running requests have to finish when the server stops. If left out, it is 30.",
         applies=Applies.WSGI,
+        into=(Into.WSGI_INI, Into.FACTS),
     )
-    umask: str | None = option("zopectl-umask", kinds.OCTAL, "The server's umask, octal.")
+    umask: str | None = option(
+        "zopectl-umask",
+        kinds.OCTAL,
+        "The umask of the server, an octal number. If left out, the server keeps the umask of the process that "
+        "starts it.",
+        into=(Into.SCRIPTS,),
+    )
     effective_user: str | None = option(
-        "effective-user", kinds.WORD, "Started as root, the server binds its addresses and then becomes this user."
+        "effective-user",
+        kinds.WORD,
+        "The user to which the server switches after it has bound its addresses, if it was started by root.",
     )

@@ -1,7 +1,7 @@
-"""The kinds of value an option can have: one small parser each.
+"""The kinds of values that options can have. Each kind has one small parser.
 
-A parser gets the stripped text and the Context, and returns the value or raises
-ValueError with what is wrong with the text; what is allowed stands in the Kind.
+A parser takes the stripped text and the Context. It returns the value, or raises ValueError with
+what is wrong with the text. The Kind says what is allowed.
 """
 
 import ast
@@ -21,29 +21,29 @@ TRUE = {"on", "true", "yes", "1"}
 FALSE = {"off", "false", "no", "0"}
 
 
-def simple(name: str, allowed: str, parse: Callable[[str], T], *words: str) -> Kind[T]:
-    """A kind whose parser needs no Context; `words` are those it takes."""
+def without_context(name: str, allowed: str, parse: Callable[[str], T], *words: str) -> Kind[T]:
+    """Return a kind whose parser needs no Context; `words` are the words that it accepts."""
     return Kind(name, allowed, lambda text, context: parse(text), words)
 
 
 def boolean(text: str) -> bool:
-    """`on`, `true`, `yes`, `1` and their opposites, in any case."""
+    """Parse `on`, `true`, `yes`, `1` and their opposites, in any case."""
     word = text.lower()
     if word not in TRUE | FALSE:
         raise ValueError("is not a boolean")
     return word in TRUE
 
 
-MAXIMUM = 2**63 - 1  # of what C takes
+MAXIMUM = 2**63 - 1  # the largest signed integer of 64 bits
 
 
 def integer(minimum: int) -> Callable[[str], int]:
-    """Whole numbers from `minimum` up."""
+    """Return a parser for whole numbers that are not below `minimum`."""
 
     def parse(text: str) -> int:
         if not re.fullmatch(r"[-+]?[0-9]+", text):
             raise ValueError("is not a whole number")
-        # Python itself refuses thousands of digits
+        # The length first: int() refuses thousands of digits
         if len(text) > len(str(MAXIMUM)) or int(text) > MAXIMUM:
             raise ValueError(f"is above {MAXIMUM}")
         if int(text) < minimum:
@@ -57,7 +57,7 @@ UNITS = {"": 1, "B": 1, "KB": 1024, "MB": 1024**2, "GB": 1024**3, "TB": 1024**4}
 
 
 def size(text: str) -> int:
-    """Bytes, with an optional unit of ZConfig's byte-size: `1048576`, `1024KB`, `1mb`, `1GB`."""
+    """Parse a size to bytes, with an optional unit as in ZConfig's byte-size: `1048576`, `1024KB`, `1mb`, `1GB`."""
     match = re.fullmatch(r"([0-9]{1,18})\s*([a-z]*)", text.lower())
     if not match:
         raise ValueError("is not a size")
@@ -69,64 +69,64 @@ def size(text: str) -> int:
 
 
 def size_text(text: str) -> str:
-    """A size for ZConfig: as it is written where ZConfig knows the unit, else in bytes."""
+    """Return a size as text for ZConfig: unchanged if ZConfig knows the unit, else in bytes."""
     number = size(text)
     return text if re.fullmatch(r"[0-9]+(KB|MB|GB)?", text.upper()) else str(number)
 
 
 def interval(text: str) -> str:
-    """A time interval of ZConfig's: seconds, or another unit, such as ``10m``."""
+    """Check a time interval of ZConfig: seconds, or a number with a unit, such as ``10m``."""
     if not re.fullmatch(r"\d+\s*[smhd]?", text.lower()):
         raise ValueError("is not a time interval")
     return text
 
 
 def octal(text: str) -> str:
-    """An octal mask, left as text."""
+    """Check an octal mask, and return it as text without the prefix ``0o``."""
     if not re.fullmatch(r"(0o)?[0-7]{1,4}", text):
         raise ValueError("is not an octal mask")
     return text.removeprefix("0o")
 
 
 def single_line(text: str) -> str:
-    """One line of text."""
+    """Check that the text is one line."""
     if "\n" in text or "\r" in text:
         raise ValueError("has more than one line")
     return text
 
 
 def raw(text: str) -> str:
-    """Any text."""
+    """Return the text unchanged."""
     return text
 
 
 def word(text: str) -> str:
-    """Text without white space."""
+    """Check that the text has no white space."""
     if len(text.split()) != 1:
-        raise ValueError("is not one word")
+        raise ValueError("contains white space")
     return text
 
 
 def words(text: str) -> tuple[str, ...]:
-    """Words separated by white space or line ends; comments are dropped."""
+    """Split the text at white space and line ends, without comments."""
     return tuple(" ".join(lines(text)).split())
 
 
 def lines(text: str) -> tuple[str, ...]:
-    """The lines that hold something; buildout keeps indented comments in a value, they are dropped."""
-    # Not splitlines: neither buildout nor ZConfig nor configparser ends a line at \f or U+2028
+    """Split the text into lines, without empty ones and comments; buildout leaves indented comments in a value."""
+    # Not splitlines(): it also splits at \f and U+2028, unlike buildout, ZConfig and configparser
     stripped = (line.strip() for line in text.split("\n"))
     return tuple(line for line in stripped if line and not line.startswith("#"))
 
 
-# The names that logging has when nobody has added to them, by number, and ZConfig's further ones
+# The level names of the logging module, by number and by name, and further names that ZConfig knows
 LEVELS = {"10": "DEBUG", "20": "INFO", "30": "WARNING", "40": "ERROR", "50": "CRITICAL", "0": "NOTSET"}
 LEVELS |= {name: name for name in (*LEVELS.values(), "WARN", "FATAL")}
 LEVELS |= {"ALL": "DEBUG", "TRACE": "DEBUG", "BLATHER": "DEBUG"}
 
 
 def level(text: str) -> str:
-    """A name of a logging level in any case, or the number of one; ZConfig's are mapped."""
+    """Return the name of a logging level; the text is a name in any case, one of ZConfig's names, or a number."""
     try:
         return LEVELS[text.upper()]
     except KeyError:
@@ -134,42 +134,42 @@ def level(text: str) -> str:
 
 
 def addresses(text: str) -> tuple[address.Address, ...]:
-    """Addresses separated by white space."""
+    """Parse addresses that are separated by white space."""
     return tuple(address.parse(word) for word in words(text))
 
 
 def zeo_addresses(text: str) -> tuple[str, ...]:
-    """Addresses of ZEO servers, as ZConfig takes them; what holds a ``$`` only the server can tell."""
-    found = words(text)
-    for each in found:
-        if each.startswith("unix:"):
-            raise ValueError(f"{each!r} is not how ZEO names a socket; did you mean {each.removeprefix('unix:')}?")
-        if "/" not in each and "$" not in each:
-            address.parse(each)
-    return found
+    """Check addresses of ZEO servers, written as ZConfig reads them; ZConfig replaces a ``$`` later."""
+    servers = words(text)
+    for server in servers:
+        if server.startswith("unix:"):
+            raise ValueError(f"{server!r} is not a ZEO address; did you mean {server.removeprefix('unix:')}?")
+        if "/" not in server and "$" not in server:
+            address.parse(server)
+    return servers
 
 
 def user(text: str) -> tuple[str, str]:
-    """`name:password`; the password may hold colons."""
+    """Split `name:password`; the password may contain colons."""
     name, colon, password = single_line(text).partition(":")
     if not colon or not name or not password:
-        raise ValueError("has no name or no password")
+        raise ValueError("has no user name or no password")
     return name, password
 
 
 def dotted_name(text: str) -> str:
-    """A Python name with or without dots."""
+    """Check a Python name, with or without dots."""
     if not re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", text):
         raise ValueError("is not a dotted name")
     return text
 
 
 def expression_of(*nodes: type[ast.expr]) -> Callable[[str], str]:
-    """Python text of one of the given literals, as one line.
+    """Return a parser for Python text that is a literal of one of these types; its result is one line.
 
-    logging.config evaluates it when the server starts. So only literals and the
-    names that its documentation shows (``sys.stdout``, ``handlers.SysLogHandler.LOG_USER``)
-    may stand in it: nothing that runs.
+    logging.config evaluates the text when the server starts. So the parser accepts only literals
+    and names that the documentation of logging shows (``sys.stdout``,
+    ``handlers.SysLogHandler.LOG_USER``), but no other code.
     """
 
     def parse(text: str) -> str:
@@ -188,17 +188,19 @@ def expression_of(*nodes: type[ast.expr]) -> Callable[[str], str]:
 def _check_harmless(node: ast.AST) -> None:
     if isinstance(node, ast.Name | ast.Attribute):
         if not _NAME_IN_LOGGING.fullmatch(ast.unparse(node)):
-            raise ValueError(f"holds {ast.unparse(node)}, which is no literal, nor a name of logging's documentation")
+            raise ValueError(
+                f"contains {ast.unparse(node)}, which is neither a literal nor a name of the logging module"
+            )
     elif isinstance(node, _HARMLESS):
         for child in ast.iter_child_nodes(node):
             _check_harmless(child)
     else:
-        called = f"{ast.unparse(node.func)}(…)" if isinstance(node, ast.Call) else type(node).__name__
-        raise ValueError(f"holds code: {called}")
+        code = f"{ast.unparse(node.func)}(…)" if isinstance(node, ast.Call) else type(node).__name__
+        raise ValueError(f"contains code, which is not allowed: {code}")
 
 
 def _dict_literal(tree: ast.expr) -> ast.expr:
-    """``dict(delay=True)`` as the literal that it is."""
+    """Return a call such as ``dict(delay=True)`` as the literal that it stands for; other expressions unchanged."""
     match tree:
         case ast.Call(func=ast.Name(id="dict"), args=[], keywords=words) if all(word.arg for word in words):
             return ast.Dict([ast.Constant(word.arg) for word in words], [word.value for word in words])
@@ -206,13 +208,13 @@ def _dict_literal(tree: ast.expr) -> ast.expr:
 
 
 class _Formatter(ast.NodeTransformer):
-    """Fills a log's file name into the strings of an expression, as ``str.format`` does it in the text."""
+    """Replaces ``{0}`` in the strings of an expression with a file name, as ``str.format`` does in the text."""
 
     def __init__(self, file: str) -> None:
         self.file = file
 
     def visit_Constant(self, node: ast.Constant) -> ast.Constant:
-        """Strings without a place for the name stay as they are."""
+        """Fill in the name; a string without a placeholder stays as it is."""
         if not isinstance(node.value, str):
             return node
         try:
@@ -221,13 +223,13 @@ class _Formatter(ast.NodeTransformer):
             return ast.Constant(node.value.replace("{0}", self.file))
 
     def visit_Set(self, node: ast.Set) -> ast.expr:
-        """A dict in doubled braces, which `str.format` would make single ones."""
+        """Make a dict in doubled braces a dict, since `str.format` would make them single braces."""
         self.generic_visit(node)
         return node.elts[0] if len(node.elts) == 1 and isinstance(node.elts[0], ast.Dict) else node
 
 
 def with_file(expression: str, file: str) -> str:
-    """The Python text of an expression, with ``{0}`` in its strings replaced by a file name."""
+    """Return the Python text of an expression, with ``{0}`` in its strings replaced with a file name."""
     return ast.unparse(_Formatter(file).visit(ast.parse(expression, mode="eval")))
 
 
@@ -245,25 +247,25 @@ def _check_xml(document: str) -> None:
     try:
         parser.Parse(document, True)
     except expat.ExpatError as error:
-        raise ValueError(f"is not well-formed: {expat.ErrorString(error.code)}, line {error.lineno}") from error
+        raise ValueError(f"is not well-formed XML: {expat.ErrorString(error.code)}, line {error.lineno}") from error
 
 
 _ENCODING = re.compile(r"""^(<\?xml[^>]*?)\s+encoding\s*=\s*("[^"]*"|'[^']*')""")
 
 
 def zcml_document(text: str) -> str:
-    """A well-formed XML document; an encoding that it declares is left out, since it is written in UTF-8."""
+    """Check a well-formed XML document, and remove its encoding declaration, since the file is written in UTF-8."""
     _check_xml(text)
     return _ENCODING.sub(r"\1", text)
 
 
 def zcml_statements(text: str) -> str:
-    """Well-formed ZCML statements, without the element around them."""
+    """Check well-formed ZCML statements, without the element around them."""
     _check_xml(f'<configure xmlns="http://namespaces.zope.org/zope">{text}</configure>')
     return text
 
 
-# What begins with one of these is absolute once it has been substituted
+# A path that begins with one of these references is absolute after the substitution
 _REFERENCE = re.compile(
     r"%\([^()%\s]+\)s|\$\([A-Z_]\w*\)|\$(INSTANCEHOME|CLIENTHOME)(?!\w)|\$\{(INSTANCEHOME|CLIENTHOME)\}",
     re.IGNORECASE | re.ASCII,
@@ -271,12 +273,12 @@ _REFERENCE = re.compile(
 
 
 def has_reference(text: str) -> bool:
-    """Whether a path holds something that only ZConfig or configparser will substitute."""
+    """Return whether a path contains a reference that ZConfig or configparser replaces later."""
     return bool(_REFERENCE.search(text))
 
 
 def path(base: str) -> Callable[[str, Context], str]:
-    """A path, made absolute relative to the Context's directory `base`."""
+    """Return a parser that makes a path absolute, from the Context's directory `base`."""
 
     def parse(text: str, context: Context) -> str:
         if _REFERENCE.match(text):
@@ -287,62 +289,62 @@ def path(base: str) -> Callable[[str, Context], str]:
 
 
 def path_in_xml(text: str, context: Context) -> str:
-    """A path relative to the buildout directory, of characters that XML 1.0 takes (its section 2.2)."""
-    found = re.search("[\x01-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]", text)
-    if found:
-        raise ValueError(f"holds {found[0]!r}, which XML cannot")
+    """Make a path absolute, from the buildout directory; its characters must be allowed in XML 1.0 (section 2.2)."""
+    forbidden = re.search("[\x01-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]", text)
+    if forbidden:
+        raise ValueError(f"contains {forbidden[0]!r}, which XML does not allow")
     return path("directory")(text, context)
 
 
 def existing_file(text: str, context: Context) -> str:
-    """A file that is there; relative to the buildout directory."""
-    found = path("directory")(text, context)
-    if not os.path.isfile(found):
-        raise ValueError(f"names no file: {found}")
-    return found
+    """Return the absolute path of an existing file, from the buildout directory."""
+    file = path("directory")(text, context)
+    if not os.path.isfile(file):
+        raise ValueError(f"is not a file: {file}")
+    return file
 
 
 def path_list(text: str, context: Context) -> tuple[str, ...]:
-    """Paths, one a line; several on one line where they cannot be one path with blanks.
+    """Make paths absolute, from the buildout directory: one on each line, or several separated by blanks.
 
-    An absolute path may hold blanks, so only a blank before a slash ends it.
+    An absolute path may contain blanks, so only a blank before a slash ends it.
     """
-    found: list[str] = []
+    paths: list[str] = []
     for line in lines(text):
-        found += re.split(r"\s+(?=/)", line) if line.startswith("/") else line.split()
-    return tuple(path("directory")(each, context) for each in found)
+        paths += re.split(r"\s+(?=/)", line) if line.startswith("/") else line.split()
+    return tuple(path("directory")(item, context) for item in paths)
 
 
 def path_or_boolean(text: str, context: Context) -> bool | str:
-    """A boolean, or a path relative to the buildout directory."""
+    """Parse a boolean, or make a path absolute, from the buildout directory."""
     return boolean(text) if text.lower() in TRUE | FALSE else path("directory")(text, context)
 
 
 def or_empty(parse: Callable[[str, Context], str]) -> Callable[[str, Context], str]:
-    """`parse`, with the empty text for an empty value."""
+    """Return `parse`, extended to accept an empty value."""
     return lambda text, context: parse(text, context) if text else ""
 
 
 def rate(text: str) -> str:
-    """A share from 0 to 1, left as text."""
+    """Check a number from 0 to 1, and return it as text."""
     if not (re.fullmatch(r"\d*\.?\d+", text) and float(text) <= 1):
-        raise ValueError("is not a share")
+        raise ValueError("is not a fraction")
     return text
 
 
 def sentry_dsn(text: str) -> str:
-    """A DSN as Sentry's SDKs read it; one with ``%(name)s`` in it is left to PasteDeploy."""
+    """Check a DSN as Sentry's SDKs read it, unless PasteDeploy replaces a ``%(name)s`` in it later."""
     if "%(" not in text and not re.fullmatch(r"https?://[^\s/@]+@[^\s/@]+/(\S+/)?\d+/?", text):
-        raise ValueError("is not a DSN")
+        raise ValueError("is not a Sentry DSN")
     return text
 
 
 def one_of(*allowed: str) -> Callable[[str], str]:
-    """One of some words, in any case."""
+    """Return a parser for one of these words, in any case; its result is in lower case."""
 
     def parse(text: str) -> str:
         if text.lower() not in allowed:
-            raise ValueError("is none of these")
+            raise ValueError("is not an allowed value")
         return text.lower()
 
     return parse
@@ -352,7 +354,7 @@ WARNING_ACTIONS = ("default", "ignore", "error", "always", "module", "once")
 
 
 def warning_action(text: str) -> str:
-    """What Python does with a warning; on is ``default``, and off is ``ignore``."""
+    """Return an action of Python's warnings filter; on is ``default``, and off is ``ignore``."""
     word = text.lower()
     if word in TRUE | FALSE:
         return "default" if word in TRUE else "ignore"
@@ -365,29 +367,29 @@ SLUG = re.compile(
 
 
 def pairs(text: str) -> tuple[tuple[str, str], ...]:
-    """Lines ``key value``."""
-    found = [line.split(None, 1) for line in lines(text)]
-    for number, pair in enumerate(found, start=1):
+    """Split lines ``key value``."""
+    keys_and_values = [line.split(None, 1) for line in lines(text)]
+    for number, pair in enumerate(keys_and_values, start=1):
         if len(pair) != 2:
-            raise ValueError(f"has a line without key and value (line {number})")
-    return tuple((key, value.strip()) for key, value in found)
+            raise ValueError(f"has a key without a value (line {number})")
+    return tuple((key, value.strip()) for key, value in keys_and_values)
 
 
 def assignments(text: str) -> tuple[tuple[str, str], ...]:
-    """Lines ``key = value``, each key once."""
-    found: dict[str, str] = {}
+    """Split lines ``key = value``; each key may occur once."""
+    values: dict[str, str] = {}
     for number, line in enumerate(lines(text), start=1):
         match = re.fullmatch(r"([A-Za-z_][\w.-]*)\s*=\s*(.*)", line)
         if not match:
-            raise ValueError(f"has a line that is no key = value (line {number})")
-        if match[1] in found:
-            raise ValueError(f"has {match[1]} twice (line {number})")
-        found[match[1]] = match[2]
-    return tuple(found.items())
+            raise ValueError(f"has a line that is not key = value (line {number})")
+        if match[1] in values:
+            raise ValueError(f"sets {match[1]} twice (line {number})")
+        values[match[1]] = match[2]
+    return tuple(values.items())
 
 
 def pairs_with_paths(*keys: str) -> Callable[[str, Context], tuple[tuple[str, str], ...]]:
-    """Lines ``key value``; the values of `keys` are paths, relative to the buildout directory."""
+    """Return a parser for lines ``key value``; it makes the values of `keys` absolute, from the buildout directory."""
 
     def parse(text: str, context: Context) -> tuple[tuple[str, str], ...]:
         absolute = path("directory")
@@ -397,39 +399,39 @@ def pairs_with_paths(*keys: str) -> Callable[[str, Context], tuple[tuple[str, st
 
 
 def file_name(text: str) -> str:
-    """The name of a file, without a directory."""
+    """Check the name of a file, without a directory."""
     if "/" in word(text) or text in (".", ".."):
-        raise ValueError("is a path, not a name")
+        raise ValueError("is a path, not a file name")
     return text
 
 
 def entry_points(text: str) -> tuple[str, ...]:
-    """Entry points of scripts, as zc.recipe.egg takes them."""
-    for each in words(text):
-        if not re.fullmatch(r"[^=]+=[^:=]+:\S+", each):
-            raise ValueError(f"{each!r} is no entry point")
+    """Split entry points of scripts, as zc.recipe.egg reads them."""
+    for entry_point in words(text):
+        if not re.fullmatch(r"[^=]+=[^:=]+:\S+", entry_point):
+            raise ValueError(f"{entry_point!r} is not an entry point")
     return words(text)
 
 
 def pipeline(text: str) -> tuple[str, ...]:
-    """Names of sections and eggs; configparser would take one that begins with ``;`` for a comment."""
-    for each in words(text):
-        if each.startswith(";"):
-            raise ValueError(f"{each!r} cannot be a name")
+    """Split names of sections and eggs; configparser reads a line that begins with ``;`` as a comment."""
+    for name in words(text):
+        if name.startswith(";"):
+            raise ValueError(f"{name!r} begins with a semicolon, which starts a comment in wsgi.ini")
     return words(text)
 
 
 def slugs(text: str) -> tuple[str, ...]:
-    """ZCML slugs separated by white space or line ends; `#` starts a comment."""
-    found = tuple(" ".join(line.partition("#")[0] for line in text.split("\n")).split())
-    for slug in found:
+    """Split ZCML slugs at white space and line ends; `#` starts a comment."""
+    names = tuple(" ".join(line.partition("#")[0] for line in text.split("\n")).split())
+    for slug in names:
         if slug != "*" and not SLUG.fullmatch(slug):
-            raise ValueError(f"{slug!r} is no slug{_meant_slug(slug)}")
-    return found
+            raise ValueError(f"{slug!r} is not a ZCML slug{_slug_hint(slug)}")
+    return names
 
 
-def _meant_slug(slug: str) -> str:
-    """A hint at what a slug was meant to be: with a kind that there is, or without dashes."""
+def _slug_hint(slug: str) -> str:
+    """Return a hint at a similar slug, with an existing kind or without dashes; empty if there is none."""
     package, _, kind = slug.rpartition("-")
     meant = nearest(kind, ("meta", "configure", "overrides"))
     candidate = f"{package}-{meant}" if meant else slug.replace("-", "_")
@@ -442,7 +444,7 @@ STREAMS = ("stdout", "stderr")
 
 
 def log_file(text: str, context: Context) -> str:
-    """A log file relative to `var`; one of STREAMS; or the empty string where there is to be no log."""
+    """Make a path absolute, from `var`; or return one of STREAMS, or DISABLED."""
     if text.lower() in NO_LOG:
         return DISABLED
     if text.lower() in STREAMS:
@@ -450,53 +452,64 @@ def log_file(text: str, context: Context) -> str:
     return path("var")(text, context)
 
 
-BOOLEAN = simple(
+BOOLEAN = without_context(
     "boolean", "on or off, true or false, yes or no, 1 or 0", boolean, "on", "off", "true", "false", "yes", "no"
 )
-COUNT = simple("number", "a whole number from 1 up", integer(1))
-NUMBER = simple("number", "a whole number from 0 up", integer(0))
-INTEGER = simple("number", "a whole number", integer(-(2**31)))
-SIZE = simple("size", "a number of bytes, with KB, MB or GB if you like", size)
-SIZE_TEXT = simple("size", "a number of bytes, with KB, MB or GB if you like", size_text)
-INTERVAL = simple("interval", "a number of seconds, or one with the unit s, m, h or d", interval)
-OCTAL = simple("octal mask", "an octal number such as 022", octal)
-LINE = simple("text", "one line of text", single_line)
-TEXT = simple("text", "any text", raw)
-WORD = simple("word", "one word", word)
-WORDS = simple("words", "words separated by white space", words)
-PIPELINE = simple("pipeline", WORDS.allowed, pipeline)
-ENTRY_POINTS = simple("entry points", "name=module:function, several separated by white space", entry_points)
-ASSIGNMENTS = simple("lines", "lines of the form key = value", assignments)
+COUNT = without_context("number", "a whole number, 1 or more", integer(1))
+NUMBER = without_context("number", "a whole number, 0 or more", integer(0))
+INTEGER = without_context("number", "a whole number", integer(-(2**31)))
+SIZE = without_context("size", "a number of bytes, or a number with the unit KB, MB, GB or TB", size)
+SIZE_TEXT = without_context("size", SIZE.allowed, size_text)
+INTERVAL = without_context("interval", "a number of seconds, or a number with the unit s, m, h or d", interval)
+OCTAL = without_context("octal mask", "an octal number of 1 to 4 digits, such as 022", octal)
+LINE = without_context("text", "one line of text", single_line)
+TEXT = without_context("text", "any text", raw)
+WORD = without_context("word", "one word without white space", word)
+WORDS = without_context("words", "words separated by white space", words)
+PIPELINE = without_context("pipeline", "names of sections and eggs, separated by white space", pipeline)
+ENTRY_POINTS = without_context(
+    "entry points", "name=module:function, or several separated by white space", entry_points
+)
+ASSIGNMENTS = without_context("lines", "lines of the form key = value", assignments)
 REL_STORAGE: Kind[tuple[tuple[str, str], ...]] = Kind(
     "lines",
     "lines of a key and a value",
     pairs_with_paths("blob-dir", "cache-local-dir", "data-dir", "replica-conf", "ro-replica-conf"),
 )
-FILE_NAME = simple("name", "the name of a file, without a directory", file_name)
-LINES = simple("lines", "one item a line", lines)
-LEVEL = simple("log level", "DEBUG, INFO, WARNING, ERROR or CRITICAL", level, *LEVELS.values())
-ADDRESSES = simple("addresses", f"{address.ALLOWED}, several separated by white space", addresses)
-ZEO_ADDRESSES = simple(
-    "addresses", "a port, host:port or the path of a socket, several separated by white space", zeo_addresses
+FILE_NAME = without_context("name", "the name of a file, without a directory", file_name)
+LINES = without_context("lines", "one item on each line", lines)
+LEVEL = without_context("log level", "DEBUG, INFO, WARNING, ERROR or CRITICAL", level, *LEVELS.values())
+ADDRESSES = without_context("addresses", f"{address.ALLOWED}, or several separated by white space", addresses)
+ZEO_ADDRESSES = without_context(
+    "addresses", "a port, host:port or the path of a socket, or several separated by white space", zeo_addresses
 )
-USER = simple("name:password", "name:password", user)
-DOTTED_NAME = simple("class", "the dotted name of a class", dotted_name)
-TUPLE = simple("tuple", "a Python tuple of literals, such as ('localhost', 9000)", expression_of(ast.Tuple, ast.List))
-DICT = simple("dict", "a Python dict of literals, such as {'delay': True}", expression_of(ast.Dict))
-DOCUMENT = simple("ZCML", "a well-formed XML document", zcml_document)
-STATEMENTS = simple("ZCML", "well-formed ZCML statements", zcml_statements)
+USER = without_context("name:password", "name:password", user)
+DOTTED_NAME = without_context("class", "the dotted name of a class", dotted_name)
+TUPLE = without_context(
+    "tuple", "a Python tuple of literals, such as ('localhost', 9000)", expression_of(ast.Tuple, ast.List)
+)
+DICT = without_context("dict", "a Python dict of literals, such as {'delay': True}", expression_of(ast.Dict))
+DOCUMENT = without_context("ZCML", "a well-formed XML document", zcml_document)
+STATEMENTS = without_context("ZCML", "well-formed ZCML statements", zcml_statements)
 FILE_IN_DIRECTORY: Kind[str] = Kind("path", "a path, relative to the buildout directory", path("directory"))
 FILE_IN_XML: Kind[str] = Kind("path", FILE_IN_DIRECTORY.allowed, path_in_xml)
 FILE_IN_VAR: Kind[str] = Kind("path", "a path, relative to var", path("var"))
 FILE_IN_DIRECTORY_OR_EMPTY = Kind("path", FILE_IN_DIRECTORY.allowed, or_empty(path("directory")))
 FILE_IN_VAR_OR_EMPTY = Kind("path", FILE_IN_VAR.allowed, or_empty(path("var")))
 EXISTING_FILE: Kind[str] = Kind("path", "an existing file, relative to the buildout directory", existing_file)
-PATHS: Kind[tuple[str, ...]] = Kind("paths", "one directory a line", path_list)
+PATHS: Kind[tuple[str, ...]] = Kind("paths", "one directory on each line", path_list)
 PATH_OR_BOOLEAN: Kind[Any] = Kind("path or boolean", "on, off or a path", path_or_boolean)
 LOG_FILE: Kind[str] = Kind("path", "a path, relative to var, or stdout, stderr or disable", log_file)
-RATE = simple("share", "a number from 0 to 1", rate)
-ZLIB = simple("word", "active or passive", one_of("active", "passive"), "active", "passive")
-WARNINGS = simple("word", f"on, off or {', '.join(WARNING_ACTIONS)}", warning_action, "on", "off", *WARNING_ACTIONS)
-LOG_FORMAT = simple("word", "plain or json", one_of("plain", "json"), "plain", "json")
-SENTRY_DSN = simple("DSN", "https://KEY@HOST/PROJECT-NUMBER", lambda text: sentry_dsn(text) if text else "")
-SLUGS = simple("slugs", "pkg, pkg-meta, pkg-configure, pkg-overrides, pkg:file.zcml or *", slugs)
+RATE = without_context("share", "a number from 0 to 1", rate)
+ZLIB = without_context("word", "active or passive", one_of("active", "passive"), "active", "passive")
+WARNINGS = without_context(
+    "word",
+    f"on, off, {', '.join(WARNING_ACTIONS[:-1])} or {WARNING_ACTIONS[-1]}",
+    warning_action,
+    "on",
+    "off",
+    *WARNING_ACTIONS,
+)
+LOG_FORMAT = without_context("word", "plain or json", one_of("plain", "json"), "plain", "json")
+SENTRY_DSN = without_context("DSN", "https://KEY@HOST/PROJECT-NUMBER", lambda text: sentry_dsn(text) if text else "")
+SLUGS = without_context("slugs", "pkg, pkg-meta, pkg-configure, pkg-overrides, pkg:file.zcml or *", slugs)

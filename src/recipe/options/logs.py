@@ -1,64 +1,78 @@
-"""Event log, access log, Sentry and profiling."""
+"""Options of the event log, the access log, Sentry and profiling."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from recipe.options import kinds
-from recipe.options.declare import Applies, option
+from recipe.options.declare import Applies, Into, option
 
 
 @dataclass(frozen=True)
 class EventLog:
-    """The log of Zope and everything in it."""
+    """The event log, to which Zope and all packages write."""
+
+    INTO: ClassVar = (Into.WSGI_INI,)
 
     file: str = option(
         "event-log",
         kinds.LOG_FILE,
-        "The event log's file, or ``disable``: the console only. ``stdout`` and ``stderr``, for containers, take the "
-        "console's place.",
+        "The file of the event log; the log also goes to the console. ``disable`` logs to the console only. "
+        "``stdout`` and ``stderr``, for containers, log to that stream instead of both.",
         "{var}/log/{name}.log",
+        into=(Into.WSGI_INI, Into.FACTS),
     )
     format: str = option(
         "log-format",
         kinds.LOG_FORMAT,
-        "The format of both logs: ``plain`` text, or ``json`` for one object a line.",
+        "The format of both logs: ``plain`` for text, or ``json`` for one JSON object on each line.",
         "plain",
         applies=Applies.WSGI,
     )
-    level: str = option("event-log-level", kinds.LEVEL, "The level of the loggers root, plone and waitress.", "INFO")
+    level: str = option(
+        "event-log-level",
+        kinds.LEVEL,
+        "The level of the loggers root, plone and waitress. Records below it are not logged.",
+        "INFO",
+    )
     handler: str | None = option(
         "event-log-handler",
         kinds.DOTTED_NAME,
-        "A handler class, such as ``logging.handlers.SysLogHandler``. Left out: a FileHandler.",
+        "The class of the log handler, such as ``logging.handlers.SysLogHandler``. If left out, it is FileHandler.",
         applies=Applies.WSGI,
         instead="event-log-custom",
     )
     args: str | None = option(
         "event-log-args",
         kinds.TUPLE,
-        "The handler's arguments; ``{0}`` stands for the log's file name. Left out: ``('FILE', 'a')``.",
+        "The arguments of the log handler; ``{0}`` stands for the name of the log file. If left out, they are "
+        "``('FILE', 'a')``.",
         applies=Applies.WSGI,
         instead="event-log-custom",
     )
     kwargs: str = option(
         "event-log-kwargs",
         kinds.DICT,
-        "The handler's keyword arguments.",
+        "The keyword arguments of the log handler.",
         "{{}}",
         applies=Applies.WSGI,
         instead="event-log-custom",
     )
-    max_size: int | None = option("event-log-max-size", kinds.SIZE, "Rotate the log when it reaches this size.")
-    old_files: int = option("event-log-old-files", kinds.NUMBER, "How many rotated files are kept.", "1")
+    max_size: int | None = option(
+        "event-log-max-size", kinds.SIZE, "The size at which the log is rotated. If left out, it is not rotated."
+    )
+    old_files: int = option("event-log-old-files", kinds.NUMBER, "The number of rotated log files to keep.", "1")
 
 
 @dataclass(frozen=True)
 class AccessLog:
-    """The log of requests."""
+    """The access log, which has one line for each request."""
+
+    INTO: ClassVar = (Into.WSGI_INI,)
 
     file: str = option(
         "access-log",
         kinds.LOG_FILE,
-        "The access log's file, ``stdout`` or ``stderr``, or ``disable``: no access log.",
+        "The file of the access log, ``stdout`` or ``stderr``. ``disable`` switches the access log off.",
         "{var}/log/{name}-access.log",
         overridden_by=("z2-log",),
         zserver_default="{var}/log/{name}-Z2.log",
@@ -66,7 +80,7 @@ class AccessLog:
     level: str = option(
         "access-log-level",
         kinds.LEVEL,
-        "The level of the logger of requests.",
+        "The level of the logger that logs requests. Records below it are not logged.",
         "INFO",
         aliases=("z2-log-level",),
         zserver_default="WARN",
@@ -74,90 +88,164 @@ class AccessLog:
     handler: str | None = option(
         "access-log-handler",
         kinds.DOTTED_NAME,
-        "A handler class, as for the event log.",
+        "The class of the log handler, as in ``event-log-handler``.",
         applies=Applies.WSGI,
         instead="access-log-custom",
     )
     args: str | None = option(
         "access-log-args",
         kinds.TUPLE,
-        "The handler's arguments, as for the event log.",
+        "The arguments of the log handler, as in ``event-log-args``.",
         applies=Applies.WSGI,
         instead="access-log-custom",
     )
     kwargs: str = option(
         "access-log-kwargs",
         kinds.DICT,
-        "The handler's keyword arguments.",
+        "The keyword arguments of the log handler.",
         "{{}}",
         applies=Applies.WSGI,
         instead="access-log-custom",
     )
-    max_size: int | None = option("access-log-max-size", kinds.SIZE, "Rotate the log when it reaches this size.")
-    old_files: int = option("access-log-old-files", kinds.NUMBER, "How many rotated files are kept.", "1")
+    max_size: int | None = option(
+        "access-log-max-size", kinds.SIZE, "The size at which the log is rotated. If left out, it is not rotated."
+    )
+    old_files: int = option("access-log-old-files", kinds.NUMBER, "The number of rotated log files to keep.", "1")
 
 
 @dataclass(frozen=True)
 class Sentry:
-    """The Sentry filter of the pipeline; switched on by its DSN."""
+    """The Sentry filter of the pipeline. ``sentry_dsn`` switches it on."""
 
-    dsn: str = option("sentry_dsn", kinds.SENTRY_DSN, "The DSN of the Sentry project; switches the filter on.", "",
-                      applies=Applies.WSGI, secret=True)  # fmt: skip
-    level: str = option("sentry_level", kinds.LEVEL, "From this level up, log records become breadcrumbs.", "INFO",
-                        applies=Applies.WSGI)  # fmt: skip
-    event_level: str = option("sentry_event_level", kinds.LEVEL, "From this level up, log records become events.",
-                              "ERROR", applies=Applies.WSGI)  # fmt: skip
-    ignore: tuple[str, ...] = option("sentry_ignore", kinds.WORDS, "Names of loggers to ignore.", "",
-                                     applies=Applies.WSGI)  # fmt: skip
+    INTO: ClassVar = (Into.WSGI_INI,)
+
+    dsn: str = option(
+        "sentry_dsn",
+        kinds.SENTRY_DSN,
+        "The DSN of the Sentry project. If empty, the Sentry filter is off.",
+        "",
+        applies=Applies.WSGI,
+        secret=True,
+    )
+    level: str = option(
+        "sentry_level",
+        kinds.LEVEL,
+        "Log records of this level and above become breadcrumbs.",
+        "INFO",
+        applies=Applies.WSGI,
+    )
+    event_level: str = option(
+        "sentry_event_level",
+        kinds.LEVEL,
+        "Log records of this level and above become events.",
+        "ERROR",
+        applies=Applies.WSGI,
+    )
+    ignore: tuple[str, ...] = option(
+        "sentry_ignore", kinds.WORDS, "The names of loggers whose records Sentry ignores.", "", applies=Applies.WSGI
+    )
     max_value_length: int | None = option(
-        "sentry_max_value_length", kinds.COUNT, "Longer values are cut off.", applies=Applies.WSGI
+        "sentry_max_value_length",
+        kinds.COUNT,
+        "The length at which Sentry's SDK cuts off a value. If left out, the default of the SDK applies.",
+        applies=Applies.WSGI,
     )
     environment: str | None = option(
-        "sentry_environment", kinds.LINE, "Also ``SENTRY_ENVIRONMENT``.", applies=Applies.WSGI
+        "sentry_environment",
+        kinds.LINE,
+        "The environment that Sentry shows with an event, such as ``production``. If left out, the environment "
+        "variable ``SENTRY_ENVIRONMENT`` is used.",
+        applies=Applies.WSGI,
     )
-    release: str | None = option("sentry_release", kinds.LINE, "Also ``SENTRY_RELEASE``.", applies=Applies.WSGI)
-    server_name: str | None = option("sentry_server_name", kinds.LINE, "The server's name.", applies=Applies.WSGI)
+    release: str | None = option(
+        "sentry_release",
+        kinds.LINE,
+        "The release that Sentry shows with an event. If left out, the environment variable ``SENTRY_RELEASE`` is "
+        "used.",
+        applies=Applies.WSGI,
+    )
+    server_name: str | None = option(
+        "sentry_server_name",
+        kinds.LINE,
+        "The name of the server that Sentry shows with an event. If left out, the SDK uses the name of the host.",
+        applies=Applies.WSGI,
+    )
     traces_sample_rate: str | None = option(
-        "sentry_traces_sample_rate", kinds.RATE, "The share of requests to trace.", applies=Applies.WSGI
+        "sentry_traces_sample_rate",
+        kinds.RATE,
+        "The fraction of requests to trace. If left out, none is traced.",
+        applies=Applies.WSGI,
     )
     profiles_sample_rate: str | None = option(
-        "sentry_profiles_sample_rate", kinds.RATE, "The share of traced requests to profile.", applies=Applies.WSGI
+        "sentry_profiles_sample_rate",
+        kinds.RATE,
+        "The fraction of traced requests to profile. If left out, none is profiled.",
+        applies=Applies.WSGI,
     )
     send_default_pii: bool | None = option(
         "sentry_send_default_pii",
         kinds.BOOLEAN,
-        "Send request bodies, cookies, users, client addresses, and the local variables of tracebacks.",
+        "Sends personal data: request bodies, cookies, users, client addresses, and the local variables of tracebacks.",
         applies=Applies.WSGI,
     )
-    debug: bool | None = option("sentry_debug", kinds.BOOLEAN, "Let the SDK say what it does.", applies=Applies.WSGI)
+    debug: bool | None = option(
+        "sentry_debug", kinds.BOOLEAN, "Makes Sentry's SDK log what it does.", applies=Applies.WSGI
+    )
 
 
 @dataclass(frozen=True)
 class Profile:
-    """repoze.profile in the pipeline."""
+    """The profiler repoze.profile in the pipeline. ``profile`` switches it on."""
 
-    enabled: bool = option("profile", kinds.BOOLEAN, "Put repoze.profile into the pipeline.", "off",
-                           applies=Applies.WSGI)  # fmt: skip
-    log_filename: str = option("profile_log_filename", kinds.FILE_IN_DIRECTORY, "Where the profile is kept.",
-                               "{var}/log/profile-{name}.raw", applies=Applies.WSGI)  # fmt: skip
+    INTO: ClassVar = (Into.WSGI_INI,)
+
+    enabled: bool = option(
+        "profile",
+        kinds.BOOLEAN,
+        "Puts repoze.profile into the pipeline, which measures where requests spend their time.",
+        "off",
+        applies=Applies.WSGI,
+    )
+    log_filename: str = option(
+        "profile_log_filename",
+        kinds.FILE_IN_DIRECTORY,
+        "The file to which repoze.profile writes its profile.",
+        "{var}/log/profile-{name}.raw",
+        applies=Applies.WSGI,
+    )
     cachegrind_filename: str = option(
         "profile_cachegrind_filename",
         kinds.FILE_IN_DIRECTORY,
-        "Where the profile is kept for KCachegrind, if ``pyprof2calltree`` is among the eggs.",
+        "The file to which repoze.profile writes its profile for KCachegrind. This needs ``pyprof2calltree`` among "
+        "the eggs.",
         "{var}/log/cachegrind.out.{name}",
         applies=Applies.WSGI,
     )
     discard_first_request: bool = option(
-        "profile_discard_first_request", kinds.BOOLEAN, "Leave out the first request.", "true", applies=Applies.WSGI
-    )
-    path: str = option("profile_path", kinds.WORD, "The URL path of the profile's page.", "/__profile__",
-                       applies=Applies.WSGI)  # fmt: skip
-    flush_at_shutdown: bool = option(
-        "profile_flush_at_shutdown",
+        "profile_discard_first_request",
         kinds.BOOLEAN,
-        "Remove the profile (not KCachegrind's) at shutdown; false: it stays.",
+        "Leaves the first request out of the profile.",
         "true",
         applies=Applies.WSGI,
     )
-    unwind: bool = option("profile_unwind", kinds.BOOLEAN, "Unwind the iterator of the response.", "false",
-                          applies=Applies.WSGI)  # fmt: skip
+    path: str = option(
+        "profile_path",
+        kinds.WORD,
+        "The URL path of the page that shows the profile.",
+        "/__profile__",
+        applies=Applies.WSGI,
+    )
+    flush_at_shutdown: bool = option(
+        "profile_flush_at_shutdown",
+        kinds.BOOLEAN,
+        "Removes the profile when the server stops, but not the one for KCachegrind. ``false`` keeps both.",
+        "true",
+        applies=Applies.WSGI,
+    )
+    unwind: bool = option(
+        "profile_unwind",
+        kinds.BOOLEAN,
+        "Includes the iteration over the response in the profile.",
+        "false",
+        applies=Applies.WSGI,
+    )

@@ -1,23 +1,33 @@
-"""The ZCML that Zope loads."""
+"""Options of the ZCML that Zope loads."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from recipe.options import kinds
-from recipe.options.declare import option
+from recipe.options.declare import Into, option
 
 
 @dataclass(frozen=True)
 class Zcml:
-    """site.zcml and what it includes."""
+    """The file ``site.zcml`` and the files that it includes."""
+
+    INTO: ClassVar = (Into.SITE_ZCML,)
 
     slugs: tuple[str, ...] = option(
         "zcml",
         kinds.SLUGS,
-        "Packages to include: ``pkg``, ``pkg-meta``, ``pkg-configure``, ``pkg-overrides``, ``pkg:file.zcml``; "
-        "``*`` keeps the slugs that are there.",
+        "Packages whose ZCML Zope loads. ``pkg`` stands for its ``configure.zcml``, ``pkg-meta``, ``pkg-configure`` "
+        "and ``pkg-overrides`` for the file of that name, and ``pkg:file.zcml`` for any file. ``*`` keeps the slugs "
+        "of former runs.",
         "",
     )
-    additional: str | None = option("zcml-additional", kinds.STATEMENTS, "ZCML statements loaded last, as overrides.")
-    locales: str | None = option("locales", kinds.FILE_IN_XML, "A directory of translations; created.")
-    resources: str | None = option("resources", kinds.FILE_IN_XML, "A directory of plone.resource resources; created.")
-    site: str | None = option("site-zcml", kinds.DOCUMENT, "The whole site.zcml; the other ZCML options are ignored.")
+    additional: str | None = option(
+        "zcml-additional", kinds.STATEMENTS, "ZCML statements that Zope loads last, as overrides."
+    )
+    locales: str | None = option("locales", kinds.FILE_IN_XML, "A directory of translations, which the recipe creates.")
+    resources: str | None = option(
+        "resources", kinds.FILE_IN_XML, "A directory of plone.resource resources, which the recipe creates."
+    )
+    site: str | None = option(
+        "site-zcml", kinds.DOCUMENT, "The whole text of ``site.zcml``. The other ZCML options then do nothing.", into=()
+    )

@@ -1,1 +1,1 @@
-"""What writes pages of the documentation from the declarations."""
+"""Generates pages of the documentation from the declarations of options and servers."""

@@ -1,4 +1,4 @@
-"""The reference of the options, ``docs/options.rst``, written from their declarations.
+"""Generates the reference of the options, ``docs/options.rst``, from their declarations.
 
 python -m recipe.reference.options > docs/options.rst
 """
@@ -7,10 +7,12 @@ import dataclasses
 import inspect
 from collections.abc import Iterator
 
+from recipe.common.problems import Problems
 from recipe.describe.instance import describe
-from recipe.options import Problems, read
+from recipe.options import read
 from recipe.options.declare import Applies, Context, Option, options_of
-from recipe.options.reading import Settings
+from recipe.options.settings import Settings
+from recipe.reference.paragraph import wrapped
 from recipe.render import inifile, wsgi_ini
 from recipe.render.place import Place
 
@@ -21,11 +23,22 @@ HEAD = """\
 Options
 =======
 
-Every option of a part with ``recipe = plone.recipe.zope2instance``.
+This page lists all options of a part with ``recipe = plone.recipe.zope2instance``.
 
-In the defaults, ``NAME`` is the name of the part, ``VAR`` the option ``var``, ``BD`` the buildout
-directory, ``LOC`` the location of the part, and ``CLIENTHOME`` the option ``client-home``. An option
-that is given but empty counts as left out, except where its text says otherwise.
+The texts and the defaults use these short names:
+
+``NAME``
+    the name of the part
+``VAR``
+    the value of the option ``var``
+``BD``
+    the buildout directory
+``LOC``
+    the location of the part, ``parts/NAME``
+``CLIENTHOME``
+    the value of the option ``client-home``
+
+An option with an empty value counts as left out, unless its text says what an empty value means.
 """
 
 WAITRESS = """\
@@ -33,15 +46,16 @@ Further settings of waitress
 ============================
 
 ``waitress-NAME``
-    Any other setting of waitress, with dashes in its name: ``waitress-channel-timeout = 60`` is waitress's
-    ``channel_timeout``. The name and the value are checked by the waitress that is installed.
+    Any other setting of waitress, with dashes in its name: ``waitress-channel-timeout = 60`` sets
+    ``channel_timeout``. The installed waitress checks the name and the value.
 """
+
 
 PLACEHOLDERS = Context("NAME", "BD", "LOC", "BD/bin", "VAR", "CLIENTHOME")
 
 
 def reference() -> str:
-    """The whole page, reStructuredText."""
+    """Return the whole page as reStructuredText."""
     return "\n".join([HEAD, *_groups(), WAITRESS, _template_names()])
 
 
@@ -55,14 +69,14 @@ def _groups() -> Iterator[str]:
 
 
 def _template_names() -> str:
-    """The names for wsgi-ini-template, with the values that an empty part gives them."""
+    """Return the names for wsgi-ini-template, with the values that they have in a part without options."""
     context = Context("NAME", "/BD", "/BD/parts/NAME", "/BD/bin")
     problems = Problems("NAME")
-    instance = describe(read({}, context, problems), {}, context, (), False, problems)
+    instance = describe(read({}, context, problems), {}, context, False, problems)
     writer = inifile.Writer(Place("/BD", "BD"))
     names = wsgi_ini.template_names(instance, writer)
     title = "Names for wsgi-ini-template"
-    head = f"{title}\n{'=' * len(title)}\n\nWith the values that a part without options gives them.\n\n"
+    head = f"{title}\n{'=' * len(title)}\n\nThe values are those of a part without options.\n\n"
     rows = (f"``%({name})s``\n    {_example(writer.value(value))}\n" for name, value in names.items())
     return head + "\n".join(rows)
 
@@ -77,23 +91,30 @@ def _example(value: str) -> str:
 def _entry(option: Option) -> str:
     lines = [f".. _option-{option.name.replace('_', '-')}:", "", f"``{option.name}``"]
     lines += [
-        f"    {option.doc}",
+        *wrapped(option.doc, "    "),
         "",
-        f"    :Allowed: {_plain(option.kind.allowed)}",
-        f"    :Default: {_default(option)}",
+        *_field("Allowed", _plain(option.kind.allowed)),
+        *_field("Default", _default(option)),
     ]
     if option.overridden_by:
-        lines.append(f"    :Overridden by: {_names(option.overridden_by)}")
+        lines += _field("Overridden by", _names(option.overridden_by))
     if option.aliases:
-        lines.append(f"    :Also: {_names(option.aliases)}")
+        lines += _field("Other names", _names(option.aliases))
     if option.applies is not Applies.BOTH:
         instead = f"; otherwise use {option.instead}" if option.instead else ""
-        lines.append(f"    :Applies to: {option.applies.value} only{instead}")
+        lines += _field("Applies to", f"{option.applies.value} only{instead}")
+    if option.into:
+        lines += _field("Written to", _names(tuple(file.value for file in option.into)))
     return "\n".join(lines) + "\n"
 
 
+def _field(name: str, text: str) -> list[str]:
+    """Return a field of an option, as lines."""
+    return wrapped(f":{name}: {text}", "    ", "        ")
+
+
 def _plain(text: str) -> str:
-    """Text without markup: a star would open emphasis."""
+    """Return text without markup: a star would begin emphasis."""
     return text.replace("*", r"\*")
 
 

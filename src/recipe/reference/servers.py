@@ -1,4 +1,4 @@
-"""What each WSGI server can do, as a table for the documentation.
+"""Generates the table of the abilities of each WSGI server for the documentation.
 
 python -m recipe.reference.servers > docs/which-server-table.txt
 """
@@ -6,6 +6,7 @@ python -m recipe.reference.servers > docs/which-server-table.txt
 from collections.abc import Callable
 
 from recipe.common.servers import SERVERS, Description
+from recipe.reference.paragraph import wrapped
 
 HEAD = ".. Generated from src/recipe/common/servers.py: do not edit, run ``make options``."
 
@@ -18,30 +19,36 @@ ROWS: tuple[tuple[str, Callable[[Description], object]], ...] = (
     ("``http-header-max-length``", lambda server: server.header_limit),
     ("``wsgi-server-options``", lambda server: server.own_options),
     ("several requests over one connection", lambda server: server.lasting),
-    ("400 slow clients do not keep others out", lambda server: server.slow_clients),
-    ("headers with an underscore are dropped", lambda server: server.dashes_only),
-    ("bodies in chunks", lambda server: server.chunked),
-    ("a body at once with ``Expect: 100-continue``", lambda server: server.eager),
-    ("seconds that an answer may take", lambda server: str(server.answer_limit) if server.answer_limit else "any"),
-    ("the extra that brings it", lambda server: f"``{server.extra}``" if server.extra else "none"),
-    ("its settings", lambda server: f"`list <{server.homepage}>`__" if server.homepage else "none"),
+    ("serves other clients while 400 clients are slow", lambda server: server.slow_clients),
+    ("removes headers with an underscore", lambda server: server.dashes_only),
+    ("request bodies in chunks", lambda server: server.chunked),
+    ("a client with ``Expect: 100-continue`` may send its body at once", lambda server: server.eager),
+    (
+        "time in which a client must receive a response, in seconds",
+        lambda server: str(server.answer_limit) if server.answer_limit else "no limit",
+    ),
+    ("the extra that installs it", lambda server: f"``{server.extra}``" if server.extra else "none"),
+    ("documentation of its settings", lambda server: f"`list <{server.homepage}>`__" if server.homepage else "none"),
 )
 
 
 def table() -> str:
-    """The table, reStructuredText: a row for each ability, a column for each server."""
+    """Return the table as reStructuredText, with a row for each ability and a column for each server."""
     servers = SERVERS.values()
     lines = [HEAD, "", ".. list-table::", "   :header-rows: 1", ""]
     head: tuple[str, Callable[[Description], object]] = ("", lambda server: f"``{server.name}``")
-    for title, told in (head, *ROWS):
+    for title, ability in (head, *ROWS):
         lines.append(f"   * - {title}".rstrip())
-        lines += [f"     - {_word(told(server))}" for server in servers]
-    remarks = [f"``{server.name}``\n    {server.remark}" for server in servers if server.remark]
-    return "\n".join([*lines, "", *remarks]) + "\n"
+        lines += [f"     - {_word(ability(server))}" for server in servers]
+    lines.append("")
+    for server in servers:
+        if server.remark:
+            lines += [f"``{server.name}``", *wrapped(server.remark, "    ")]
+    return "\n".join(lines) + "\n"
 
 
-def _word(told: object) -> str:
-    return ("yes" if told else "no") if isinstance(told, bool) else str(told)
+def _word(value: object) -> str:
+    return ("yes" if value else "no") if isinstance(value, bool) else str(value)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What the control script must know of an instance, as the text of its instance.json."""
+"""Writes instance.json, which has the facts about an instance that the control script needs."""
 
 import json
 import os
@@ -9,18 +9,18 @@ from recipe.options import kinds
 
 
 def render(instance: Instance) -> str:
-    """What the control script must know, as JSON; with relative paths, relative to the file itself."""
+    """Return the facts as JSON; with relative paths, these are relative to the directory of the file."""
     settings = instance.settings
 
     def path(text: str, mark: str = "$") -> str | None:
         if kinds.has_reference(text.removeprefix(instance.directory)):
-            return ""  # only the server can tell
+            return ""  # the value is known only when the server runs
         text = instance.meaning(text, mark)
         inside = (text + "/").startswith(instance.directory + "/")
         return os.path.relpath(text, instance.etc) if inside and instance.relative_paths else text or None
 
     warnings = "" if instance.is_zserver else settings.zope.deprecation_warnings
-    known: dict[str, Any] = {
+    facts: dict[str, Any] = {
         "name": instance.name,
         "directory": path(instance.directory),
         "zope_conf": path(instance.zope_conf),
@@ -34,16 +34,16 @@ def render(instance: Instance) -> str:
         "listen": _listen(instance),
     }
     if instance.is_zserver:
-        known["zserver_python"] = path(settings.zserver.python or "")
+        facts["zserver_python"] = path(settings.zserver.python or "")
     if settings.server.wsgi is True and not settings.server.ini_template and instance.server.workers:
-        known["workers"] = settings.server.workers
+        facts["workers"] = settings.server.workers
     if settings.process.graceful_timeout is not None:
-        known["graceful_timeout"] = settings.process.graceful_timeout
-    return json.dumps(known, indent=2, ensure_ascii=False) + "\n"
+        facts["graceful_timeout"] = settings.process.graceful_timeout
+    return json.dumps(facts, indent=2, ensure_ascii=False) + "\n"
 
 
 def _listen(instance: Instance) -> list[str]:
-    """Where the server is known to listen: not where a file of the user's says it, nor in a tree that may move."""
+    """Return the addresses of the server; not those in a user's file, nor sockets in a tree that may be moved."""
     server = instance.settings.server
     if isinstance(server.wsgi, str) or server.ini_template:
         return []

@@ -1,7 +1,7 @@
-"""Writing ini text. The one place that knows that ``%`` is special.
+"""Writes ini text. No other module has to know that ``%`` is special.
 
-wsgi.ini is read twice: by PasteDeploy and by logging.config. Both interpolate
-as configparser does, with the defaults ``here`` and ``__file__``.
+Two programs read wsgi.ini: PasteDeploy and logging.config. Both interpolate as configparser does,
+with the defaults ``here`` and ``__file__``.
 """
 
 import ast
@@ -20,18 +20,18 @@ _PERCENT = re.compile(r"%(?:(?P<percent>%)|\((?P<name>[^()%\s]+)\)s)?")
 
 
 class Raw(str):
-    """Text that is ini already."""
+    """Text in ini syntax, which is written unchanged."""
 
 
 class Expression(str):
-    """Python text, which logging.config evaluates once it is interpolated."""
+    """Python text, which logging.config evaluates after the interpolation."""
 
 
 def quote(text: str, defined: Collection[str] = DEFAULTS) -> str:
-    """`text` with every ``%`` doubled that configparser would stumble over.
+    """Return `text` with every ``%`` doubled that configparser would reject.
 
-    ``%%`` and references to `defined` names keep their meaning. Further lines are
-    indented, as a continued value is.
+    ``%%`` and references to `defined` names keep their meaning. Lines after the first are indented,
+    as configparser requires it of a value.
     """
 
     def replacement(match: re.Match[str]) -> str:
@@ -41,31 +41,30 @@ def quote(text: str, defined: Collection[str] = DEFAULTS) -> str:
 
 
 class Writer:
-    """Writes ini text for a file that refers to the buildout directory as `place` says."""
+    """Writes values as ini text; `place` says how the file refers to the buildout directory."""
 
     def __init__(self, place: Place, defined: Collection[str] = DEFAULTS) -> None:
         self.place = place
         self.defined = defined
 
-    def value(self, thing: Any) -> str:
-        """A value as ini text: booleans as true and false, tuples word by word, None as nothing."""
-        if isinstance(thing, Raw):
-            return thing
-        if isinstance(thing, Expression):
-            thing = ast.unparse(_Literals(self.place).visit(ast.parse(thing, mode="eval")))
-        if thing is None:
+    def value(self, value: Any) -> str:
+        """Return a value as ini text: a boolean as true or false, a tuple as words, None as the empty text."""
+        if isinstance(value, Raw):
+            return value
+        if isinstance(value, Expression):
+            value = ast.unparse(_Literals(self.place).visit(ast.parse(value, mode="eval")))
+        if value is None:
             return ""
-        if isinstance(thing, bool):
-            return "true" if thing else "false"
-        text = " ".join(str(item) for item in thing) if isinstance(thing, tuple) else str(thing)
+        if isinstance(value, bool):
+            return "true" if value else "false"
+        text = " ".join(str(item) for item in value) if isinstance(value, tuple) else str(value)
         return self.place.quote(text, partial(quote, defined=self.defined))
 
     def fill(self, template: str, names: Mapping[str, Any], file: str) -> str:
-        """A user's template with its ``%(name)s`` filled in, and ``%%`` made ``%``.
+        """Return a user's template with each ``%(name)s`` replaced with its value, and ``%%`` with ``%``.
 
-        What is filled in may refer to names of the template's ``[DEFAULT]``.
-
-        Raises ValueError that names the file, the line, and the names there are.
+        The values may refer to names in ``[DEFAULT]`` of the template. Raises ValueError with the file,
+        the line and the names that exist.
         """
         writer = Writer(self.place, (*DEFAULTS, *_default_names(template)))
 
@@ -76,26 +75,26 @@ class Writer:
                 return writer.value(names[match["name"]])
             line = template.count("\n", 0, match.start()) + 1
             if not match["name"]:
-                raise ValueError(f"{file}, line {line}: a lone %; write %%")
-            meant = nearest(match["name"], names)
-            hint = f"did you mean %({meant})s? " if meant else ""
-            unknown = f"{file}, line {line}: %({match['name']})s is not known"
-            raise ValueError(f"{unknown}; {hint}the names are {', '.join(sorted(names))}")
+                raise ValueError(f"{file}, line {line}: a single % is not allowed; write %%")
+            similar = nearest(match["name"], names)
+            hint = f" Did you mean %({similar})s?" if similar else ""
+            unknown = f"{file}, line {line}: %({match['name']})s is not known."
+            raise ValueError(f"{unknown}{hint} Known names: {', '.join(sorted(names))}.")
 
         return _PERCENT.sub(replacement, template)
 
 
 class _Literals(ast.NodeTransformer):
-    """Writes paths below the buildout directory as literals in which the directory may hold any quote.
+    """Writes paths below the buildout directory as literals in which the directory may contain any quote.
 
-    Where the tree may be moved, nobody knows what ``%(here)s`` will hold.
+    If the tree may be moved, the value of ``%(here)s`` is not known in advance.
     """
 
     def __init__(self, place: Place) -> None:
         self.place = place
 
     def visit_Constant(self, node: ast.Constant) -> ast.expr:
-        """A string that `repr` would spoil becomes a raw one, and is written as it stands here."""
+        """Return a path that `repr` would change as a raw string, which is written unchanged."""
         directory = self.place.directory
         if not isinstance(node.value, str) or not node.value.startswith(f"{directory}/"):
             return node
@@ -108,7 +107,7 @@ class _Literals(ast.NodeTransformer):
 
 
 def _default_names(template: str) -> list[str]:
-    """The names in the ``[DEFAULT]`` of an ini text; none where it does not parse."""
+    """Return the names in ``[DEFAULT]`` of an ini text; none if it does not parse."""
     parser = configparser.RawConfigParser(strict=False, allow_no_value=True)
     try:
         parser.read_string(template)

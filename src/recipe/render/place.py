@@ -1,4 +1,4 @@
-"""The buildout directory in generated text: escaped, or relative so that the tree can be moved."""
+"""Writes the buildout directory in generated text: escaped, or relative so that the tree can be moved."""
 
 import re
 from collections.abc import Callable
@@ -7,11 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Place:
-    """A directory, and what stands for it in the text of a file.
+    """A directory, and the text `written` that stands for it in a file.
 
-    The directory is the recipe's to write, not the user's: a ``$`` or ``%`` in its
-    name is never an escape. Text around it is. `is_relative` says that `written`
-    names it from where the file lies.
+    The recipe writes the directory, not the user. So a ``$`` or ``%`` in its name is never an escape,
+    but in the text around it, it may be one. `is_relative` says that `written` is relative to the file.
     """
 
     directory: str
@@ -19,6 +18,6 @@ class Place:
     is_relative: bool = False
 
     def quote(self, text: str, quote: Callable[[str], str]) -> str:
-        """`text` quoted by `quote`, but for the directory, which becomes what is written for it."""
+        """Return `text` quoted by `quote`, with `written` in place of the directory."""
         pattern = rf"(?<![\w./-]){re.escape(self.directory)}(?=[/'\"\s)]|$)"
         return self.written.join(quote(piece) for piece in re.split(pattern, text))

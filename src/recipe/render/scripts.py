@@ -1,4 +1,4 @@
-"""The generated scripts: ``bin/NAME``, and the interpreter with the instance's path."""
+"""Writes the scripts ``bin/NAME`` and ``LOC/bin/interpreter``."""
 
 import os
 import re
@@ -10,13 +10,13 @@ from recipe.describe.instance import Instance
 from recipe.render.file import File
 from recipe.render.templates import fill
 
-CODING = "# -*- coding: utf-8 -*-"  # Python 2.7, which runs the interpreter of ZServer, wants to be told
-SHEBANG_LIMIT = 127  # bytes, in Linux before 5.1 and in other systems
+CODING = "# -*- coding: utf-8 -*-"  # Python 2.7 requires it, and runs the interpreter of ZServer
+SHEBANG_LIMIT = 127  # the bytes of a #! line that Linux before 5.1 and other systems read
 
 
 @dataclass(frozen=True)
 class Python:
-    """What a generated script runs with: the interpreter, sys.path, and lines run first."""
+    """The Python of a generated script: the interpreter, sys.path, and the code that it runs first."""
 
     executable: str
     paths: tuple[str, ...]
@@ -24,7 +24,7 @@ class Python:
 
 
 def control_script(instance: Instance, python: Python) -> File:
-    """``bin/NAME``."""
+    """Return the control script, ``bin/NAME``."""
     arguments = ["-C", instance.zope_conf, "-p", instance.interpreter]
     if not instance.is_zserver:
         arguments += ["-w", instance.wsgi_ini]
@@ -37,7 +37,7 @@ def control_script(instance: Instance, python: Python) -> File:
 
 
 def interpreter(instance: Instance, python: Python) -> File:
-    """``LOC/bin/interpreter``: Python with the instance's path."""
+    """Return ``LOC/bin/interpreter``, a Python with the path of the instance."""
     path = instance.interpreter
     return File(path, _script(instance, python, path, fill("interpreter_body.py")), 0o755)
 
@@ -57,12 +57,12 @@ def _script(instance: Instance, python: Python, path: str, body: str) -> str:
 
 
 def _levels(instance: Instance, path: str) -> int:
-    """How far below the buildout directory a file is."""
+    """Return how many levels a file is below the buildout directory."""
     return len(os.path.relpath(path, instance.directory).split(os.sep))
 
 
 def _path_writer(instance: Instance, script: str) -> Callable[[str], str]:
-    """Writes a text as Python; a path below the buildout, relative to it where that is asked for."""
+    """Return a function that writes text as Python code; paths in the buildout are relative if the instance is."""
 
     def write(text: str) -> str:
         if instance.relative_paths and (text + "/").startswith(instance.directory + "/"):
@@ -73,11 +73,11 @@ def _path_writer(instance: Instance, script: str) -> Callable[[str], str]:
 
 
 def header(executable: str, path: str, instance: Instance) -> str:
-    """The line that names the interpreter.
+    """Return the first line of a script, which names the interpreter.
 
-    The kernel takes neither blanks nor long paths there; then, and where the
-    tree may move with the interpreter in it, a shell line starts it, which
-    Python reads as a string.
+    The kernel accepts neither blanks nor long paths there. For such a path, and if the tree may be
+    moved with the interpreter in it, a line of shell starts the interpreter; Python reads that line
+    as a string.
     """
     inside = instance.relative_paths and executable.startswith(instance.directory + "/")
     if not inside and len(os.fsencode(executable)) < SHEBANG_LIMIT - 2 and not any(map(str.isspace, executable)):
@@ -91,5 +91,5 @@ def header(executable: str, path: str, instance: Instance) -> str:
 
 
 def _shell_quoted(text: str) -> str:
-    """A word of the shell's that is no escape to Python, in whose string it stands."""
+    """Quote a word for the shell, inside a Python string: backslashes are doubled."""
     return "'" + re.sub(r"['\\]", lambda match: "'\"" + match[0].replace("\\", r"\\") + "\"'", text) + "'"

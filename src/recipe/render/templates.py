@@ -1,14 +1,16 @@
-"""The templates in ``src/recipe/templates``, filled in by Jinja2."""
+"""Fills in the templates in ``src/recipe/templates``, with Jinja2."""
 
 from collections.abc import Callable
 from typing import Any
 
 import jinja2
+from jinja2.ext import Extension
 
 
-def environment(writer: Callable[[Any], str]) -> jinja2.Environment:
-    """The templates, with every value that is filled in written by `writer`."""
+def environment(writer: Callable[[Any], str], *extensions: type[Extension]) -> jinja2.Environment:
+    """Return the templates; `writer` writes each value that is filled in."""
     return jinja2.Environment(
+        extensions=extensions,
         loader=jinja2.PackageLoader("recipe"),
         finalize=writer,
         undefined=jinja2.StrictUndefined,
@@ -20,5 +22,5 @@ def environment(writer: Callable[[Any], str]) -> jinja2.Environment:
 
 
 def fill(template: str, **values: Any) -> str:
-    """The text of a template that no value is quoted in."""
+    """Return the text of a template, with its values filled in without quoting."""
     return environment(str).get_template(template).render(**values)

@@ -5,17 +5,18 @@ from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
-from recipe.describe.instance import Handler, Instance
-from recipe.options import Problems
+from recipe.common.problems import Problems
+from recipe.describe.handlers import Handler
+from recipe.describe.instance import Instance
 from recipe.render import inifile
 from recipe.render.place import Place
 from recipe.render.templates import environment
 
 
 def render(instance: Instance, templates: Mapping[str, str], problems: Problems) -> str:
-    """wsgi.ini; `templates` maps the files that options name to their text.
+    """The text of wsgi.ini; `templates` maps the files that options name to their text.
 
-    A template's mistakes go to `problems`.
+    Mistakes in a template go to `problems`.
     """
     writer = _ini_writer(instance)
     names = template_names(instance, writer)
@@ -53,9 +54,9 @@ def _ini_writer(instance: Instance) -> inifile.Writer:
 
 
 def _default_section(instance: Instance) -> str:
-    """PasteDeploy interpolates its own ``here``, so a ``%`` in it must be escaped for it.
+    """A ``[DEFAULT]`` section if the path holds a ``%``: PasteDeploy interpolates ``here``, so it must be escaped.
 
-    Not where the tree may be moved: nothing here may name its place. Our server escapes it by itself.
+    There is none if the tree may be moved, since the file must not name its directory; our server escapes ``here``.
     """
     if "%" not in instance.etc or instance.relative_paths:
         return ""

@@ -1,4 +1,4 @@
-"""An instance as the text of its site.zcml, and of the files that this includes."""
+"""Writes the site.zcml of an instance, and the files that it includes."""
 
 import os
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from recipe.render.templates import fill
 
 
 def render(instance: Instance) -> Iterator[File]:
-    """site.zcml and the files it includes."""
+    """Yield site.zcml and the files that it includes."""
     options = instance.settings.zcml
     includes = f"{instance.etc}/package-includes"
     if options.site is not None:
@@ -39,7 +39,7 @@ def _directory_zcml(template: str, directory: str, instance: Instance) -> str:
 
 def _slug(slug: str, number: int, directory: str) -> File:
     match = kinds.SLUG.fullmatch(slug)
-    assert match  # kinds.slugs has seen to it
+    assert match  # kinds.slugs has checked it
     kind = match["kind"] or "configure"
     file = match["file"] or f"{kind}.zcml"
     text = fill("slug.zcml", package=quoteattr(match["package"]), file=quoteattr(file))

@@ -1,7 +1,7 @@
-"""Writing ZConfig text: sections, keys and quoting. The one place that knows that ``$`` is special.
+"""Writes ZConfig text: sections, keys and quoting. No other module has to know that ``$`` is special.
 
-The rules are those of ZConfig's manual, chapter "Configuration Syntax", and of
-its ``substitution`` module.
+The rules are those of ZConfig's manual, chapter "Configuration Syntax", and of its module
+``substitution``.
 """
 
 import re
@@ -10,8 +10,9 @@ from typing import Any
 
 from recipe.describe.sections import Section, Wrapped
 from recipe.render.place import Place
+from recipe.render.provenance import mark
 
-ALWAYS_DEFINED = frozenset({"instancehome", "clienthome"})  # by our zope.conf, in its first lines
+ALWAYS_DEFINED = frozenset({"instancehome", "clienthome"})  # in the first lines of the generated zope.conf
 
 _REFERENCE = re.compile(
     r"""\$(?:
@@ -27,14 +28,14 @@ _DEFINE = re.compile(r"^\s*%define\s+(\w+)", re.MULTILINE | re.ASCII)
 
 
 class Raw(str):
-    """Text that is ZConfig already."""
+    """Text in ZConfig syntax, which is written unchanged."""
 
 
 def quote(text: str, defined: Collection[str] | None = ALWAYS_DEFINED) -> str:
-    """`text` with every ``$`` doubled that ZConfig would stumble over.
+    """Return `text` with every ``$`` doubled that ZConfig would reject.
 
-    ``$$``, ``$(NAME)`` (environment) and references to `defined` names (in lower
-    case, as ZConfig compares them; None: of any name) keep their meaning.
+    ``$$``, ``$(NAME)`` (an environment variable) and references to `defined` names keep their meaning.
+    The names are in lower case, as ZConfig compares them; None stands for all names.
     """
 
     def replacement(match: re.Match[str]) -> str:
@@ -46,7 +47,7 @@ def quote(text: str, defined: Collection[str] | None = ALWAYS_DEFINED) -> str:
 
 
 class Writer:
-    """Writes ZConfig text for a file that refers to the buildout directory as `place` says."""
+    """Writes values and sections as ZConfig text; `place` says how the file refers to the buildout directory."""
 
     def __init__(self, place: Place) -> None:
         self.place = place
@@ -54,39 +55,44 @@ class Writer:
         self.includes = False
 
     def lines(self, text: str) -> Raw:
-        """Lines of ZConfig that a user wrote, with the ``$`` in them quoted.
+        """Return ZConfig text of the user with the ``$`` in it quoted.
 
-        A ``%define`` adds names for all that is written later; after an ``%include``
-        nobody knows which there are.
+        A ``%define`` in it adds a name for all text that is written later. After an ``%include``, every
+        name may be defined.
         """
         self.defined |= {name.lower() for name in _DEFINE.findall(text)}
         self.includes = self.includes or bool(_INCLUDE.search(text))
         return Raw("\n".join(self.place.quote(line, self._quote) for line in text.split("\n")))
 
-    def value(self, thing: Any) -> str:
-        """A value as ZConfig text: booleans as on and off, text quoted, Raw as it is."""
-        if isinstance(thing, Raw):
-            return thing
-        if isinstance(thing, bool):
-            return "on" if thing else "off"
-        return self.place.quote(str(thing), self._quote)
+    def value(self, value: Any) -> str:
+        """Return a value as ZConfig text: a boolean as on or off, Raw unchanged, other text quoted."""
+        if isinstance(value, Raw):
+            return value
+        if isinstance(value, bool):
+            return "on" if value else "off"
+        return self.place.quote(str(value), self._quote)
 
     def _quote(self, text: str) -> str:
         return quote(text, None if self.includes else self.defined)
 
     def section(self, section: Section | Wrapped, indent: str = "") -> Raw:
-        """The text of a section and all it holds, one key a line."""
+        """Return the text of a section, one key on each line, marked with options (see `recipe.render.provenance`)."""
         return Raw("\n".join(self._section_lines(section, indent)))
 
     def _section_lines(self, section: Section | Wrapped, indent: str) -> Iterator[str]:
         deeper = indent + "  "
         if isinstance(section, Wrapped):
-            yield from (indent + line for line in self.lines(section.before).split("\n") if line)
+            yield from self._wrapper_lines(section.before, section.option, indent)
             yield from self._section_lines(section.section, deeper)
-            yield from (indent + line for line in self.lines(section.after).split("\n") if line)
+            yield from self._wrapper_lines(section.after, section.option, indent)
             return
-        yield f"{indent}<{' '.join((section.type, section.name)).strip()}>"
-        yield from (f"{deeper}{key} {self.value(thing)}" for key, thing in section.keys if thing is not None)
+        yield mark(f"{indent}<{' '.join((section.type, section.name)).strip()}>", section.option)
+        for key in section.keys:
+            if key.value is not None:
+                yield mark(f"{deeper}{key.name} {self.value(key.value)}", key.option or section.option)
         for child in section.sections:
             yield from self._section_lines(child, deeper)
-        yield f"{indent}</{section.type}>"
+        yield mark(f"{indent}</{section.type}>", section.option)
+
+    def _wrapper_lines(self, text: str, option: str, indent: str) -> Iterator[str]:
+        yield from (mark(indent + line, option) for line in self.lines(text).split("\n") if line)

@@ -1,1 +1,1 @@
-"""What runs inside the server process, and nothing that buildout needs."""
+"""The code that runs in the server process; it needs nothing of buildout."""

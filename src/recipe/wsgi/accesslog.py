@@ -1,4 +1,4 @@
-"""The name that metadata of earlier versions hold for the filter factory of the access log."""
+"""The former module of the access log's filter factory, which the metadata of earlier versions name."""
 
 from recipe.wsgi.logs.accesslog import filter_factory
 

@@ -1,4 +1,4 @@
-"""Settings of a server that has no rules for text: the type of a default says what a text must be."""
+"""The settings of servers that take Python values: the type of a setting's default says what its text must be."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -13,7 +13,7 @@ TRUE_OR_FALSE = ("true", "yes", "on", "1", "false", "no", "off", "0")
 
 
 def cast(text: str, kind: type) -> Any:
-    """Return the value of `text`. Raises ValueError."""
+    """Return `text` as a value of type `kind`. Raises ValueError."""
     if kind is bool:
         if text.lower() not in TRUE_OR_FALSE:
             raise ValueError(text)
@@ -21,11 +21,12 @@ def cast(text: str, kind: type) -> Any:
     return kind(text)
 
 
-def wrong(settings: Mapping[str, str], kinds: Mapping[str, type], server: str) -> Iterator[tuple[str, str]]:
-    """Yield the name and the mistake of each setting that is none of `kinds`, or of another type."""
+def setting_errors(settings: Mapping[str, str], kinds: Mapping[str, type], server: str) -> Iterator[tuple[str, str]]:
+    """Yield the name and the error of each setting that is not in `kinds`, or whose text does not fit its type."""
     for name, text in settings.items():
         if name not in kinds:
-            yield name, f"{server} has no such setting here{hint(name, kinds)}. Allowed: {', '.join(sorted(kinds))}"
+            allowed = ", ".join(sorted(kinds))
+            yield name, f"{server} does not accept this setting (allowed: {allowed}){hint(name, kinds)}"
             continue
         try:
             cast(text, kinds[name])
@@ -33,6 +34,6 @@ def wrong(settings: Mapping[str, str], kinds: Mapping[str, type], server: str) -
             yield name, f"{text!r} is not {WORDS[kinds[name]]}"
 
 
-def values(settings: Mapping[str, str], kinds: Mapping[str, type]) -> dict[str, Any]:
-    """Return the values of settings that are right."""
+def cast_all(settings: Mapping[str, str], kinds: Mapping[str, type]) -> dict[str, Any]:
+    """Return the values of settings that have no error."""
     return {name: cast(text, kinds[name]) for name, text in settings.items()}

@@ -1,7 +1,6 @@
-"""What waitress does between its connections and the application, for servers that do not.
+"""What waitress does between a connection and the application, for the other servers.
 
-The proxy's headers are waitress's own work (`waitress.proxy_headers`), a WSGI middleware that
-depends on no server.
+The proxy's headers are handled by `waitress.proxy_headers`, a WSGI middleware that works with any server.
 """
 
 import io
@@ -15,16 +14,16 @@ from waitress.proxy_headers import proxy_headers_middleware
 from recipe.wsgi.servers import WSGIApp
 from recipe.wsgi.settings import Settings
 
-#: Bytes of a body that are kept in memory, and those read at once.
+#: Bytes of a body that are kept in memory, and that are read at once.
 IN_MEMORY, AT_ONCE = 524288, 65536
 
-#: The status of a request that is refused, and why it is.
+#: The status of a refused request, and the explanation for the client.
 TOO_LARGE = ("413 Request Entity Too Large", "The body of the request exceeds max_request_body_size.")
 BROKEN_OFF = ("400 Bad Request", "The body of the request does not end as it should.")
 
 
 def around(app: WSGIApp, settings: Settings) -> WSGIApp:
-    """Return `app` behind the limit for bodies, and with the client's address from a trusted proxy."""
+    """Return `app` behind a limit for the size of bodies, and with the client's address from a trusted proxy."""
     adjusted = settings.adjustments
     app = _limited(app, adjusted.max_request_body_size)
     if adjusted.trusted_proxy or adjusted.clear_untrusted_proxy_headers:
@@ -37,11 +36,11 @@ def around(app: WSGIApp, settings: Settings) -> WSGIApp:
             log_untrusted=adjusted.log_untrusted_proxy_headers,
             logger=logging.getLogger("waitress"),
         )
-    return _named(app) if any(one.path for one, _ in settings.addresses) else app
+    return _named(app) if any(address.path for address, _ in settings.addresses) else app
 
 
 def _named(app: WSGIApp) -> WSGIApp:
-    """Call a client that comes by a unix socket ``localhost``, as waitress does: a trusted proxy may be one."""
+    """Give clients of a unix socket the address ``localhost``, as waitress does: a trusted proxy may be one."""
 
     def named(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         environ["REMOTE_ADDR"] = environ.get("REMOTE_ADDR") or "localhost"
@@ -51,11 +50,10 @@ def _named(app: WSGIApp) -> WSGIApp:
 
 
 def _limited(app: WSGIApp, limit: int) -> WSGIApp:
-    """Answer a request with 413 where its body has more than `limit` bytes.
+    """Answer a request with 413 if its body has more than `limit` bytes.
 
-    A body is read before `app` is called, where the server has not done so: after a conflict of the
-    database the publisher reads it again from its start. One in chunks gets a length: the publisher reads
-    none that has no length.
+    The body is read before `app` is called, unless it is a file already: after a conflict in the database the publisher
+    reads it again from its start. A body in chunks gets a length, because the publisher reads none without one.
     """
 
     def limited(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
@@ -78,14 +76,14 @@ def _limited(app: WSGIApp, limit: int) -> WSGIApp:
 
 
 class BodyError(Exception):
-    """A request is not to reach the application; the arguments are status and reason."""
+    """The body of a request is refused; the arguments are the status and the explanation."""
 
 
 def _received(source: Any, length: int | None, limit: int) -> tuple[Any, int]:
-    """Read a body of which the length is known, or not; return it as a file, and its size. Raises BodyError."""
+    """Read a body, whose `length` may be unknown; return it as a file, and its size. Raises BodyError."""
     if length is not None and length > limit:
         raise BodyError(*TOO_LARGE)
-    # Closed when it is collected: the application may read it until its answer is through
+    # Closed when it is garbage collected: the application may read it until the response is complete
     body = tempfile.SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115
     size = 0
     while wanted := AT_ONCE if length is None else min(AT_ONCE, length - size):
@@ -97,14 +95,14 @@ def _received(source: Any, length: int | None, limit: int) -> tuple[Any, int]:
         if size > limit:
             raise BodyError(*TOO_LARGE)
     if length is not None and size < length:
-        # The client has gone; some servers tell it by no error
+        # The client has disconnected; some servers raise no error then
         raise BodyError(*BROKEN_OFF)
     body.seek(0)
     return body, size
 
 
 def _length(environ: dict[str, Any]) -> int | None:
-    """The length of a request's body; None where it comes in chunks."""
+    """Return the length of a request's body; None if it comes in chunks."""
     if "chunked" in environ.get("HTTP_TRANSFER_ENCODING", "").lower():
         return None
     length = environ.get("CONTENT_LENGTH") or "0"
@@ -117,16 +115,16 @@ def _can_seek(source: Any) -> bool:
 
 
 def _read(source: Any, size: int) -> bytes:
-    """Read a part of a body. Raises BodyError where it breaks off, or is in chunks that are none."""
+    """Read a part of a body. Raises BodyError if the client disconnects, or if the chunks are malformed."""
     try:
         data: bytes = source.read(size)
-    except Exception:  # each server has its own
+    except Exception:  # each server raises its own
         raise BodyError(*BROKEN_OFF) from None
     return data
 
 
 def refusal(start_response: Any, status: str, why: str) -> Iterable[bytes]:
-    """Answer that a request is refused, and end the connection."""
+    """Answer that a request is refused, and close the connection."""
     text = f"{status[4:]}\r\n\r\n{why}\r\n".encode()
     headers = [("Content-Type", "text/plain"), ("Content-Length", str(len(text))), ("Connection", "close")]
     start_response(status, headers)

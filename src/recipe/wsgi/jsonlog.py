@@ -1,4 +1,4 @@
-"""The name that generated wsgi.ini files hold: ``class = recipe.wsgi.jsonlog.Formatter``."""
+"""The module that generated wsgi.ini files name: ``class = recipe.wsgi.jsonlog.Formatter``."""
 
 from recipe.wsgi.logs.jsonlog import Formatter
 

@@ -1,4 +1,4 @@
-"""What a request tells of a person: its cookies, its body, and the user that it is of."""
+"""The personal data in a request: its cookies, its body, and its user."""
 
 import json
 from email import message_from_bytes
@@ -6,23 +6,22 @@ from http.cookies import CookieError, SimpleCookie
 from typing import Any
 from urllib.parse import parse_qs
 
-MAX_BODY = 10_000  # bytes; what the SDK sends of a body with `max_request_body_size` "medium", its default
+MAX_BODY = 10_000  # bytes; the limit of the SDK's default for `max_request_body_size`, "medium"
 
 
 def personal_data(environ: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """The personal data of a WSGI request, as an event has them.
+    """Return the personal data of a WSGI request as a part of an event.
 
-    ``request`` with ``cookies`` and ``data``, ``user`` with ``ip_address``
-    and ``username``
-    (https://develop.sentry.dev/sdk/foundations/transport/event-payloads/request/). What there is
-    not, or cannot be read again, is left out.
+    ``request`` has ``cookies`` and ``data``; ``user`` has ``ip_address`` and ``username``
+    (https://develop.sentry.dev/sdk/foundations/transport/event-payloads/request/). Values that do not exist, or cannot
+    be read again, are left out.
     """
     request: dict[str, Any] = {}
     if cookies := _cookies(environ.get("HTTP_COOKIE", "")):
         request["cookies"] = cookies
     if data := _data(environ.get("CONTENT_TYPE", ""), _body(environ)):
         request["data"] = data
-    # The SDK takes the address from a header that any client can send; Zope writes the user when it knows
+    # The SDK would take the address from a header that any client can send; Zope sets REMOTE_USER after authentication
     names = {"ip_address": "REMOTE_ADDR", "username": "REMOTE_USER"}
     user = {name: environ[key] for name, key in names.items() if environ.get(key)}
     return {key: values for key, values in (("request", request), ("user", user)) if values}
@@ -36,7 +35,7 @@ def _cookies(header: str) -> dict[str, str]:
 
 
 def _body(environ: dict[str, Any]) -> bytes:
-    """The whole body, as far as the server can rewind it and it is not long; the stream stays where it was."""
+    """Return the whole body, if it is short and can be read again; the position of the stream is restored."""
     stream: Any = environ.get("wsgi.input")
     try:
         place = stream.tell()
@@ -49,7 +48,7 @@ def _body(environ: dict[str, Any]) -> bytes:
 
 
 def _data(content_type: str, body: bytes) -> Any:
-    """The fields of a form, or what JSON says; the SDK takes passwords out of them by their names."""
+    """Return the fields of a form, or parsed JSON; the SDK removes passwords by the names of fields."""
     match content_type.partition(";")[0].strip().lower():
         case "application/x-www-form-urlencoded":
             fields = parse_qs(body.decode("utf-8", "replace"), keep_blank_values=True)

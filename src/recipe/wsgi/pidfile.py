@@ -1,4 +1,4 @@
-"""The file with the process id of the server."""
+"""The pid file of the server."""
 
 import logging
 import os
@@ -9,8 +9,8 @@ logger = logging.getLogger("Zope")
 
 
 @contextmanager
-def kept(path: str) -> Iterator[None]:
-    """Keep the id of this process in the file at `path` while the block runs; nothing where `path` is empty."""
+def written(path: str) -> Iterator[None]:
+    """Keep the id of this process in the file at `path` while the block runs; do nothing if `path` is empty."""
     pid = str(os.getpid())
     if path:
         try:

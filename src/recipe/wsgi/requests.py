@@ -1,4 +1,4 @@
-"""Requests under way, for servers that do not tell: counted between a server and its application."""
+"""The requests in progress, counted between server and application for servers that do not count them."""
 
 import logging
 import os
@@ -14,35 +14,35 @@ from typing import Any
 from recipe.wsgi.servers import WSGIApp
 from recipe.wsgi.sockets import FAMILIES, Listener
 
-#: Bytes of an answer that the system is sure to take at once, so that nobody has to wait for its end.
+#: Bytes of a response that the system is certain to take at once, so that the end of the response need not be awaited.
 AT_ONCE = 65536
 
-#: Where struct tcp_info of <linux/tcp.h> has what we ask for: milliseconds since data were sent
-#: and received, and the segments with data that were received and sent.
+#: Fields of struct tcp_info in <linux/tcp.h>: milliseconds since data was last sent and received, and the number of
+#: segments with data that were received and sent.
 TCP_INFO = struct.Struct("=44x I 4x I 96x I I")
 
 FAULT = b"Internal Server Error"
 
 
-class Requests:
-    """Knows the requests that have begun and not ended."""
+class RequestCounter:
+    """The set of requests that have begun and not ended."""
 
     def __init__(self, logger: logging.Logger) -> None:
-        #: what each calls to start its answer; what happens to a set happens at once for all threads
+        #: the `start_response` of each; a change of a set is atomic for all threads
         self._begun: set[object] = set()
-        #: when the last one ended (`time.monotonic()`)
+        #: when the last request ended (`time.monotonic()`)
         self.changed = time.monotonic()
-        #: from now on each answer is its connection's last one, and says so
+        #: whether each response has to say that its connection will be closed
         self.draining = False
         self._logger = logger
 
     @property
     def under_way(self) -> int:
-        """How many there are."""
+        """The number of requests in progress."""
         return len(self._begun)
 
     def counted(self, app: WSGIApp) -> WSGIApp:
-        """Return `app`, counted; what it raises is logged, and answered with 500."""
+        """Return `app`, with its requests counted; exceptions are logged and answered with 500."""
         begun = self._begun
 
         def counted(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
@@ -56,8 +56,8 @@ class Requests:
             try:
                 body = app(environ, start)
                 if method == "HEAD":
-                    body = _left_out(body)
-                # What the publisher returns is a tuple: what was written, mostly nothing, and the page
+                    body = _without_body(body)
+                # The publisher returns a tuple of two: what was written to the response, usually nothing, and the page
                 if type(body) in (list, tuple) and sum(map(len, body)) <= AT_ONCE:
                     whole = [b"".join(body)]
                     self._end(start)
@@ -71,7 +71,7 @@ class Requests:
             except BaseException:
                 self._end(start)
                 raise
-            return Body(body, partial(self._end, start))
+            return CountedBody(body, partial(self._end, start))
 
         return counted
 
@@ -80,10 +80,10 @@ class Requests:
         self._begun.remove(start)
 
 
-def _left_out(body: Iterable[bytes]) -> list[bytes]:
-    """Return no body: most of these servers send to HEAD what there is, and the next answer is out of step."""
+def _without_body(body: Iterable[bytes]) -> list[bytes]:
+    """Return an empty body: most servers would send a body to HEAD, which the client takes for the next response."""
     try:
-        # A generator calls start_response only now
+        # A generator calls start_response only when its first block is requested
         next(iter(body), None)
     finally:
         close = getattr(body, "close", None)
@@ -92,8 +92,8 @@ def _left_out(body: Iterable[bytes]) -> list[bytes]:
     return []
 
 
-class Body:
-    """The body of an answer, which tells when the server is through with it."""
+class CountedBody:
+    """The body of a response, which calls `on_close` when the server closes it."""
 
     def __init__(self, body: Iterable[bytes], on_close: Callable[[], None]) -> None:
         self._body = body
@@ -103,7 +103,7 @@ class Body:
         return iter(self._body)
 
     def close(self) -> None:
-        """Close the application's body; a second call does nothing."""
+        """Close the application's body. A second call does nothing."""
         on_close, self._on_close = self._on_close, None
         if on_close is None:
             return
@@ -115,26 +115,25 @@ class Body:
             on_close()
 
 
-def receiving(listeners: Sequence[Listener]) -> bool:
-    """Whether a client of this process is in the midst of sending a request, as far as the system can tell.
+def has_request_in_receipt(listeners: Sequence[Listener]) -> bool:
+    """Whether a client of this process is in the middle of sending a request, as far as the system knows.
 
-    A connection is idle where an answer was the last that went over it. Linux tells, and tells it
-    of TCP; elsewhere this is False.
+    A connection is idle if data was last sent, not received. Linux knows this for TCP; otherwise this is False.
     """
     return any(_is_receiving(sock) for sock in _clients(listeners))
 
 
-def connected(listeners: Sequence[Listener]) -> bool:
-    """Whether a client of this process is there, as far as the system can tell; it tells of TCP in Linux."""
-    if sys.platform != "linux" or any(one.is_unix for one in listeners):
+def has_connected_client(listeners: Sequence[Listener]) -> bool:
+    """Whether this process has a connected client; True if the system does not know (Linux does, for TCP)."""
+    if sys.platform != "linux" or any(listener.is_unix for listener in listeners):
         return True
-    # The first field of struct tcp_info: ESTABLISHED and CLOSE_WAIT, of <netinet/tcp.h>
+    # ESTABLISHED and CLOSE_WAIT, in the first field of struct tcp_info (<netinet/tcp.h>)
     states = (sock.getsockopt(socket.SOL_TCP, socket.TCP_INFO, 1)[0] for sock in _clients(listeners))
     return any(state in (1, 8) for state in states)
 
 
 def _clients(listeners: Sequence[Listener]) -> Iterator[socket.socket]:
-    ports = {one.socket.getsockname()[1] for one in listeners if not one.is_unix}
+    ports = {listener.socket.getsockname()[1] for listener in listeners if not listener.is_unix}
     if sys.platform == "linux" and ports:
         yield from (sock for sock in _sockets() if _is_client(sock, ports))
 
@@ -144,11 +143,11 @@ def _sockets() -> Iterator[socket.socket]:
         try:
             if not stat.S_ISSOCK(os.fstat(int(name)).st_mode):
                 continue
-            # A number of our own: the server may close its own in the meantime
+            # A duplicate: the server may close its own descriptor meanwhile
             with socket.socket(fileno=os.dup(int(name))) as sock:
                 yield sock
         except OSError:
-            continue  # closed by now
+            continue  # it has been closed meanwhile
 
 
 def _is_client(sock: socket.socket, ports: set[int]) -> bool:

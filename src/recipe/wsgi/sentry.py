@@ -17,23 +17,23 @@ def filter_factory(
     event_level: str = "ERROR",
     ignorelist: str = "",
     max_value_length: str = "",
-    **more: str,
+    **settings: str,
 ) -> Callable[[Application], Application]:
-    """PasteDeploy's filter factory: reports exceptions and log records to Sentry.
+    """Return a filter that reports exceptions and log records to Sentry: PasteDeploy's filter factory.
 
-    dsn               of the Sentry project; without it Sentry's own ``SENTRY_DSN`` counts
-    level             from it up, log records become breadcrumbs
-    event_level       from it up, they become events
-    ignorelist        names of loggers to ignore, white space between
-    max_value_length  longer values are cut off, in characters
-    more              environment, release, server_name, traces_sample_rate,
-                      profiles_sample_rate, send_default_pii, debug, as in the SDK
+    dsn               the DSN of the Sentry project; default: the environment variable ``SENTRY_DSN``
+    level             log records of this level and above become breadcrumbs
+    event_level       log records of this level and above become events
+    ignorelist        names of loggers to ignore, separated by white space
+    max_value_length  the maximum length of a value, in characters; longer values are truncated
+    settings          environment, release, server_name, traces_sample_rate, profiles_sample_rate, send_default_pii
+                      and debug, as in the SDK
 
-    Without send_default_pii no request's body, cookies or user are sent, and no local variables of
-    the traceback's frames either, since those hold them. Exceptions that are an answer to the client
-    (``NotFound``, ``Redirect``) are no events.
+    Without send_default_pii the SDK sends neither the body, the cookies and the user of a request nor the local
+    variables of a traceback, which may contain them. Exceptions that are responses to the client (``NotFound``,
+    ``Redirect``) are not sent.
 
-    Raises StartError where a setting is wrong or sentry-sdk is missing.
+    Raises StartError if a setting is wrong or sentry-sdk is missing.
     """
     try:
         import sentry_sdk
@@ -44,18 +44,18 @@ def filter_factory(
         raise StartError(f"the sentry filter: {error}; add plone.recipe.zope2instance[sentry] to eggs") from None
 
     levels = {name: _typed(name, text) for name, text in (("level", level), ("event_level", event_level))}
-    settings = {name: _typed(name, text) for name, text in more.items() if text}
+    options = {name: _typed(name, text) for name, text in settings.items() if text}
     if max_value_length:
-        settings["max_value_length"] = _typed("max_value_length", max_value_length)
-    private = settings.get("send_default_pii", False)
+        options["max_value_length"] = _typed("max_value_length", max_value_length)
+    private = options.get("send_default_pii", False)
     try:
-        # None lets the SDK read its environment variables
+        # With None the SDK reads its environment variables
         sentry_sdk.init(
             dsn=dsn or None,
             integrations=[LoggingIntegration(**levels)],
             include_local_variables=private,
             before_send=_without_answers,
-            **settings,
+            **options,
         )
     except BadDsn as error:
         raise StartError(f"the sentry filter: the DSN is wrong: {error}") from None
@@ -67,7 +67,7 @@ def filter_factory(
 
 
 def _without_answers(event: Any, hint: dict[str, Any]) -> Any:
-    """Drop what Zope raises to answer with a status below 500; a filter around us makes the answer."""
+    """Drop exceptions that Zope answers with a status below 500; return other events."""
     from zExceptions import HTTPException  # type: ignore[import-untyped]
 
     error = (hint.get("exc_info") or (None, None))[1]
@@ -75,7 +75,7 @@ def _without_answers(event: Any, hint: dict[str, Any]) -> Any:
 
 
 def _with_personal_data(app: Application) -> Application:
-    """`app`, with the request's cookies, body and user in its events."""
+    """Return `app`, with the cookies, the body and the user of a request in its events."""
     import sentry_sdk
 
     from recipe.wsgi.personal import personal_data
@@ -119,7 +119,7 @@ _TYPES: dict[str, Callable[[str], Any]] = {
 
 def _typed(name: str, text: str) -> Any:
     if name not in _TYPES:
-        raise StartError(f"the sentry filter knows no {name}; it knows dsn, ignorelist, {', '.join(_TYPES)}")
+        raise StartError(f"the sentry filter has no setting {name}; allowed: dsn, ignorelist, {', '.join(_TYPES)}")
     try:
         return _TYPES[name](text)
     except ValueError as error:

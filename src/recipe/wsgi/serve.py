@@ -1,7 +1,7 @@
 """The server process: ``python -m recipe.wsgi.serve WSGI_INI [options]``.
 
-Does what Zope's ``runwsgi`` does, and besides: binds before it drops root, ends gracefully,
-reopens its logs, and tells a mistake of the user's in one line.
+It does what Zope's ``runwsgi`` does. In addition it binds its sockets before it drops root privileges, stops
+gracefully, reopens its logs, and reports a mistake in the configuration in one line.
 """
 
 import argparse
@@ -21,22 +21,22 @@ from recipe.wsgi import collector, pidfile, signals
 
 logger = logging.getLogger("Zope")
 
-#: Seconds between two lines in the event log about a database that is not there; seconds after which
-#: whoever waits for the server need not wait for the database any longer.
-TELLING, PATIENCE = 60.0, 10.0
+#: Seconds between two lines in the event log about a missing ZEO server; seconds after which the control script is
+#: told not to wait for it any longer.
+LOG_INTERVAL, PATIENCE = 60.0, 10.0
 
 
 def main(args: list[str] | None = None) -> int:
-    """Serve what the arguments (default: ``sys.argv[1:]``) say; return the exit status.
+    """Serve as the arguments (default: ``sys.argv[1:]``) say; return the exit status.
 
-    0 after a signal to stop, 1 where the server cannot start. What is raised besides is a fault
-    of some code, and comes with its traceback.
+    The status is 0 after a signal to stop, and 1 if the server cannot start. Other exceptions are faults in the code,
+    and are raised after they have been logged.
     """
     options = _options(args)
-    report = Report(options.report)
+    report = StartReport(options.report)
     try:
-        with signals.on_stop(signals.stop):
-            # The control script blocks them until the handlers are there
+        with signals.on_stop(signals.raise_stopped):
+            # The control script has blocked them until the handlers are installed
             signal.pthread_sigmask(signal.SIG_UNBLOCK, signals.STOP)
             signals.reopen_logs()
             _run(options, report)
@@ -61,15 +61,15 @@ def _options(args: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--debug-exceptions", action="store_true", help="let exceptions through")
     parser.add_argument("--user", default="", help="become this user, when started as root")
     parser.add_argument("--umask", type=lambda text: int(text, 8), help="octal")
-    parser.add_argument("--graceful-timeout", help="seconds for requests under way at the end")
-    parser.add_argument("--report", default="", help="a pipe for word of success or failure")
+    parser.add_argument("--graceful-timeout", help="seconds that requests in progress get when the server stops")
+    parser.add_argument("--report", default="", help="a named pipe to which success or failure is written")
     return parser.parse_args(args)
 
 
-def _run(options: argparse.Namespace, report: "Report") -> None:
-    # Late, so that the signal handlers are there first; Zope comes even later, with the app.
+def _run(options: argparse.Namespace, report: "StartReport") -> None:
+    # Imported late, so that the signal handlers are installed first; Zope is imported even later, with the application
     from recipe.common.pastefile import PasteFile
-    from recipe.wsgi.servers import Forking, Server
+    from recipe.wsgi.servers import Server, ServerWithWorkers
 
     if options.umask is not None:
         os.umask(options.umask)
@@ -78,50 +78,50 @@ def _run(options: argparse.Namespace, report: "Report") -> None:
     server = ini.server()
     try:
         if privileges.needed(options.user):
-            _drop(options, server, report)
-        # After that, so that the log files are the user's, and root writes to no link of theirs.
+            _drop_privileges(options, server, report)
+        # After privileges were dropped, so that the user owns the log files, and root follows no link of the user's
         ini.configure_logging()
         _wait_for_databases(ini, report)
-        if isinstance(server, Forking):
-            _by_workers(server, ini, report)
+        if isinstance(server, ServerWithWorkers):
+            _serve_by_workers(server, ini, report)
             return
-        with collector.patient():
+        with collector.deferred():
             app = ini.load()
         print(f"Starting server in PID {process}.", flush=True)
-        with pidfile.kept(databases.configured("pid_filename") or ""):
+        with pidfile.written(databases.configured("pid_filename") or ""):
             if isinstance(server, Server):
                 server.on_ready = report.ready
                 server(app)
             else:
                 report.loaded()
-                with signals.insisting():
+                with signals.repeating_stop():
                     server(app)
     finally:
-        # A server that forks comes by here in its children, too.
+        # A server that forks gets here in its children, too
         if os.getpid() == process:
             if isinstance(server, Server):
                 server.close()
             databases.close_all()
 
 
-def _by_workers(server: Any, ini: Any, report: "Report") -> None:
+def _serve_by_workers(server: Any, ini: Any, report: "StartReport") -> None:
     from recipe.wsgi.logs import reopen
     from recipe.wsgi.processes import channel
 
     reopen.leave_rotation_to_others()
     print(f"Starting server in PID {os.getpid()}.", flush=True)
-    # The pipe of who waits may be gone when a worker is replaced
+    # Opened now: the pipe may have been removed when a worker is replaced
     report.open()
     try:
-        channel.run(server, ini.path, ini.defaults, report.ready)
+        channel.run_workers(server, ini.path, ini.defaults, report.ready)
     except channel.WorkerError as error:
         report.failed(str(error))
-        # The worker has logged and printed it
+        # The worker has logged and printed the error
         sys.exit(1)
 
 
 def _defaults(options: argparse.Namespace) -> dict[str, str]:
-    """Return PasteDeploy's global configuration, by the names that Zope and we look for."""
+    """Return PasteDeploy's global configuration, with the names that Zope and `recipe.wsgi.settings` look up."""
     defaults = {}
     if options.debug:
         defaults["debug_mode"] = "true"
@@ -132,12 +132,12 @@ def _defaults(options: argparse.Namespace) -> dict[str, str]:
     return defaults
 
 
-def _drop(options: argparse.Namespace, server: Any, report: "Report") -> None:
+def _drop_privileges(options: argparse.Namespace, server: Any, report: "StartReport") -> None:
     entry = privileges.lookup(options.user)
     report.open()
     for listener in getattr(server, "listeners", ()):
         listener.give_to(entry.pw_uid, entry.pw_gid)
-    # Zope reads the first Manager and, where passwords are in it, its configuration; only the owner may
+    # Zope reads the file with the first Manager, and its configuration; only the owner may read those with passwords
     home = os.path.dirname(os.path.dirname(os.path.abspath(options.wsgi_ini)))
     etc = os.path.join(home, "etc")
     for path in (os.path.join(home, "inituser"), *glob(f"{escape(etc)}/*"), *glob(f"{escape(etc)}/package-includes/*")):
@@ -147,52 +147,52 @@ def _drop(options: argparse.Namespace, server: Any, report: "Report") -> None:
     privileges.become(entry)
 
 
-def _wait_for_databases(ini: Any, report: "Report") -> None:
-    """Wait until each ZEO server is there that the application's Zope needs, as long as it takes."""
-    told = -TELLING
-    for missing in zeo.absent(ini.zope_confs()):
-        if missing.seconds - told >= TELLING:
+def _wait_for_databases(ini: Any, report: "StartReport") -> None:
+    """Wait, without a limit, for the ZEO servers that the application's Zope needs."""
+    logged = -LOG_INTERVAL
+    for missing in zeo.wait_for_servers(ini.zope_confs()):
+        if missing.seconds - logged >= LOG_INTERVAL:
             logger.warning(missing.text)
-            told = missing.seconds
+            logged = missing.seconds
         if missing.seconds > PATIENCE:
             report.waiting(missing.text)
 
 
-class Report:
-    """Word to the one that started this process and waits; it gets one, the first."""
+class StartReport:
+    """The result of the start, for the process that started this one: one message, written to a named pipe."""
 
     def __init__(self, path: str) -> None:
         self._path = path
         self._file: int | None = None
 
     def open(self) -> None:
-        """Open the pipe already, while it can be."""
+        """Open the pipe early, while this process may still do so."""
         if self._path and self._file is None:
             try:
                 self._file = os.open(self._path, os.O_WRONLY | os.O_NONBLOCK)
             except OSError:
-                self._path = ""  # nobody waits: we were started again, by the daemon
+                self._path = ""  # nobody reads it: the daemon has started the server again
 
     def ready(self) -> None:
-        """Say that clients are served."""
+        """Report that the server accepts requests."""
         self._send("ready")
 
     def loaded(self) -> None:
-        """Say that a server not our own begins, which will not tell when clients are served."""
+        """Report that a server of another package begins, which does not report when it accepts requests."""
         self._send("loaded")
 
     def waiting(self, text: str) -> None:
-        """Say what clients wait for, and that this may take long."""
+        """Report what the server waits for, and that this may take long."""
         self._send(f"waiting {text}")
 
     def failed(self, text: str) -> None:
-        """Say why they are not."""
+        """Report why the server cannot start."""
         self._send(f"failed {text}")
 
     def _send(self, text: str) -> None:
         self.open()
         if self._file is not None:
-            # At most what a pipe takes as a whole (PIPE_BUF)
+            # A pipe writes up to PIPE_BUF bytes at once
             with suppress(OSError):
                 os.write(self._file, text.encode()[:4000])
             os.close(self._file)

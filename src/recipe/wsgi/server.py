@@ -1,4 +1,4 @@
-"""The name that metadata of earlier versions hold for the server factory of waitress."""
+"""The former module of waitress's server factory, which the metadata of earlier versions name."""
 
 from recipe.wsgi.servers.waitress import serve, server_factory
 

@@ -1,17 +1,16 @@
-"""What ``[server:main]`` says, in the words that all servers of ours share.
+"""The settings in ``[server:main]`` that all servers of this package have.
 
 ``listen``
-    addresses (see `recipe.common.address`), white space between; bound at once, so that a taken port
-    is told before Zope starts up, and open to clients once the application is there.
+    addresses (see `recipe.common.address`), separated by white space. They are bound immediately, so that a port that
+    is in use is reported before Zope starts, and listen when the application is loaded.
 ``fast-listen``
-    the same, but open at once: clients wait until the application is there.
+    addresses that listen immediately; clients wait until the application is loaded.
 ``graceful_timeout``
-    seconds that requests under way get to finish when the server is told to stop; 30.
+    seconds that requests in progress get when the server stops; default: 30.
 ``workers``
-    processes that serve; 1.
+    number of processes that serve; default: 1.
 
-The others of `SHARED` are waitress's, with its values and its defaults. What is none of these is
-the server's own.
+The settings in `SHARED` are those of waitress, with its values and defaults. All others are the server's own.
 """
 
 import math
@@ -29,62 +28,66 @@ GRACEFUL_TIMEOUT = 30.0
 
 
 class Settings(NamedTuple):
-    """What ``[server:main]`` says."""
+    """The settings in ``[server:main]``."""
 
-    #: addresses, and whether each is open at once
+    #: addresses, and whether each listens immediately
     addresses: list[tuple[address.Address, bool]]
-    #: those of `SHARED`, or all of waitress's
+    #: the settings in `SHARED`; for waitress, all of its settings
     adjustments: Adjustments
     graceful_timeout: float
     workers: int = 1
-    #: the largest head of a request, in bytes, where one is given
+    #: the maximum size of a request's head, in bytes, if it was given
     header_size: int | None = None
-    #: the server's own, as text
+    #: the server's own settings, as text
     own: Mapping[str, str] = {}
-    #: the PasteDeploy file
+    #: the path of the PasteDeploy file
     file: str = ""
 
 
-def read(global_conf: Mapping[str, str], settings: Mapping[str, str]) -> Settings:
-    """Read the settings of a server that is not waitress, and do nothing yet.
+def read_section(global_conf: Mapping[str, str], settings: Mapping[str, str]) -> Settings:
+    """Read the settings of any server but waitress, and do nothing else.
 
-    Raises StartError where one that is shared is wrong, or no address is among them.
+    Raises StartError if a shared setting is wrong, or if there is no address.
     """
-    rest, addresses, timeout = common(global_conf, settings)
+    rest, addresses, timeout = read_common(global_conf, settings)
     workers = _workers(rest.pop("workers", ""))
     shared = {key: rest.pop(key) for key in SHARED if key in rest}
-    adjusted = adjustments(shared)
+    adjusted = read_adjustments(shared)
     header_size = adjusted.max_request_header_size if "max_request_header_size" in shared else None
     return Settings(addresses, adjusted, timeout, workers, header_size, rest, global_conf.get("__file__", ""))
 
 
-def common(
+#: The former name, which servers of other distributions import.
+read = read_section
+
+
+def read_common(
     global_conf: Mapping[str, str], settings: Mapping[str, str]
 ) -> tuple[dict[str, str], list[tuple[address.Address, bool]], float]:
-    """Return what is left of the settings without addresses and graceful timeout, and these.
+    """Return the settings without addresses and graceful timeout, the addresses, and the timeout in seconds.
 
     Raises StartError.
     """
-    # 9.1.0 wrote `use` and `paste.server_factory` both; the second one comes as a setting then.
+    # 9.1.0 wrote both `use` and `paste.server_factory`; the latter is then passed as a setting
     rest = {k: v for k, v in settings.items() if not k.startswith("paste.")}
     timeout = rest.pop("graceful_timeout", None)
-    timeout = global_conf.get("graceful_timeout") or timeout  # the command line wins
+    timeout = global_conf.get("graceful_timeout") or timeout  # the command line takes precedence
     late = _addresses(rest.pop("listen", "")) + _waitress_address(rest)
     early = _addresses(rest.pop("fast-listen", "")) + _addresses(rest.pop("fast_listen", ""))
     if not (late or early):
-        raise StartError("[server:main] has no address: give it listen or fast-listen")
-    addresses = [(one, False) for one in late] + [(one, True) for one in early]
+        raise StartError("[server:main] has no address; set listen or fast-listen")
+    addresses = [(parsed, False) for parsed in late] + [(parsed, True) for parsed in early]
     return rest, addresses, _seconds(timeout)
 
 
 def bind_all(settings: Settings) -> list[Listener]:
-    """Bind the addresses. Raises StartError where one cannot be had; then none is left behind."""
+    """Bind the addresses. Raises StartError if one cannot be bound; no socket is left open then."""
     adjusted = settings.adjustments
     listeners: list[Listener] = []
     try:
-        for one, early in settings.addresses:
+        for parsed, early in settings.addresses:
             listeners += bind(
-                one,
+                parsed,
                 early=early,
                 backlog=adjusted.backlog,
                 permissions=adjusted.unix_socket_perms,
@@ -97,17 +100,17 @@ def bind_all(settings: Settings) -> list[Listener]:
     return listeners
 
 
-def adjustments(settings: Mapping[str, str]) -> Adjustments:
+def read_adjustments(settings: Mapping[str, str]) -> Adjustments:
     """Return waitress's reading of some of its settings. Raises StartError."""
     try:
-        # With an address of either family: its default is none where `ipv4` is off
+        # An address for all families: waitress refuses its own default if `ipv4` is off
         return Adjustments(**({"listen": "*:0"} | dict(settings)))
     except (ValueError, TypeError) as error:
         raise StartError(f"[server:main]: {error}") from None
 
 
 def _addresses(text: str) -> list[address.Address]:
-    # waitress takes commas, too
+    # waitress accepts commas, too
     try:
         return [address.parse(word) for word in text.replace(",", " ").split()]
     except ValueError as error:
@@ -115,7 +118,7 @@ def _addresses(text: str) -> list[address.Address]:
 
 
 def _waitress_address(settings: dict[str, str]) -> list[address.Address]:
-    """Take waitress's own settings for an address out of `settings`."""
+    """Remove waitress's own settings for an address from `settings`; return the address."""
     if path := settings.pop("unix_socket", ""):
         return _addresses(f"unix:{path}")
     host, port = settings.pop("host", ""), settings.pop("port", "")
@@ -134,7 +137,7 @@ def _seconds(text: str | None) -> float:
     except ValueError:
         seconds = -1.0
     if not 0 <= seconds < math.inf:
-        raise StartError(f"[server:main] graceful_timeout: {text!r} is no number of seconds")
+        raise StartError(f"[server:main] graceful_timeout: {text!r} is not a number of seconds")
     return seconds
 
 
@@ -142,5 +145,5 @@ def _workers(text: str) -> int:
     if not text:
         return 1
     if not text.isdecimal() or int(text) < 1:
-        raise StartError(f"[server:main] workers: {text!r} is no number of processes")
+        raise StartError(f"[server:main] workers: {text!r} is not a positive whole number")
     return int(text)

@@ -1,7 +1,7 @@
-"""What the server does on a signal.
+"""The signals of the server.
 
-TERM, HUP and INT end it gracefully; USR1 and USR2 reopen the logs. A signal that the process was
-started to ignore (``nohup``, a shell's background job) stays ignored.
+TERM, HUP and INT stop it gracefully; USR1 and USR2 reopen the logs. A signal that the process ignored when it was
+started (``nohup``, a background job of a shell) stays ignored, except TERM.
 """
 
 import fcntl
@@ -18,7 +18,7 @@ from recipe.wsgi.logs import reopen
 STOP = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 REOPEN = (signal.SIGUSR1, signal.SIGUSR2)
 
-#: Handlers that are ours, and not a server's own.
+#: The handlers that this module has installed.
 _handlers: list[Callable[[int, FrameType | None], None]] = []
 
 
@@ -26,7 +26,7 @@ _handlers: list[Callable[[int, FrameType | None], None]] = []
 def on_stop(callback: Callable[[], None]) -> Iterator[None]:
     """Call `callback`, in the main thread, on each signal to stop, while the block runs.
 
-    Outside the main thread nothing is done: Python lets no other install handlers.
+    Does nothing outside the main thread, where Python cannot install handlers.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -41,7 +41,7 @@ def on_stop(callback: Callable[[], None]) -> Iterator[None]:
         yield
     finally:
         for number, previous in before.items():
-            # None stands for a handler that was not Python's; it cannot be put back.
+            # None stands for a handler that Python did not install, and cannot install again
             signal.signal(number, signal.SIG_DFL if previous is None else previous)
 
 
@@ -50,55 +50,55 @@ def _handler(callback: Callable[[], None]) -> Callable[[int, FrameType | None], 
 
 
 class Stopped(KeyboardInterrupt):
-    """The process was asked to stop while it was starting up, or under a server not our own.
+    """A signal to stop arrived while the process was starting, or under a server of another package.
 
-    To those it looks like Ctrl-C, for which they stop their threads.
+    Such servers handle it as Ctrl-C, and stop their threads.
     """
 
 
-def stop() -> None:
-    """End the process by the way of an exception, so that all is tidied up."""
+def raise_stopped() -> None:
+    """Raise `Stopped`, so that all context managers are left."""
     global _noticed
     _noticed = True
     raise Stopped
 
 
-#: Seconds after which a server is taken to be deaf to the signal: one in whose C code no handler
-#: of Python's ran, and one where it ran, and the exception may have been swallowed.
+#: Seconds after which a signal to stop counts as lost: if Python's handler has not run, because the server is in C
+#: code, and if it has run, but the server may have dropped the exception.
 DEAF, SWALLOWED = 0.5, 5.0
 
-#: The least number of a file descriptor that is nobody else's by convention.
+#: The lowest file descriptor that no convention assigns.
 HIGH = 10
 
 _reopening = False
-_insisting = False
+_repeating = False
 _noticed = False
 
 
 @contextmanager
-def insisting() -> Iterator[None]:
-    """Repeat a signal to stop as SIGINT, while the block runs, where nothing comes of it.
+def repeating_stop() -> Iterator[None]:
+    """Repeat a signal to stop as SIGINT, while the block runs, if the server does not react to it.
 
-    Servers in C let no handler of Python's run (pyruvate), or drop the exception that it raises
-    (bjoern); SIGINT they handle themselves.
+    Servers in C may not let Python's handlers run (pyruvate), or may drop the exception that a handler raises (bjoern);
+    they handle SIGINT themselves.
     """
-    global _insisting, _noticed
-    _insisting, _noticed = True, False
+    global _repeating, _noticed
+    _repeating, _noticed = True, False
     try:
         yield
     finally:
-        _insisting = False
+        _repeating = False
 
 
 def reopen_logs() -> None:
-    """From now on, reopen the logs on USR1 and USR2. A second call does nothing."""
+    """Reopen the logs on USR1 and USR2 from now on. A second call does nothing."""
     global _reopening
     if _reopening or threading.current_thread() is not threading.main_thread():
         return
     _reopening = True
-    # A thread does the work, woken through a pipe: in the handler it could interrupt a log
-    # handler in the midst of a line. The pipe is written by Python's C handler, so this works
-    # also while the main thread is in C code (a server's own loop) and runs no handlers.
+    # A thread reopens the logs, since a signal handler may interrupt a log handler while it writes. Python's handler
+    # in C wakes the thread through a pipe, which works even while the main thread executes C code, such as a server's
+    # loop, and runs no handlers in Python.
     reading, writing = _pipe()
     os.set_blocking(writing, False)
     threading.Thread(target=_wait, args=(reading,), name="log-reopener", daemon=True).start()
@@ -108,7 +108,7 @@ def reopen_logs() -> None:
 
 
 def _pipe() -> tuple[int, int]:
-    """Return the ends of a pipe; the first file descriptors are left to sockets (sd_listen_fds(3))."""
+    """Return the ends of a pipe; the lowest file descriptors are left to inherited sockets (sd_listen_fds(3))."""
     low = os.pipe()
     high = [fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, HIGH) for end in low]
     for end in low:
@@ -116,8 +116,8 @@ def _pipe() -> tuple[int, int]:
     return high[0], high[1]
 
 
-def forget() -> None:
-    """In a process forked off: `reopen_logs` is to be called again, since no thread came along."""
+def reset_after_fork() -> None:
+    """Let `reopen_logs` start its thread again, in a forked process: threads do not survive a fork."""
     global _reopening
     _reopening = False
 
@@ -126,21 +126,21 @@ def _wait(pipe: int) -> None:
     while numbers := os.read(pipe, 1024):
         if any(number in REOPEN for number in numbers):
             reopen.reopen()
-        if _insisting and any(map(_is_ours, numbers)):
+        if _repeating and any(map(_is_ours, numbers)):
             time.sleep(DEAF)
             if _noticed:
                 time.sleep(SWALLOWED - DEAF)
-            if _insisting:
+            if _repeating:
                 os.kill(os.getpid(), signal.SIGINT)
 
 
 def _is_ours(number: int) -> bool:
-    """Whether a signal to stop still has our handler, and no server's own."""
+    """Whether a signal to stop still has a handler of this module, and not one of the server's own."""
     return number in STOP and signal.getsignal(number) in _handlers
 
 
-def in_c(number: int) -> bytes:
-    """Return what a signal calls in C, the first field of struct sigaction; nothing, where that cannot be told."""
+def c_handler(number: int) -> bytes:
+    """Return the address of a signal's handler in C (the first field of struct sigaction); empty if it is unknown."""
     try:
         import ctypes
 

@@ -1,4 +1,4 @@
-"""Listening sockets: bound early, so that trouble is told before Zope starts up."""
+"""Listening sockets: they are bound early, so that errors are reported before Zope starts."""
 
 import errno
 import os
@@ -15,22 +15,22 @@ from itertools import chain
 from recipe.common.address import Address
 from recipe.common.errors import StartError, describe
 
-#: From <asm/socket.h>; Python does not name them.
+#: Socket options from <asm/socket.h>, which Python does not define.
 SO_ATTACH_FILTER, SO_ATTACH_REUSEPORT_CBPF = 26, 51
 
-#: Of the classic BPF, <linux/filter.h>: load a random number, take the rest, skip so many unless equal, return.
+#: Instructions of classic BPF (<linux/filter.h>): load a number, a random one, remainder, skip unless equal, return.
 LOAD, RANDOM, MODULO, UNLESS, RETURN = 0x20, 0xFFFFF000 + 56, 0x94, 0x15, 0x06
 
 #: IPv4 and IPv6.
 FAMILIES = (socket.AF_INET, socket.AF_INET6)
 
-#: What an address may fail with only because the machine lacks its family.
+#: Errors that mean that the machine lacks the family of an address.
 NO_SUCH_FAMILY = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT, errno.EPROTONOSUPPORT)
 
 
 @dataclass(eq=False)
 class Listener:
-    """A bound socket. `early`: it listens already, and clients wait until they are served."""
+    """A bound socket. `early`: it listens already, and clients wait until the application is loaded."""
 
     address: Address
     socket: socket.socket
@@ -43,35 +43,35 @@ class Listener:
         return bool(self.address.path)
 
     def listen(self, backlog: int) -> None:
-        """Let clients connect; up to `backlog` of them wait.
+        """Begin to listen; up to `backlog` clients wait.
 
-        Raises StartError where another process has taken the address since it was bound.
+        Raises StartError if another process has taken the address since it was bound.
         """
-        if self.is_unix and not self._is_ours():
-            raise _refused(self.address, OSError(errno.EADDRINUSE, ""))
+        if self.is_unix and not self._owns_file():
+            raise _bind_error(self.address, OSError(errno.EADDRINUSE, ""))
         try:
             self.socket.listen(backlog)
         except OSError as error:
-            raise _refused(self.address, error) from None
+            raise _bind_error(self.address, error) from None
 
-    def let_nobody_in(self) -> None:
-        """Let no further client connect; those the system has let in can still be accepted.
+    def block_new_clients(self) -> None:
+        """Block new clients; those in the backlog can still be accepted.
 
-        Closing alone would throw out who gets in between the last accept and the close.
+        If the socket were closed, clients that connect between the last accept and the close would be reset.
         """
         if not self.is_unix:
             _drop_packets(self.socket)
             return
         self._remove()
-        if self._is_ours():  # in a directory that is not
+        if self._owns_file():  # the directory may be read-only for this user
             with suppress(OSError):
                 os.chmod(self.address.path, 0)
 
-    def leave_to_siblings(self) -> None:
-        """Lead clients to the siblings, until this listens again; it stays bound.
+    def stop_listening(self) -> None:
+        """Stop listening, so that new clients connect to siblings; the socket stays bound, and can listen again.
 
-        In Linux, connect(2) with AF_UNSPEC ends listening, and unlike shutdown(2) it leaves no mark. Elsewhere
-        nothing happens, and clients wait.
+        In Linux, connect(2) with AF_UNSPEC does this; shutdown(2) could not be undone. On other systems this does
+        nothing, and clients wait.
         """
         if self.is_unix or sys.platform != "linux":
             return
@@ -82,23 +82,23 @@ class Listener:
             ctypes.CDLL(None).connect(self.socket.fileno(), nowhere, len(nowhere))
 
     def give_to(self, uid: int, gid: int) -> None:
-        """Make the socket's file belong to the user the server will run as."""
+        """Change the owner of a unix socket's file to the user of the server."""
         if self.is_unix:
             os.chown(self.address.path, uid, gid, follow_symlinks=False)
 
     def close(self) -> None:
-        """Close the socket and remove its file, unless that is another's by now."""
-        # The file first: while it is there, nobody finds a socket that is closed.
+        """Close the socket and remove its file, unless another process has replaced the file."""
+        # The file first, so that no client finds a file whose socket is closed
         self._remove()
         self.socket.close()
 
     def _remove(self) -> None:
-        if self.is_unix and self._is_ours():
-            # It may be in a directory that is not ours; the next start replaces it then.
+        if self.is_unix and self._owns_file():
+            # The directory may be read-only for this user; the next start replaces the file then
             with suppress(OSError):
                 os.unlink(self.address.path)
 
-    def _is_ours(self) -> bool:
+    def _owns_file(self) -> bool:
         try:
             return os.lstat(self.address.path).st_ino == self.inode
         except OSError:
@@ -110,8 +110,8 @@ def bind(
 ) -> list[Listener]:
     """Bind a socket to each address that `address` stands for.
 
-    `permissions` are those of a unix socket's file; `families` are those of IP that may be used.
-    Raises StartError where that fails; then no socket is left behind.
+    `permissions` are those of a unix socket's file; `families` are the IP address families to use.
+    Raises StartError if an address cannot be bound; no socket is left open then.
     """
     if address.path:
         listeners = [Listener(address, *_bind_unix(address, permissions, early))]
@@ -124,39 +124,40 @@ def bind(
 
 
 def siblings(listener: Listener, backlog: int, number: int) -> list[Listener]:
-    """Return the listener and others of its address, so many in all: a client is led to one of them, and to no other.
+    """Return the listener and copies on the same address, `number` in all; each client connects to one of them.
 
-    The kernel chooses (SO_REUSEPORT, socket(7)). A unix socket has no siblings: it is the same each time.
+    The kernel selects the socket (SO_REUSEPORT, socket(7)). A unix socket cannot be copied: the list has it each time.
     Raises StartError.
     """
     if listener.is_unix:
         return [listener] * number
-    found = [listener]
+    group = [listener]
     try:
-        # Not before it was bound: that would have hidden another server on the address
+        # Not before it was bound, because that would hide another server on the address
         listener.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         for _ in range(number - 1):
             sock = _tcp_socket(listener.socket.family, listener.socket.getsockname(), reuse_port=True)
-            found.append(replace(listener, socket=sock))
+            group.append(replace(listener, socket=sock))
     except OSError as error:
-        raise _refused(listener.address, error) from None
-    for one in found[1:] if listener.early else ():
-        one.listen(backlog)
-    return found
+        raise _bind_error(listener.address, error) from None
+    for sibling in group[1:] if listener.early else ():
+        sibling.listen(backlog)
+    return group
 
 
-def waiting(listeners: Sequence[Listener]) -> bool:
-    """Whether a client is at one of these whom nobody has accepted."""
-    # One that does not listen yet can be read all the same
-    listening = [one.socket for one in listeners if one.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)]
+def has_waiting_clients(listeners: Sequence[Listener]) -> bool:
+    """Whether a client waits in the backlog of one of these."""
+    # select() reports a socket that does not listen yet as readable
+    bound = [listener.socket for listener in listeners]
+    listening = [sock for sock in bound if sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)]
     return bool(select.select(listening, [], [], 0)[0])
 
 
-def lead(group: Sequence[Listener], serving: Sequence[int]) -> bool:
-    """Let the kernel choose among some siblings of a group, by lot; return whether it does.
+def distribute(group: Sequence[Listener], serving: Sequence[int]) -> bool:
+    """Let the kernel select one of the siblings in `group` at random; return whether the system can do so.
 
-    `serving` are their indices, one or more. Linux numbers siblings in the order in which they begin to listen, as
-    long as none of them ends. SO_ATTACH_REUSEPORT_CBPF, socket(7).
+    `serving` has the indices of those to select from, at least one. Linux numbers siblings in the order in which they
+    began to listen, as long as none is closed (SO_ATTACH_REUSEPORT_CBPF, socket(7)).
     """
     draw = [(LOAD, 0, 0, RANDOM), (MODULO, 0, 0, len(serving))]
     cases = [[(UNLESS, 0, 1, lot), (RETURN, 0, 0, index)] for lot, index in enumerate(serving)]
@@ -172,27 +173,27 @@ def _bind_tcp(address: Address, early: bool, families: Collection[int]) -> list[
         try:
             sock = _tcp_socket(family, sockaddr)
         except OSError as error:
-            # `localhost` and `*` may name IPv6 where the machine has none: the rest will do.
+            # `localhost` and `*` may include IPv6 on a machine without it; the other addresses are sufficient
             if error.errno in NO_SUCH_FAMILY:
                 missing = error
                 continue
             for listener in listeners:
                 listener.close()
-            raise _refused(address, error) from None
+            raise _bind_error(address, error) from None
         listeners.append(Listener(address, sock, early))
     if not listeners:
-        raise _refused(address, missing or OSError(errno.EADDRNOTAVAIL, ""))
+        raise _bind_error(address, missing or OSError(errno.EADDRNOTAVAIL, ""))
     return listeners
 
 
 def _resolve(address: Address) -> Iterator[tuple[int, tuple[object, ...]]]:
-    """Yield each distinct address that a host name has."""
+    """Yield each distinct address of a host name."""
     host = None if address.host == "*" else address.host
     try:
-        found = socket.getaddrinfo(host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        infos = socket.getaddrinfo(host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except (OSError, UnicodeError) as error:
         raise StartError(f"cannot listen on {address}: unknown host ({error})") from None
-    yield from dict.fromkeys((family, sockaddr) for family, _, _, _, sockaddr in found)
+    yield from dict.fromkeys((family, sockaddr) for family, _, _, _, sockaddr in infos)
 
 
 def _tcp_socket(family: int, sockaddr: tuple[object, ...], reuse_port: bool = False) -> socket.socket:
@@ -202,7 +203,7 @@ def _tcp_socket(family: int, sockaddr: tuple[object, ...], reuse_port: bool = Fa
         if reuse_port:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         if family == socket.AF_INET6:
-            # Each family has its own socket; `::` would take IPv4's port as well.
+            # Without this, `::` would take the port of IPv4 as well
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         sock.bind(sockaddr)
     except OSError:
@@ -212,21 +213,21 @@ def _tcp_socket(family: int, sockaddr: tuple[object, ...], reuse_port: bool = Fa
 
 
 def _drop_packets(sock: socket.socket) -> None:
-    """Attach a packet filter that lets nothing through: who connects now asks again in a second.
+    """Attach a packet filter that drops all packets: a client that connects now tries again after a second.
 
-    SO_ATTACH_FILTER, socket(7). Where there is no such thing, nothing happens.
+    On systems without SO_ATTACH_FILTER (socket(7)) this does nothing.
     """
     _attach(sock, SO_ATTACH_FILTER, [(RETURN, 0, 0, 0)])
 
 
 def _attach(sock: socket.socket, option: int, instructions: Sequence[tuple[int, int, int, int]]) -> bool:
-    """Give a socket a program of the classic BPF (struct sock_fprog); return whether the system takes it."""
+    """Attach a program of classic BPF (struct sock_fprog) to a socket; return whether the system accepts it."""
     if sys.platform != "linux":
         return False
     with suppress(ImportError, OSError):
         import ctypes
 
-        code = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *each) for each in instructions))
+        code = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *instruction) for instruction in instructions))
         program = struct.pack("@HP", len(instructions), ctypes.addressof(code))
         sock.setsockopt(socket.SOL_SOCKET, option, program)
         return True
@@ -242,20 +243,20 @@ def _bind_unix(address: Address, permissions: int, early: bool) -> tuple[socket.
         return sock, early, os.lstat(address.path).st_ino
     except OSError as error:
         sock.close()
-        raise _refused(address, error) from None
+        raise _bind_error(address, error) from None
     except StartError:
         sock.close()
         raise
 
 
 def _remove_stale(address: Address) -> None:
-    """Remove the socket file of a server that is gone; leave one that somebody serves."""
+    """Remove the socket file of a server that has ended. Raises OSError if a server is listening on it."""
     try:
         mode = os.lstat(address.path).st_mode
     except FileNotFoundError:
         return
     if not stat.S_ISSOCK(mode):
-        raise StartError(f"cannot listen on {address}: a file of that name is there")
+        raise StartError(f"cannot listen on {address}: a file of that name exists and is not a socket")
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         probe.settimeout(1)
         try:
@@ -264,11 +265,11 @@ def _remove_stale(address: Address) -> None:
             os.unlink(address.path)
             return
         except BlockingIOError:
-            pass  # a full backlog: somebody is behind it
+            pass  # the backlog is full, so a server is listening
     raise OSError(errno.EADDRINUSE, "")
 
 
-def _refused(address: Address, error: OSError) -> StartError:
+def _bind_error(address: Address, error: OSError) -> StartError:
     match error.errno:
         case errno.EADDRINUSE:
             why = "the address is in use; is another server running?"
@@ -282,7 +283,7 @@ def _refused(address: Address, error: OSError) -> StartError:
 
 
 def url(sock: socket.socket) -> str:
-    """Return where a socket is bound, for the log."""
+    """Return the address of a bound socket, for the log."""
     name = sock.getsockname()
     if sock.family == socket.AF_UNIX:
         return f"unix:{name}"

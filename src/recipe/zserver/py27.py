@@ -1,8 +1,8 @@
 # -*- coding: utf-8 -*-
-"""What runs in the Python of ZServer: ``python py27.py COMMAND …``.
+"""The program that runs in ZServer's Python: ``python py27.py COMMAND …``.
 
-The only module of this distribution that Python 2.7 reads. It is run by its path, knows nothing of the others, and
-is written so that Python 3 can read it, too.
+This is the only module of this distribution that runs in Python 2.7. It is run by its path and imports no other
+module of the distribution. Its syntax is also valid in Python 3.
 """
 
 from __future__ import print_function
@@ -17,9 +17,9 @@ import sys
 import traceback
 from contextlib import contextmanager
 
-MARK = "\x1e"  # before an answer: what is imported may print, too
+MARK = "\x1e"  # precedes the answer on stdout, because imported modules may print, too
 
-#: Errors of the machine, not of the code: one line says it all.
+#: Errors of the system (permissions, full disk), for which no traceback is printed.
 MACHINE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT)
 
 
@@ -36,7 +36,7 @@ def main(args):
 
 
 class Failure(Exception):
-    """A command cannot do its work: one line for the user, and an exit status."""
+    """A command has failed: a message of one line for the user, and an exit status."""
 
     def __init__(self, text, status=1):
         Exception.__init__(self, " ".join(text.split()))
@@ -45,11 +45,11 @@ class Failure(Exception):
 
 def _options(args):
     parser = argparse.ArgumentParser(prog="py27.py")
-    parser.add_argument("--program", default="instance", help="its name in messages")
-    parser.add_argument("--argv0", default="", help="what scripts find as sys.argv[0]")
-    parser.add_argument("--debug", action="store_true", help="debug mode")
-    parser.add_argument("--umask", help="octal")
-    parser.add_argument("--report", default="", help="a pipe for word of success or failure")
+    parser.add_argument("--program", default="instance", help="the name of the program in messages")
+    parser.add_argument("--argv0", default="", help="the sys.argv[0] of scripts")
+    parser.add_argument("--debug", action="store_true", help="serve in debug mode")
+    parser.add_argument("--umask", help="the umask of the server, an octal number")
+    parser.add_argument("--report", default="", help="a pipe to which success or failure is reported")
     parser.add_argument("--no-request", action="store_true")
     parser.add_argument("--no-login", action="store_true")
     parser.add_argument("--object-path", default="")
@@ -64,12 +64,13 @@ def _options(args):
 
 
 def load(zope_conf, text=None, overrides=()):
-    """Read a zope.conf by ZServer's schema; return the configuration and its handlers.
+    """Load a zope.conf with ZServer's schema; return the configuration and its handlers.
 
-    `text` stands for what is in the file; `overrides` are ``key=value``. Raises what ZConfig raises.
+    If `text` is given, it replaces the content of the file. `overrides`: texts ``key=value``. Raises what
+    ZConfig raises.
     """
     if text is None:
-        # Not by ZConfig, which would make unicode of it: paths and the environment are bytes
+        # ZConfig would decode it to unicode, but paths and the environment are bytes in Python 2
         with open(zope_conf, "rb") as stream:
             text = stream.read()
     from ZConfig.cmdline import ExtendedConfigLoader
@@ -78,13 +79,13 @@ def load(zope_conf, text=None, overrides=()):
     options = ZopeOptions()
     options.load_schema()
     loader = ExtendedConfigLoader(options.schema)
-    for each in overrides:
-        loader.addOption(each)
+    for override in overrides:
+        loader.addOption(override)
     return loader.loadFile(io.BytesIO(text), zope_conf)
 
 
 def configure(zope_conf, overrides=()):
-    """Configure Zope by a zope.conf; return the object that starts ZServer."""
+    """Configure Zope with a zope.conf; return the object that starts ZServer."""
     import App.config
     from ZServer.Zope2.Startup import get_starter, handlers
 
@@ -97,7 +98,7 @@ def configure(zope_conf, overrides=()):
 
 
 def explain(error):
-    """Return what to tell the user about an error that Zope raised; None where it is no mistake of theirs."""
+    """Return a message for the user about an error that Zope raised; None if it is not a mistake of the user."""
     if isinstance(error, _class("ZConfig", "ConfigurationError")):
         return "Zope refuses its configuration: " + place_of(error)
     if isinstance(error, _class("zc.lockfile", "LockError")):
@@ -108,7 +109,7 @@ def explain(error):
 
 
 def place_of(error):
-    """Return the text of an error of ZConfig's, with the file and the line, where it has them."""
+    """Return the text of an error of ZConfig, with file and line if the error has them."""
     message, url = getattr(error, "message", ""), getattr(error, "url", "") or ""
     line = getattr(error, "lineno", None) or 0
     if not (message and url and line > 0):
@@ -125,19 +126,19 @@ def _class(module, name):
 
 
 def serve(options):
-    """Serve, until a signal to stop."""
+    """Run the server until a signal stops it."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _leave)  # until ZServer has handlers of its own
+        signal.signal(number, _leave)  # until ZServer installs its handlers
     if options.umask:
         os.umask(int(options.umask, 8))
     report = Report(options.report)
     try:
         starter = _start(options)
     except Exception as error:
-        why = explain(error)
-        report.send("failed " + (" ".join(why.split()) if why else traceback.format_exc()))
-        if why:
-            raise Failure(why)
+        explanation = explain(error)
+        report.send("failed " + (" ".join(explanation.split()) if explanation else traceback.format_exc()))
+        if explanation:
+            raise Failure(explanation)
         raise
     report.send("ready")
     starter.run()  # raises SystemExit
@@ -157,24 +158,27 @@ def _start(options):
     except BaseException as error:
         if isinstance(error, Exception):
             _log_failure(starter, explain(error))
-        # Before that, the pid file is not ours: maybe of a server that has our port
+        # Without a lock file, the pid file may be that of another server, which uses the same port
         if hasattr(starter, "lockfile"):
             starter.shutdown()
         raise
     return starter
 
 
-def _log_failure(starter, why):
-    """Write to the event log, if it is open, what stderr gets anyway."""
+def _log_failure(starter, explanation):
+    """Write the current exception to the event log (not to stderr, to which it is printed later).
+
+    `explanation`: is written instead of the traceback, unless it is None.
+    """
     import logging
 
     if starter.debug_handler:
         starter.event_logger.removeHandler(starter.debug_handler)
-    logging.getLogger("Zope").critical(why or "The server ended by an error", exc_info=not why)
+    logging.getLogger("Zope").critical(explanation or "The server failed to start", exc_info=not explanation)
 
 
 def _give_away_inituser(config):
-    """Let the user that this process becomes read the first Manager: only its owner may."""
+    """Make the user that this process becomes the owner of inituser (the first Manager), so that it can read it."""
     path = os.path.join(config.instancehome, "inituser")
     if config.effective_user and os.getuid() == 0 and os.path.isfile(path):
         import pwd
@@ -183,25 +187,25 @@ def _give_away_inituser(config):
         try:
             entry = pwd.getpwuid(int(user)) if user.isdigit() else pwd.getpwnam(user)
         except KeyError:
-            return  # ZServer tells that there is none
+            return  # ZServer reports that the user does not exist
         os.lchown(path, entry.pw_uid, entry.pw_gid)
 
 
 class Report(object):
-    """Word to the one that started this process and waits; it gets one, the first."""
+    """The pipe to the process that started this one and waits for a message; only the first message is sent."""
 
     def __init__(self, path):
         self._path = path
 
     def send(self, text):
-        """Say it, if somebody waits."""
+        """Send a message, if a process waits for it and none has been sent yet."""
         path, self._path = self._path, ""
         try:
             pipe = os.open(path, os.O_WRONLY | os.O_NONBLOCK) if path else None
         except OSError:
-            return  # nobody does: the daemon has started us again
+            return  # no process waits: zdaemon has started the server again
         if pipe is not None:
-            os.write(pipe, text[:4000])  # at most what a pipe takes as a whole (PIPE_BUF)
+            os.write(pipe, text[:4000])  # less than PIPE_BUF, so that it is written at once
             os.close(pipe)
 
 
@@ -210,7 +214,7 @@ class Report(object):
 
 @contextmanager
 def opened(options):
-    """Configure Zope, open its database and yield the root; close the databases in the end."""
+    """Configure Zope, open its database and yield the root; at the end, abort the transaction and close it."""
     try:
         starter = configure(options.zope_conf)
         starter.setupSecurityOptions()
@@ -218,9 +222,9 @@ def opened(options):
 
         root = Zope2.app()
     except Exception as error:
-        why = explain(error)
-        if why:
-            raise Failure(why)
+        explanation = explain(error)
+        if explanation:
+            raise Failure(explanation)
         raise
     try:
         yield root
@@ -233,7 +237,7 @@ def opened(options):
 
 
 def with_request(app):
-    """Return the root with a request, which `zope.globalrequest` knows too."""
+    """Return the root with a request, which is also set in `zope.globalrequest`."""
     from Testing.makerequest import makerequest
     from zope.globalrequest import setRequest
 
@@ -244,36 +248,36 @@ def with_request(app):
 
 
 def log_in():
-    """Let the code that follows do all that Zope's own system user may."""
+    """Log in Zope's system user, who has all permissions."""
     from AccessControl.SecurityManagement import newSecurityManager
     from AccessControl.users import system
 
     newSecurityManager(None, system)
 
 
-def names(options, app):
-    """Return what scripts find: `app`, and `obj` where an object path is given."""
+def script_globals(options, app):
+    """Return the globals of a script: `app`, `sys`, `Zope2`, and `obj` if there is an object path."""
     from zExceptions import NotFound, Unauthorized
 
     if not options.no_request:
         app = with_request(app)
         if options.object_path:
-            # As a browser's request: a site on the way becomes the current one
+            # As a browser's request does: a site on the path becomes the current site
             try:  # noqa: SIM105
                 app.REQUEST.traverse(options.object_path)
             except (KeyError, AttributeError, NotFound, Unauthorized):
-                pass  # told below, where it is so for the system user, too
+                pass  # reported below, if the system user cannot traverse it either
     if not options.no_login:
         log_in()
     import Zope2
 
-    found = {"app": app, "sys": sys, "Zope2": Zope2}
+    names = {"app": app, "sys": sys, "Zope2": Zope2}
     if options.object_path:
         try:
-            found["obj"] = app.restrictedTraverse(options.object_path)
+            names["obj"] = app.restrictedTraverse(options.object_path)
         except (KeyError, AttributeError, NotFound, Unauthorized) as error:
-            raise Failure("no object at %s: %r" % (options.object_path, error))
-    return found
+            raise Failure("there is no object at %s: %r" % (options.object_path, error))
+    return names
 
 
 def _main_module(path, values):
@@ -287,14 +291,14 @@ def _main_module(path, values):
 
 
 def run(options):
-    """Run a script as ever: `sys.argv` and `__file__` speak of the interpreter."""
+    """Run a script as 9.1.0 does: `sys.argv[0]` and `__file__` are the interpreter script."""
     script = options.args[0]
     sys.argv = [options.argv0, "-c"] + options.args
     return _run(options, script, options.argv0)
 
 
 def execute(options):
-    """Run a script as Python does: `sys.argv`, `__file__` and the path speak of the script."""
+    """Run a script as Python does: `sys.argv`, `__file__` and `sys.path[0]` are those of the script."""
     script = options.args[0]
     sys.argv = options.args
     sys.path.insert(0, os.path.dirname(os.path.abspath(script)))
@@ -308,9 +312,9 @@ def _run(options, script, path):
     except IOError as error:
         raise Failure("cannot read %s: %s" % (script, error.strerror))
     with opened(options) as app:
-        module = _main_module(path, names(options, app))
+        module = _main_module(path, script_globals(options, app))
         try:
-            # Without our own `from __future__`
+            # dont_inherit: without the `from __future__` of this module
             exec(compile(source, script, "exec", 0, True), module)
         except Exception:
             kind, error, where = sys.exc_info()
@@ -320,16 +324,16 @@ def _run(options, script, path):
 
 
 def debug(options):
-    """Read Python from the terminal."""
+    """Read and run Python statements from stdin."""
     import code
 
     sys.argv = [options.argv0]
     with opened(options) as app:
-        module = _main_module(options.argv0, names(options, app))
+        module = _main_module(options.argv0, script_globals(options, app))
         if sys.stdin.isatty():
             _edit_lines(module)
-        known = "app" + (" and obj" if "obj" in module else "")
-        code.interact("Python %s, with %s" % (sys.version.split()[0], known), None, module)
+        objects = "app" + (" and obj" if "obj" in module else "")
+        code.interact("Python %s, with %s" % (sys.version.split()[0], objects), None, module)
     return 0
 
 
@@ -344,16 +348,16 @@ def _edit_lines(module):
 
 
 def adduser(options):
-    """Add a Manager to the root's user folder; a name that is there is refused."""
+    """Add a user with the role Manager to the user folder of Zope's root; raises Failure if the name exists."""
     name, password = options.args[0], sys.stdin.readline().rstrip("\n")
     with opened(options) as app:
         log_in()
         folder = with_request(app).acl_users
         if folder.getUser(name) is not None:
-            raise Failure("there is a user '%s' already" % name)
+            raise Failure("the user '%s' exists already; choose another name" % name)
         folder._doAddUser(name, password, ["Manager"], [])
         if folder.getUser(name) is None:
-            raise Failure("the user folder did not take the user '%s'" % name)
+            raise Failure("the user folder did not add the user '%s'; add the user in a browser" % name)
         import transaction
 
         transaction.commit()
@@ -362,11 +366,11 @@ def adduser(options):
 
 
 def addon(options):
-    """Run a command of another package, of the group ``zopectl.command``."""
+    """Run a command of another package: an entry point of the group ``zopectl.command``."""
     import pkg_resources
 
     name = options.args[0]
-    for found in pkg_resources.iter_entry_points("zopectl.command", name):
+    for entry_point in pkg_resources.iter_entry_points("zopectl.command", name):
         sys.argv = [options.argv0, "-c"] + options.args
         with opened(options) as app:
             _main_module(options.argv0, {"app": app})
@@ -374,29 +378,29 @@ def addon(options):
                 with_request(app)
             if not options.no_login:
                 log_in()
-            result = found.load()(app, sys.argv[1:])
+            result = entry_point.load()(app, sys.argv[1:])
         return result if isinstance(result, int) else 0
-    raise Failure("unknown command '%s'; help tells those there are" % name, 2)
+    raise Failure("unknown command '%s'; run `help` to see all commands" % name, 2)
 
 
 # --- questions of the recipe and of `check` --------------------------------------------------
 
 
 def answer(options):
-    """Read a question from stdin, and print the answer: JSON, both."""
+    """Read a question from stdin and print the answer, both as JSON; see `recipe.common.zserver.ask`."""
     question = json.load(sys.stdin)
     sys.path[0:0] = [_native(path) for path in question.get("paths", ())]
-    found = {"version": list(sys.version_info[:3]), "problems": [], "projects": [], "findings": []}
+    reply = {"version": list(sys.version_info[:3]), "problems": [], "projects": [], "findings": []}
     if sys.version_info[:2] == (2, 7):
-        found["problems"] = list(missing(question.get("eggs", ())))
-        if not found["problems"]:
-            found["projects"] = _projects()
-            found["findings"] = list(_findings(question))
-    print(MARK + json.dumps(found))
+        reply["problems"] = list(missing(question.get("eggs", ())))
+        if not reply["problems"]:
+            reply["projects"] = _projects()
+            reply["findings"] = list(_findings(question))
+    print(MARK + json.dumps(reply))
 
 
 def missing(eggs):
-    """Yield what is not installed of ZServer, Zope and these distributions, and why."""
+    """Yield an error for ZServer, Zope and each of these distributions that is not installed."""
     try:
         import pkg_resources
     except ImportError:
@@ -416,11 +420,11 @@ def missing(eggs):
 def _projects():
     import pkg_resources
 
-    return [one.project_name for one in pkg_resources.working_set]
+    return [distribution.project_name for distribution in pkg_resources.working_set]
 
 
 def _findings(question):
-    """Yield file, line and message of what is wrong."""
+    """Yield file, line and message of each error."""
     if question.get("zope.conf"):
         text, path = question["zope.conf"]
         for line, message in _zope_conf(text and text.encode("utf-8"), _native(path)):
@@ -437,13 +441,13 @@ def _findings(question):
 
 
 def _zope_conf(text, path):
-    """Yield line and message of what ZServer's schema refuses."""
+    """Yield line and message of the error that ZServer's schema finds, if there is one."""
     import ZConfig
 
     try:
         load(path, text)
     except ZConfig.SubstitutionReplacementError as error:
-        # An environment variable may be there only when the server starts
+        # An environment variable may be set when the server starts
         if text is None or "$(%s" % error.name not in (error.source or ""):
             yield error.lineno or 0, str(error.message)
     except ZConfig.ConfigurationError as error:
@@ -453,23 +457,23 @@ def _zope_conf(text, path):
 
 
 def _package(name, file):
-    """Return what is wrong with a package that ZCML includes, None where nothing is."""
+    """Return an error message if `file` of the package `name` cannot be included by ZCML, else None."""
     import pkgutil
 
     try:
         loader = pkgutil.find_loader(name)
-    except Exception as error:  # the import of its parent runs code; whatever fails there
+    except Exception as error:  # find_loader imports the parent package, which may raise anything
         return "the package %s cannot be imported: %r" % (name, error)
     if loader is None:
-        return "there is no package %s" % name
-    place = loader.get_filename(name)
-    if loader.is_package(name) and not os.path.isfile(os.path.join(os.path.dirname(place), file)):
-        return "the package %s has no %s" % (name, file)
+        return "the package %s is not installed" % name
+    path = loader.get_filename(name)
+    if loader.is_package(name) and not os.path.isfile(os.path.join(os.path.dirname(path), file)):
+        return "the package %s does not contain %s" % (name, file)
     return None
 
 
 def _native(text):
-    """Return text from JSON as this Python's own `str`."""
+    """Return a text from JSON as `str`: in Python 2 as UTF-8 bytes."""
     return text if isinstance(text, str) else text.encode("utf-8")
 
 
@@ -484,7 +488,7 @@ COMMANDS = {
 }
 
 if __name__ == "__main__":
-    # What lies beside this file is not for Python 2
+    # Modules in the directory of this file are not for Python 2
     _here = os.path.dirname(os.path.abspath(__file__))
     sys.path[:] = [path for path in sys.path if os.path.abspath(path) != _here]
     sys.exit(main(sys.argv[1:]))

@@ -1,1 +1,1 @@
-"""The logs of the server: their lines, who writes them, and who opens them again."""
+"""The logs of the server: the format of their lines, writing them, and reopening the files."""

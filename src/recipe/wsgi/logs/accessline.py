@@ -1,6 +1,6 @@
-"""What the access log says of a request: the combined line, and its parts for other formats.
+"""A line of the access log: the combined format, and its parts for other formats.
 
-The format is that of Apache's ``%h %l %u %t "%r" %>s %b "%{Referer}i" "%{User-agent}i"``
+The format is Apache's ``%h %l %u %t "%r" %>s %b "%{Referer}i" "%{User-agent}i"``
 (https://httpd.apache.org/docs/2.4/logs.html#combined).
 """
 
@@ -12,65 +12,64 @@ from threading import Thread
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
-RECORD_ATTRIBUTE = "wsgi_request"  # of a log record: the parts of the line
+RECORD_ATTRIBUTE = "wsgi_request"  # the attribute of a log record with the parts of its line
 
 
 class Entry(NamedTuple):
-    """An answered request as it was found, before it is put into words: that costs more."""
+    """An answered request, as raw data; formatting it takes longer, and is done in another thread."""
 
-    #: begin and end, seconds since the epoch
+    #: begin and end, in seconds since the epoch
     start: float
     end: float
     thread: Thread
     client: str | None
     user: str | None
     method: str
-    #: as WSGI has it: decoded, and its bytes as latin-1
+    #: as in WSGI: decoded, its bytes as latin-1
     path: str
     query: str | None
     protocol: str
-    #: the three digits, or a dash
+    #: three digits, or a dash
     status: str
-    #: of the body, as they went to the server
+    #: size of the body, as it was passed to the server
     bytes: int
     referrer: str | None
     user_agent: str | None
 
 
-def record(entry: Entry, logger: logging.Logger) -> logging.LogRecord:
-    """The log record of an entry, as the thread that answered it would have made it.
+def make_record(entry: Entry, logger: logging.Logger) -> logging.LogRecord:
+    """Return the log record of an entry, as the thread that answered the request would have made it.
 
-    Its message is one text without arguments, since handlers such as HTTPHandler send it as it is
-    here. The parts are in the record's `wsgi_request`; they are plain data, since handlers such as
-    SocketHandler pickle the record.
+    The message has no arguments, since handlers such as HTTPHandler send `msg` unformatted. The parts are in the
+    record's `wsgi_request`, as plain data, since handlers such as SocketHandler pickle the record.
     """
-    found = parts(entry)
+    parts = entry_parts(entry)
     model = _model(logger)
     made = object.__new__(type(model))
     made.__dict__.update(
         model.__dict__,
-        msg=line(entry, found),
+        msg=combined_line(entry, parts),
         created=entry.end,
         msecs=int(entry.end % 1 * 1000) + 0.0,
         relativeCreated=model.relativeCreated + (entry.end - model.created) * 1000,
         thread=entry.thread.ident,
         threadName=entry.thread.name,
-        **{RECORD_ATTRIBUTE: found},
+        **{RECORD_ATTRIBUTE: parts},
     )
     return made
 
 
 @lru_cache(maxsize=4)
 def _model(logger: logging.Logger) -> logging.LogRecord:
-    """What all records have in common: to make one anew takes as long as the rest together."""
+    """Return a record with the common attributes: to make a new one takes as long as everything else together."""
     return logger.makeRecord(logger.name, logging.INFO, __file__, 0, "", (), None)
 
 
-os.register_at_fork(after_in_child=_model.cache_clear)  # it has the process id
+os.register_at_fork(after_in_child=_model.cache_clear)  # it contains the process id
 
 
-def parts(entry: Entry) -> dict[str, Any]:
-    """What a line consists of, for programs: numbers as such, None for what there is not."""
+def entry_parts(entry: Entry) -> dict[str, Any]:
+    """Return the parts of a line, for programs: numbers as numbers, None for missing parts."""
     path = quote(entry.path, encoding="latin-1")
     return {
         "method": entry.method,
@@ -85,17 +84,17 @@ def parts(entry: Entry) -> dict[str, Any]:
     }
 
 
-def line(entry: Entry, found: dict[str, Any]) -> str:
-    """The combined line of an entry with these parts."""
+def combined_line(entry: Entry, parts: dict[str, Any]) -> str:
+    """Return the line of an entry with these parts, in combined format."""
     return (
-        f"{found['client'] or '-'} - {escape(found['user'])} [{clf_time(entry.start)}] "
-        f'"{entry.method} {escape(found["path"])} {entry.protocol}" '
+        f"{parts['client'] or '-'} - {escape(parts['user'])} [{clf_time(entry.start)}] "
+        f'"{entry.method} {escape(parts["path"])} {entry.protocol}" '
         f'{entry.status} {entry.bytes or "-"} "{escape(entry.referrer)}" "{escape(entry.user_agent)}"'
     )
 
 
 def escape(text: str | None) -> str:
-    """A client's text as Apache writes it: no quote in it ends the field, no control character the line."""
+    """Escape a client's text as Apache does: a quote does not end the field, a control character not the line."""
     if text is None:
         return "-"
     if text.isprintable() and '"' not in text and "\\" not in text:
@@ -105,9 +104,9 @@ def escape(text: str | None) -> str:
 
 
 def clf_time(seconds: float) -> str:
-    """Local time in Common Log Format, ``10/Oct/2000:13:55:36 -0700``.
+    """Return local time in Common Log Format, ``10/Oct/2000:13:55:36 -0700``.
 
-    Month names are English whatever the locale: programs read them.
+    The names of months are English in every locale, since programs read them.
     """
     minute, second = divmod(int(seconds), 60)
     return _clf_minute(minute) % second

@@ -1,8 +1,7 @@
-"""The access log: one line a request in Apache's combined format, to the logger ``wsgi``.
+"""The access log: one line for each request in Apache's combined format, to the logger ``wsgi``.
 
-``use = egg:plone.recipe.zope2instance#translogger`` in a filter section. A request is logged when
-its answer is complete, with the bytes of the body that went to the server; the line is written a
-moment later.
+``use = egg:plone.recipe.zope2instance#translogger`` in a filter section. A request is logged when its response is
+complete, with the size of the body that was passed to the server. The line is written a moment later.
 """
 
 import logging
@@ -12,7 +11,7 @@ from functools import cache
 from threading import current_thread
 from typing import Any
 
-from recipe.wsgi.logs.accessline import Entry, record
+from recipe.wsgi.logs.accessline import Entry, make_record
 from recipe.wsgi.logs.writer import LogWriter
 
 Environ = dict[str, Any]
@@ -23,13 +22,13 @@ LOGGER = "wsgi"
 
 
 def filter_factory(global_conf: dict[str, str], logger_name: str = LOGGER) -> Callable[[Application], Application]:
-    """PasteDeploy's filter factory; `logger_name` is the logger that gets the lines."""
+    """Return a filter that logs requests to the logger `logger_name`: PasteDeploy's filter factory."""
     logger = logging.getLogger(logger_name)
     return lambda app: AccessLog(app, logger)
 
 
 class AccessLog:
-    """A WSGI application around another, which logs each request once."""
+    """A WSGI application around another one, which logs each request once."""
 
     def __init__(self, app: Application, logger: logging.Logger) -> None:
         self.app = app
@@ -37,14 +36,14 @@ class AccessLog:
         self.writer = _writer(logger)
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-        """Answer with the application's own answer, and log it when it is complete."""
+        """Return the application's response, and log it when it is complete."""
         if not self.logger.isEnabledFor(logging.INFO):
             return self.app(environ, start_response)
-        request = Request(self.writer, environ, start_response)
+        request = LoggedRequest(self.writer, environ, start_response)
         try:
             body = self.app(environ, request.start_response)
         except BaseException:
-            # What the client then gets is the server's to say; 500 is what it gets from all of them
+            # The server sends the response then; all servers send 500
             request.status = "500"
             request.log()
             raise
@@ -53,11 +52,11 @@ class AccessLog:
 
 @cache
 def _writer(logger: logging.Logger) -> LogWriter[Entry]:
-    return LogWriter(logger, record)
+    return LogWriter(logger, make_record)
 
 
-class Request:
-    """A request that is being answered."""
+class LoggedRequest:
+    """A request in progress."""
 
     __slots__ = ("bytes", "environ", "path", "server_start", "server_write", "start", "status", "writer")
 
@@ -68,25 +67,25 @@ class Request:
         self.start = time.time()
         self.status = "-"
         self.bytes = 0
-        # The application may change these on its way to what it serves
+        # The application may change these while it traverses
         self.path = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
 
     def start_response(self, status: str, headers: list[tuple[str, str]], *exc_info: Any) -> Callable[[bytes], object]:
-        """The server's, and the status noted."""
+        """Record the status, and call the server's `start_response`."""
         self.status = status[:3]
         self.server_write = self.server_start(status, headers, *exc_info)
         return self.write
 
     def write(self, data: bytes) -> object:
-        """WSGI's old `write`, counted."""
+        """Count the bytes, and call the server's `write` (the old interface in PEP 3333)."""
         self.bytes += len(data)
         return self.server_write(data)
 
     def watch(self, body: Iterable[bytes]) -> Iterable[bytes]:
-        """The body, watched until it is complete.
+        """Return the body, or a wrapper that logs when the body is complete.
 
-        A list is complete already, and goes on as it is: this is what nearly every page is. A
-        server's file wrapper goes on as it is, too, since the server treats it specially.
+        A list is complete already, and is returned unchanged: nearly all pages are lists. A file wrapper of the server
+        is returned unchanged, too, since the server handles it specially.
         """
         if isinstance(body, list | tuple):
             self.bytes += sum(map(len, body))
@@ -96,7 +95,7 @@ class Request:
         if isinstance(wrapper, type) and isinstance(body, wrapper):
             self._watch_file(body)
             return body
-        return Body(self, body)
+        return LoggedBody(self, body)
 
     def _watch_file(self, body: Any) -> None:
         close = getattr(body, "close", None)
@@ -112,7 +111,7 @@ class Request:
         body.close = closed
 
     def log(self) -> None:
-        """Let the line be written."""
+        """Put an entry into the queue of the log writer."""
         get = self.environ.get
         method = self.environ["REQUEST_METHOD"]
         self.writer.put(
@@ -127,7 +126,7 @@ class Request:
                 get("QUERY_STRING"),
                 get("SERVER_PROTOCOL", "-"),
                 self.status,
-                # To HEAD the server sends no body, whatever the application gives it
+                # The server sends no body to HEAD, whatever the application returns
                 0 if method == "HEAD" else self.bytes,
                 get("HTTP_REFERER"),
                 get("HTTP_USER_AGENT"),
@@ -135,10 +134,10 @@ class Request:
         )
 
 
-class Body:
-    """The body of an answer, counted while it is sent, and logged when it is closed."""
+class LoggedBody:
+    """The body of a response; it is counted while it is sent, and logged when it is closed."""
 
-    def __init__(self, request: Request, body: Iterable[bytes]) -> None:
+    def __init__(self, request: LoggedRequest, body: Iterable[bytes]) -> None:
         self._request = request
         self._body = body
 
@@ -150,7 +149,7 @@ class Body:
             yield block
 
     def close(self) -> None:
-        """Close the application's body; the server does so in any case, as PEP 3333 has it."""
+        """Close the application's body; PEP 3333 requires the server to call this."""
         try:
             close = getattr(self._body, "close", None)
             if close is not None:
@@ -160,7 +159,7 @@ class Body:
 
 
 def _sent(file_wrapper: Any) -> int:
-    """How much of a file has been read to be sent; 0 where that cannot be told."""
+    """Return how many bytes of a file have been read; 0 if that is unknown."""
     try:
         return int(file_wrapper.tell())
     except (AttributeError, OSError, ValueError):

@@ -1,6 +1,6 @@
-"""Log lines as JSON objects, one a line, for programs to read.
+"""Log lines as JSON objects, one object in each line.
 
-A formatter of the logging package, over python-json-logger (the extra ``json``).
+The formatter for the logging package uses python-json-logger (the extra ``json``).
 """
 
 import logging
@@ -13,18 +13,17 @@ from recipe.wsgi.logs.accessline import RECORD_ATTRIBUTE
 
 
 class Formatter(JsonFormatter):
-    """Objects with ``time``, ``level``, ``logger`` and ``message``; for a request with its parts, too.
+    """Format records as objects with ``time``, ``level``, ``logger`` and ``message``, and the parts of a request.
 
-    Those are ``method``, ``path`` (with the query), ``status``, ``bytes`` (of the body),
-    ``duration`` (seconds), ``client``, ``user``, ``user_agent`` and ``referrer``; what a request
-    lacks is null. An exception is in ``exc_info``, as text.
+    The parts are ``method``, ``path`` (with the query), ``status``, ``bytes`` (of the body), ``duration`` (seconds),
+    ``client``, ``user``, ``user_agent`` and ``referrer``; a missing part is null. An exception is text in ``exc_info``.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__("%(message)s")
 
     def add_fields(self, log_data: dict[str, Any], record: logging.LogRecord, message_dict: dict[str, Any]) -> None:
-        """Put our fields first, then what the record brings besides."""
+        """Put the fields of this formatter first, then the other attributes of the record."""
         log_data["time"] = datetime.fromtimestamp(record.created, timezone.utc).isoformat(timespec="milliseconds")
         log_data["level"] = record.levelname
         log_data["logger"] = record.name

@@ -1,20 +1,20 @@
-"""waitress's word of a queue of requests, said once a second.
+"""waitress's warnings about queued requests, at most one in a second.
 
-waitress writes a line for each request that finds no thread idle, which is one of two on a busy
-site: in the loop that all clients wait for, and once to each handler.
+waitress logs each request that finds no idle thread, which is every second request on a busy site. It does so in its
+main loop, for which all clients wait.
 """
 
 import logging
 import time
 
-#: Seconds for which a line stands; a longer queue is said at once.
+#: Seconds in which a warning is not repeated, unless the queue has become longer.
 STANDS = 1.0
 
 
 class QueueLog:
-    """In the place of the logger `waitress.queue`, for a ``ThreadedTaskDispatcher``.
+    """A replacement for the logger `waitress.queue` in a ``ThreadedTaskDispatcher``.
 
-    Not safe for threads; the dispatcher calls it with its lock held.
+    Not thread-safe; the dispatcher calls it while it holds its lock.
     """
 
     def __init__(self, logger: logging.Logger) -> None:
@@ -23,7 +23,7 @@ class QueueLog:
         self._said = 0.0
 
     def warning(self, message: str, depth: int) -> None:
-        """Say how many requests wait, where it is not just said."""
+        """Log the length of the queue, unless it was logged within the last second."""
         now = time.monotonic()
         if now - self._said < STANDS and depth <= self._depth:
             return

@@ -1,4 +1,4 @@
-"""Reopening log files, for logrotate: no line is lost, and the process goes on."""
+"""Reopening log files, for logrotate: no line is lost, and the process continues."""
 
 import logging
 import logging.handlers
@@ -12,8 +12,8 @@ from io import TextIOWrapper
 def reopen() -> None:
     """Let every file handler of `logging` write to the file that has its name now.
 
-    A file that cannot be opened is told on stderr, and written on as before. To be called from
-    a thread of its own: in a signal handler it could interrupt a handler in the midst of a line.
+    If a file cannot be opened, that is reported on stderr, and the handler continues with the old file. Call this from
+    a thread, not from a signal handler, which may interrupt a log handler while it writes.
     """
     for handler in file_handlers():
         try:
@@ -23,7 +23,7 @@ def reopen() -> None:
 
 
 def file_handlers() -> Iterator[logging.FileHandler]:
-    """Yield each file handler of each logger once, also those behind a MemoryHandler."""
+    """Yield each file handler of each logger once, including the targets of MemoryHandlers."""
     loggers: list[object] = [logging.root, *logging.root.manager.loggerDict.values()]
     seen: set[int] = set()
     for logger in loggers:
@@ -36,7 +36,7 @@ def file_handlers() -> Iterator[logging.FileHandler]:
 
 
 def leave_rotation_to_others() -> None:
-    """Let the handlers that rotate their file follow it instead: another process rotates it, and two would lose one."""
+    """Let handlers that rotate their file only follow it: if two processes rotated a file, lines would be lost."""
     for handler in file_handlers():
         if isinstance(handler, logging.handlers.BaseRotatingHandler):
             handler.shouldRollover = _follow(handler)  # type: ignore[attr-defined]
@@ -44,7 +44,7 @@ def leave_rotation_to_others() -> None:
 
 def _follow(handler: logging.FileHandler) -> Callable[[logging.LogRecord], bool]:
     def moved(_record: logging.LogRecord) -> bool:
-        with suppress(OSError):  # it is between two names
+        with suppress(OSError):  # the file is being renamed
             if handler.stream and not os.path.samestat(
                 os.fstat(handler.stream.fileno()), os.stat(handler.baseFilename)
             ):
@@ -59,10 +59,10 @@ def _reopen(handler: logging.FileHandler) -> None:
     try:
         old = handler.stream
         if old is None:
-            return  # `delay`: nothing has been written yet
+            return  # `delay` is set, and nothing has been written yet
         handler.stream = new = _open(handler)
         if isinstance(handler, logging.handlers.WatchedFileHandler):
-            # It compares these with the file's, to find out by itself that it was moved.
+            # It compares these with those of the file to notice that the file was moved
             status = os.fstat(new.fileno())
             handler.dev, handler.ino = status.st_dev, status.st_ino
         old.close()
@@ -71,5 +71,5 @@ def _reopen(handler: logging.FileHandler) -> None:
 
 
 def _open(handler: logging.FileHandler) -> TextIOWrapper:
-    # Appending, whatever the mode: where nothing was rotated, nothing may be cut off.
+    # Append whatever the mode is: if the file was not rotated, it must not be truncated
     return open(handler.baseFilename, "a", encoding=handler.encoding, errors=handler.errors)

@@ -1,8 +1,8 @@
-"""Writing to a log in a thread of its own, in batches, so that no request waits for it.
+"""Writing to a log in a thread, in batches, so that requests do not wait for it.
 
-A thread that writes gives up Python's lock and has to wait for it: once a line, that costs a
-request far more than the line itself. (On two cores, Zope's front page lost an eighth of its
-requests a second to it.)
+A thread that writes to a file releases Python's global lock and has to wait for it again: for a request this takes
+much longer than the line itself. (With a write for each line, Zope's front page had an eighth fewer requests per second
+on two cores.)
 """
 
 import atexit
@@ -16,50 +16,50 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from typing import Any, Generic, TypeVar
 
-#: Seconds in which lines are collected; what a killed process loses at most.
+#: Seconds in which lines are collected; if the process is killed, at most these are lost.
 INTERVAL = 0.05
 
-#: Lines, and seconds, that the thread may be behind. After that the requests write themselves, and
-#: wait: where the log is slower than the site, or the server lets no thread run (uWSGI's default).
+#: The number of lines, and of seconds, that the thread may lag behind. Then the requests write, and wait: the log is
+#: slower than the site, or the server does not run threads (uWSGI's default).
 MOST_BEHIND, LATEST = 10_000, 1.0
 
-Entry = TypeVar("Entry")
+EntryT = TypeVar("EntryT")
 
 trouble = logging.getLogger("Zope")
 
-#: Held while a batch is written, by all writers alike: two may share a handler. No process forks then.
+#: Held by each writer while it writes a batch, since several may share a handler, and during a fork.
 _writing = threading.RLock()
 os.register_at_fork(before=_writing.acquire, after_in_parent=_writing.release, after_in_child=_writing.release)
 
 
-class LogWriter(Generic[Entry]):
-    """Makes records of entries, and hands them to `logger`, in the order of the entries.
+class LogWriter(Generic[EntryT]):
+    """A queue of entries, which a thread makes into log records and passes to `logger` in order.
 
-    `record` makes a record of an entry. The thread begins with the first entry, also after a fork;
-    at the end of the process all is written.
+    `record` makes a record from an entry. The thread starts with the first entry, also after a fork. All entries are
+    written before the process ends.
     """
 
-    def __init__(self, logger: logging.Logger, record: Callable[[Entry, logging.Logger], logging.LogRecord]) -> None:
+    def __init__(self, logger: logging.Logger, record: Callable[[EntryT, logging.Logger], logging.LogRecord]) -> None:
         self._logger = logger
         self._record = record
         self._begin()
-        # What a parent has not written yet, it writes itself
+        # The parent writes the entries that it has queued
         os.register_at_fork(after_in_child=self._begin)
         atexit.register(self._end)
 
     def _begin(self) -> None:
-        self._entries: deque[Entry] = deque()
+        self._entries: deque[EntryT] = deque()
         self._some = threading.Event()
         self._thread: threading.Thread | None = None
         self._most_behind = MOST_BEHIND
         self._latest = math.inf
 
     def _end(self) -> None:
-        self._most_behind = 0  # from here on no thread is to be relied on
+        self._most_behind = 0  # threads are not reliable while the process ends
         self.flush()
 
-    def put(self, entry: Entry) -> None:
-        """Let an entry be written soon."""
+    def put(self, entry: EntryT) -> None:
+        """Queue an entry, which is written soon."""
         self._entries.append(entry)
         if not self._some.is_set():
             self._latest = time.monotonic() + LATEST
@@ -75,25 +75,25 @@ class LogWriter(Generic[Entry]):
                 _writing.release()
 
     def flush(self) -> None:
-        """Write all entries that are there when it begins."""
+        """Write all entries that are queued now."""
         with _writing, one_flush(self._logger):
             self._some.clear()
             self._latest = math.inf
             for _ in range(len(self._entries)):
                 self._write(self._entries.popleft())
 
-    def _write(self, entry: Entry) -> None:
+    def _write(self, entry: EntryT) -> None:
         try:
             self._logger.handle(self._record(entry, self._logger))
         except Exception:
-            # The next ones may be better, and the thread has to live on
-            trouble.exception("A line for the log %s could not be written", self._logger.name)
+            # The following entries may succeed, and the thread must continue
+            trouble.exception("Cannot write a line to the log %s", self._logger.name)
 
     def _start(self) -> None:
         with _writing:
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name=f"log-writer-{self._logger.name}", daemon=True)
-                with suppress(RuntimeError):  # at the end of the process
+                with suppress(RuntimeError):  # the process is ending
                     self._thread.start()
 
     def _run(self) -> None:
@@ -105,7 +105,7 @@ class LogWriter(Generic[Entry]):
 
 @contextmanager
 def one_flush(logger: logging.Logger) -> Iterator[None]:
-    """Let the handlers of `logger` that write to a stream do so once, at the end of the block."""
+    """Let the handlers of `logger` that write to a stream flush only once, at the end of the block."""
     with ExitStack() as stack:
         for handler in _handlers(logger):
             if isinstance(handler, logging.StreamHandler) and "flush" not in vars(handler):
@@ -114,7 +114,7 @@ def one_flush(logger: logging.Logger) -> Iterator[None]:
 
 
 def _handlers(logger: logging.Logger | None) -> Iterator[logging.Handler]:
-    """The handlers that get a logger's records, as `logging.Logger.callHandlers` finds them."""
+    """Yield the handlers that get a logger's records, as `logging.Logger.callHandlers` finds them."""
     while logger:
         yield from logger.handlers
         logger = logger.parent if logger.propagate else None
@@ -130,5 +130,5 @@ def _flushed_once(handler: "logging.StreamHandler[Any]") -> Iterator[None]:
         try:
             handler.flush()
         except Exception:
-            # As logging has it for a record: said on stderr, and no harm to anybody
+            # As for a record in logging: the error is printed on stderr and ignored
             handler.handleError(logging.makeLogRecord({"name": "wsgi"}))

@@ -1,6 +1,7 @@
-"""The processes of a server that has workers, and who runs whom.
+"""The processes of a server that has workers.
 
-`supervisor` forks the workers and replaces those that end (gunicorn has a master of its own). `worker` is what a worker
-does, also one of gunicorn's: it loads the application and tells the supervisor, which hears it through `channel`.
-`shared_sockets` says at which sockets each worker accepts.
+`supervisor` forks the workers of the servers in `recipe.wsgi.servers.loop`, and replaces those that end. For gunicorn
+its own arbiter does that. `worker` is the code of a worker, of gunicorn's too: it loads the application and reports to
+the supervising process, which reads the reports in `channel`. `shared_sockets` assigns the listening sockets to the
+workers.
 """

@@ -1,4 +1,4 @@
-"""The process whose workers serve: it hears from them, keeps the pid file, and tells who waits."""
+"""The pipe through which workers report to the supervising process, which keeps the pid file."""
 
 import json
 import os
@@ -11,19 +11,19 @@ from contextlib import ExitStack
 from recipe.common.errors import StartError, describe
 from recipe.wsgi import pidfile
 from recipe.wsgi.processes.worker import Order
-from recipe.wsgi.servers import Forking
+from recipe.wsgi.servers import ServerWithWorkers
 
 
 class WorkerError(Exception):
-    """No worker could load the application; the worker has said why, and the text is what it said."""
+    """No worker could load the application; the text is the report of the first one, which has logged it."""
 
 
-def run(server: Forking, ini: str, defaults: dict[str, str], on_ready: Callable[[], None]) -> None:
-    """Serve by workers until a signal ends it; `on_ready` is called when the first one serves.
+def run_workers(server: ServerWithWorkers, ini: str, defaults: dict[str, str], on_ready: Callable[[], None]) -> None:
+    """Run a server and its workers until a signal to stop; `on_ready` is called when the first worker serves.
 
-    Raises WorkerError where none ever does.
+    Raises WorkerError if no worker could load the application.
     """
-    channel = Channel(ini, defaults, on_ready)
+    channel = WorkerChannel(ini, defaults, on_ready)
     try:
         server.run()
     finally:
@@ -32,12 +32,12 @@ def run(server: Forking, ini: str, defaults: dict[str, str], on_ready: Callable[
         raise WorkerError(channel.failure)
 
 
-class Channel:
-    """A pipe with a name, and a thread that hears what the workers say through it."""
+class WorkerChannel:
+    """A named pipe, and a thread that reads the workers' reports from it."""
 
     def __init__(self, ini: str, defaults: dict[str, str], on_ready: Callable[[], None]) -> None:
         self._on_ready = on_ready
-        #: what the first worker said that failed, if that was before any other served
+        #: the report of the first worker that failed, if no worker had served by then
         self.failure = ""
         self.owner = os.getpid()
         self._served = False
@@ -45,14 +45,14 @@ class Channel:
         try:
             self._directory = tempfile.mkdtemp(prefix="zope-workers-")
         except OSError as error:
-            raise StartError(f"no pipe for the workers can be made: {describe(error)}") from None
+            raise StartError(f"cannot make a pipe for the workers: {describe(error)}") from None
         path = os.path.join(self._directory, "channel")
         os.mkfifo(path, 0o600)
-        # O_RDWR, so that the end of one writer is not the end of the pipe
+        # O_RDWR, so that the pipe does not end when one writer closes it
         self._pipe = os.fdopen(os.open(path, os.O_RDWR), "r+b", buffering=0)
         order = Order(os.path.abspath(ini), defaults, path)
         with open(order.unserved, "wb"):
-            order.give()
+            order.publish()
         self._thread = threading.Thread(target=self._listen, name="workers", daemon=True)
         self._thread.start()
 
@@ -70,11 +70,11 @@ class Channel:
             self.failure = news["failed"]
             return
         self._served = True
-        self._kept.enter_context(pidfile.kept(news["ready"]))
+        self._kept.enter_context(pidfile.written(news["ready"]))
         self._on_ready()
 
     def close(self) -> None:
-        """End the thread and remove the pipe; a worker that comes by here leaves both alone."""
+        """End the thread and remove the pipe. Does nothing in a worker."""
         if os.getpid() != self.owner:
             return
         self._pipe.write(b'{"end": ""}\n')

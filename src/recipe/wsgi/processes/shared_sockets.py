@@ -1,13 +1,13 @@
-"""The listening sockets of several workers, and to which worker the system leads a client."""
+"""The listening sockets of several workers, and the distribution of new clients among the workers."""
 
 import mmap
 import sys
 
-from recipe.wsgi.sockets import Listener, lead, siblings
+from recipe.wsgi.sockets import Listener, distribute, siblings
 
 
 class SharedSockets:
-    """All workers accept from the same sockets: whoever is free takes the next client."""
+    """All workers accept from the same sockets: any idle worker takes the next client."""
 
     def __init__(self, listeners: list[Listener], workers: int, backlog: int) -> None:
         #: the sockets of all workers
@@ -15,87 +15,87 @@ class SharedSockets:
         self.workers = workers
         self.backlog = backlog
 
-    def of(self, number: int) -> list[Listener]:
+    def listeners_of(self, number: int) -> list[Listener]:
         """Return the sockets of a worker; its successor has the same."""
         return self.listeners
 
     def listen(self, number: int) -> None:
-        """Let clients connect, in a worker that is about to serve. Raises StartError."""
+        """Begin to listen, in a worker that is about to serve. Raises StartError."""
         for listener in self.listeners:
             listener.listen(self.backlog)
 
-    def note(self, number: int, serves: bool) -> None:
-        """Say whether a worker takes clients; all processes hear of it."""
+    def set_serving(self, number: int, serves: bool) -> None:
+        """Record, for all processes, whether a worker accepts clients."""
 
-    def lead(self) -> None:
-        """Lead clients to the workers that take them. One process does this, and calls it often."""
+    def distribute(self) -> None:
+        """Direct new clients to the workers that serve. Called often, by one process only."""
 
-    def leave(self, number: int) -> None:
-        """Where nobody can be led, leave the clients of a worker that has ended to the others."""
+    def withdraw(self, number: int) -> None:
+        """Leave the clients of a worker that has ended to the others, if the system cannot direct them."""
 
     def unserved(self) -> list[Listener]:
-        """Return those at which nobody but the caller, a worker that ends, would see to clients."""
+        """Return the sockets at which only the caller, a worker that ends, would accept clients."""
         return self.listeners
 
 
 class OwnSockets(SharedSockets):
-    """Each worker has sockets of its own: of shared ones, a server that accepts all who wait leaves none to the others.
+    """Each worker has its own sockets, for a server that accepts all waiting clients at once and leaves none to others.
 
-    The kernel draws among those that serve (`recipe.wsgi.sockets.lead`). Who is at the socket of one that has ended
-    waits for its successor. A unix socket is shared all the same.
+    The kernel draws one of the workers that serve (`recipe.wsgi.sockets.distribute`). A client that is connected to
+    the socket of a worker that has ended waits for its successor. A unix socket is shared in any case.
     """
 
     def __init__(self, listeners: list[Listener], workers: int, backlog: int) -> None:
-        """Raise StartError where the system has no more sockets for an address."""
+        """Raise StartError if the system has no more sockets for an address."""
         super().__init__(listeners, workers, backlog)
-        each = [siblings(listener, backlog, workers) for listener in listeners]
-        self.listeners = list(dict.fromkeys(one for group in each for one in group))
-        self._groups = [group for group in each if not group[0].is_unix]
-        self._of = [list(one) for one in zip(*each, strict=True)]
-        #: for each worker a byte, shared with all of them
+        groups = [siblings(listener, backlog, workers) for listener in listeners]
+        self.listeners = list(dict.fromkeys(listener for group in groups for listener in group))
+        self._groups = [group for group in groups if not group[0].is_unix]
+        self._by_worker = [list(own) for own in zip(*groups, strict=True)]
+        #: a byte for each worker, in memory that all processes share
         self._serving = mmap.mmap(-1, workers)
-        self._led: list[int] | None = None  # to whom clients are led
-        self._leads = True  # whether the system leads them
+        self._distributed_to: list[int] | None = None  # the workers to which clients are directed
+        self._distributes = True  # whether the system can direct clients
 
-    def of(self, number: int) -> list[Listener]:
-        """As `SharedSockets`."""
-        return self._of[number]
+    def listeners_of(self, number: int) -> list[Listener]:
+        """Return the sockets of a worker; its successor has the same."""
+        return self._by_worker[number]
 
     def listen(self, number: int) -> None:
-        """As `SharedSockets`."""
+        """Begin to listen, in a worker that is about to serve. Raises StartError."""
         if not any(self._serving[:]):
-            # The others have yet to load, and the master looks again only later
-            self._lead_to([number])
-        # Whoever comes first, all of them: the system counts them in this order
-        for listener in self.listeners if self._leads else self.of(number):
+            # The other workers are still loading, and the supervising process only acts later
+            self._distribute_to([number])
+        # All sockets, because the kernel numbers them in the order in which they begin to listen
+        for listener in self.listeners if self._distributes else self.listeners_of(number):
             listener.listen(self.backlog)
 
-    def note(self, number: int, serves: bool) -> None:
-        """As `SharedSockets`."""
+    def set_serving(self, number: int, serves: bool) -> None:
+        """Record, for all processes, whether a worker accepts clients."""
         self._serving[number] = serves
 
-    def lead(self) -> None:
-        """As `SharedSockets`."""
-        # Where nobody serves, to one: at the others' sockets, clients would wait until these have loaded, too
+    def distribute(self) -> None:
+        """Direct new clients to the workers that serve."""
+        # If no worker serves, direct all to one: at the others' sockets, clients would wait for several workers to load
         serving = [number for number in range(self.workers) if self._serving[number]] or [0]
-        if serving != self._led:
-            self._led = serving
-            self._lead_to(serving)
+        if serving != self._distributed_to:
+            self._distributed_to = serving
+            self._distribute_to(serving)
 
-    def _lead_to(self, numbers: list[int]) -> None:
-        self._leads = self._leads and all(lead(group, numbers) for group in self._groups)
+    def _distribute_to(self, numbers: list[int]) -> None:
+        self._distributes = self._distributes and all(distribute(group, numbers) for group in self._groups)
 
     def unserved(self) -> list[Listener]:
-        """As `SharedSockets`."""
+        """Return the sockets of the workers that do not serve."""
         numbers = (number for number in range(self.workers) if not self._serving[number])
-        return list(dict.fromkeys(one for number in numbers for one in self.of(number)))
+        return list(dict.fromkeys(listener for number in numbers for listener in self.listeners_of(number)))
 
-    def leave(self, number: int) -> None:
-        """As `SharedSockets`."""
-        if not self._leads:
-            for listener in self.of(number):
-                listener.leave_to_siblings()
+    def withdraw(self, number: int) -> None:
+        """Stop listening on the sockets of a worker that has ended, if the system cannot direct clients."""
+        if not self._distributes:
+            for listener in self.listeners_of(number):
+                listener.stop_listening()
 
 
-#: For a server that accepts all who wait. Elsewhere SO_REUSEPORT does not spread clients.
-Spread: type[SharedSockets] = OwnSockets if sys.platform == "linux" else SharedSockets
+#: For a server that accepts all waiting clients at once. Only Linux distributes clients with SO_REUSEPORT.
+BalancedSockets: type[SharedSockets] = OwnSockets if sys.platform == "linux" else SharedSockets

@@ -1,7 +1,7 @@
-"""What a worker does: a process that serves for another one, which started it, the master.
+"""A worker: a process that serves, started and watched by a supervising process.
 
-The master says in the environment what is to be loaded, and hears through a pipe with a name
-what came of it. So it is all the same whether a worker was forked or is a program of its own.
+The supervising process (the supervisor, or gunicorn's arbiter) names the application in the environment, and reads the
+result from a named pipe. So a worker may be forked, or may be a program of its own.
 """
 
 import fcntl
@@ -19,71 +19,67 @@ from recipe.common.errors import StartError, log_end
 from recipe.wsgi import collector, guard, settings
 from recipe.wsgi.servers import WSGIApp
 
-#: The variable with the `Order`, as JSON.
+#: The environment variable with the `Order`, as JSON.
 VARIABLE = "RECIPE_WSGI_WORKER"
 
-#: Bytes that a pipe takes as a whole (PIPE_BUF); a line of many workers is not torn then.
+#: The maximum size of a report, in bytes. A pipe writes up to PIPE_BUF bytes at once, so reports do not mix.
 MOST_BYTES = 4000
 
-#: The exit status of a worker that cannot load the application; gunicorn gives up at this one.
+#: The exit status of a worker that cannot load the application; gunicorn gives up at this status.
 FAILED = 3
 
-#: Seconds before a worker that cannot load the application ends, where others serve: the next one tries again.
+#: Seconds before a worker that cannot load the application ends, if others serve: its successor tries again.
 PAUSE = 1.0
 
 
 class Order(NamedTuple):
-    """What a worker must know."""
+    """What a worker has to know."""
 
-    #: the PasteDeploy file
+    #: the path of the PasteDeploy file
     ini: str
-    #: PasteDeploy's global configuration, beside the file's own
+    #: PasteDeploy's global configuration, besides that of the file
     defaults: dict[str, str]
-    #: the path of the master's pipe
+    #: the path of the named pipe
     channel: str
 
     @property
     def unserved(self) -> str:
-        """The path of a file that is there until a worker has served; where /tmp is tidied up, one has, long since."""
+        """The path of a file that exists until a worker has served.
+
+        If the system cleans up /tmp and removes it, a worker has served long before.
+        """
         return f"{self.channel}-unserved"
 
-    def give(self) -> None:
-        """Leave it in the environment, for the workers to come."""
+    def publish(self) -> None:
+        """Write the order to the environment, which the workers inherit."""
         os.environ[VARIABLE] = json.dumps(self._asdict())
 
 
-def order() -> Order:
-    """Return what the master says."""
+def read_order() -> Order:
+    """Return the order from the environment."""
     return Order(**json.loads(os.environ[VARIABLE]))
 
 
-def application() -> WSGIApp:
-    """Load the application and tell the master; the factory for a server that asks for one by its name."""
-    app = load()
-    ready()
-    return app
+def load_application() -> WSGIApp:
+    """Set up the logs, and load the application, with the guard around it.
 
-
-def load() -> WSGIApp:
-    """Set up the logs, and load the application with what the server leaves to us around it.
-
-    Where that fails, see `telling`.
+    If that fails, the process ends as `reporting_failure` describes.
     """
-    given = order()
-    with telling(), _first_alone(given):
+    given = read_order()
+    with reporting_failure(), _first_alone(given):
         ini = pastefile.PasteFile(given.ini, given.defaults)
-        # Also where the master has done so: a handler may have a thread, which no fork takes along
+        # The supervising process has done so too, but a handler may have a thread, and threads do not survive a fork
         ini.configure_logging()
-        with collector.patient():
+        with collector.deferred():
             app = ini.load()
-        return guard.around(app, settings.read(*ini.server_settings()))
+        return guard.around(app, settings.read_section(*ini.server_settings()))
 
 
 @contextmanager
-def telling() -> Iterator[None]:
-    """Where the block fails, it is logged, the master hears of it, and the process ends.
+def reporting_failure() -> Iterator[None]:
+    """If the block fails: log the error, report it to the supervising process, and end this process.
 
-    The exit status is FAILED, unless others serve already; then the end is put off for a second.
+    The exit status is FAILED. If other workers serve already, the process ends after a pause, with 1.
     """
     try:
         yield
@@ -91,12 +87,12 @@ def telling() -> Iterator[None]:
     except StartError as error:
         log_end(str(error))
         print(error, file=sys.stderr)
-        _tell("failed", str(error))
+        _report("failed", str(error))
     except Exception:
         log_end("The server ended by an error", exc_info=True)
         traceback.print_exc()
-        _tell("failed", traceback.format_exc())
-    if not one_has_served():
+        _report("failed", traceback.format_exc())
+    if not any_has_served():
         sys.exit(FAILED)
     time.sleep(PAUSE)
     sys.exit(1)
@@ -104,7 +100,7 @@ def telling() -> Iterator[None]:
 
 @contextmanager
 def _first_alone(given: Order) -> Iterator[None]:
-    """Let one worker go first: it makes what is missing in an empty database, where two would get into conflict."""
+    """Let one worker load first: in an empty database it creates what is missing, and two would get into conflict."""
     with ExitStack() as held:
         with suppress(FileNotFoundError):
             lock = held.enter_context(open(given.unserved, "rb"))
@@ -114,23 +110,23 @@ def _first_alone(given: Order) -> Iterator[None]:
         yield
 
 
-def one_has_served() -> bool:
-    """Whether clients have been let in since the master began."""
-    return not os.path.exists(order().unserved)
+def any_has_served() -> bool:
+    """Whether a worker has served since the supervising process began."""
+    return not os.path.exists(read_order().unserved)
 
 
-def ready() -> None:
-    """Tell the master that clients are let in."""
+def report_ready() -> None:
+    """Report that this worker accepts clients."""
     with suppress(OSError):
-        os.unlink(order().unserved)
-    _tell("ready", databases.configured("pid_filename") or "")
+        os.unlink(read_order().unserved)
+    _report("ready", databases.configured("pid_filename") or "")
 
 
-def _tell(what: str, text: str) -> None:
+def _report(what: str, text: str) -> None:
     while len(line := json.dumps({what: text}).encode() + b"\n") > MOST_BYTES:
-        text = text[len(text) // 4 + 1 :]  # the end of a traceback says what it was
-    with suppress(OSError):  # there is no master any more
-        pipe = os.open(order().channel, os.O_WRONLY | os.O_NONBLOCK)
+        text = text[len(text) // 4 + 1 :]  # the end of a traceback names the error
+    with suppress(OSError):  # the supervising process has ended
+        pipe = os.open(read_order().channel, os.O_WRONLY | os.O_NONBLOCK)
         try:
             os.write(pipe, line)
         finally:

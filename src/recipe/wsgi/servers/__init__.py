@@ -1,17 +1,16 @@
-"""The servers that ``[server:main]`` can name, one module each; `table` says what each can do.
+"""The servers that ``[server:main]`` can name, one module each; `recipe.common.servers` lists what each can do.
 
-A module of a server has, for the use of PasteDeploy and of `recipe.wsgi.serve`:
+The module of a server imports the server, and is itself imported only when it is needed. PasteDeploy and
+`recipe.wsgi.serve` use these functions of it:
 
 ``server_factory(global_conf, **settings)``
-    binds (see `recipe.wsgi.settings`), and returns a `Server` or a `Forking`;
+    binds the sockets (see `recipe.wsgi.settings`), and returns a `Server` or a `ServerWithWorkers`;
 ``serve(app, global_conf, **settings)``
-    the same, and serves an application that is there already;
-``read(global_conf, settings)``
-    reads the settings and does nothing yet; raises StartError where one is wrong;
-``wrong(settings)``
-    yields name and mistake of each setting of the server's own that it does not take.
-
-It imports the server. Nobody imports the module before it is needed.
+    binds the sockets and serves `app`, an application that is loaded already;
+``read_settings(global_conf, settings)``
+    only reads the settings; raises StartError if one is wrong;
+``setting_errors(settings)``
+    yields a pair for each of the server's own settings that is wrong: its name, and what is wrong with it.
 """
 
 import os
@@ -32,36 +31,35 @@ class Server:
 
     def __init__(self, listeners: list[Listener]) -> None:
         self.listeners = listeners
-        #: to be called once clients are served
+        #: called when the server accepts requests
         self.on_ready: Callable[[], None] = lambda: None
 
     def __call__(self, app: WSGIApp) -> None:
-        """Serve `app` until TERM, HUP or INT; return when the last request has its answer.
+        """Serve `app` until TERM, HUP or INT; return when the last request has been answered.
 
-        The listeners that are not `early` listen from now on.
+        The listeners that are not `early` begin to listen.
         """
         raise NotImplementedError
 
     def close(self) -> None:
-        """Close all sockets. May be called again."""
+        """Close all sockets. A second call does nothing."""
         for listener in self.listeners:
             listener.close()
 
 
-class Forking(Server):
-    """A server whose workers are processes of their own; each loads the application by itself.
+class ServerWithWorkers(Server):
+    """A server whose workers are processes; each worker loads the application itself.
 
-    It calls in each worker `recipe.wsgi.processes.worker.load`, and `recipe.wsgi.processes.worker.ready` once clients
-    are let in; `recipe.wsgi.processes.worker.application` does both.
+    Each worker calls `load_application` of `recipe.wsgi.processes.worker`, and `report_ready` when it accepts requests.
     """
 
     def __init__(self, settings: Settings) -> None:
-        """Bind the addresses. Raises StartError where one cannot be had; then none is left behind."""
+        """Bind the addresses. Raises StartError if one cannot be bound; no socket is left open then."""
         super().__init__(bind_all(settings))
         self.settings = settings
 
-    def share(self, sockets: type[SharedSockets]) -> None:
-        """Make the sockets of the workers; to be called once. Raises StartError; then none is left behind."""
+    def share_sockets(self, sockets: type[SharedSockets]) -> None:
+        """Make the sockets of the workers; called once. Raises StartError; no socket is left open then."""
         try:
             self.sockets = sockets(self.listeners, self.settings.workers, self.settings.adjustments.backlog)
         except StartError:
@@ -70,13 +68,13 @@ class Forking(Server):
         self.listeners = self.sockets.listeners
 
     def run(self) -> None:
-        """Serve until a signal ends it, in this process and its workers; return when the last of these is gone."""
+        """Serve, in this process and its workers, until a signal; return when the last worker has ended."""
         raise NotImplementedError
 
     def __call__(self, app: WSGIApp) -> None:
-        """Serve, though somebody else (``runwsgi``) has loaded the application already.
+        """Serve, although another program (``runwsgi``) has loaded the application into this process.
 
-        Its database is open, and cannot be shared by a fork: so this process starts anew.
+        The application has opened its database, which a fork must not share. So this process executes itself anew.
         """
         databases.close_all()
         self.close()

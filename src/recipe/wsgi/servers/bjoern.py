@@ -1,7 +1,7 @@
-"""bjoern: one loop in C, one request at a time.
+"""bjoern: an event loop in C, which handles one request at a time.
 
-It reads a request as a whole before it calls the application, and sends the answer while it goes on
-with others: so slow clients cost nothing but memory.
+It reads a whole request before it calls the application, and sends the response while it handles other requests. So
+slow clients cost nothing but memory.
 """
 
 import signal
@@ -14,47 +14,47 @@ import bjoern
 from recipe.wsgi import signals
 from recipe.wsgi.processes.supervisor import entry_points
 from recipe.wsgi.servers import WSGIApp
-from recipe.wsgi.servers.loop import Embedded
+from recipe.wsgi.servers.loop import LoopServer
 from recipe.wsgi.sockets import Listener
 
-#: Seconds after which its loop has begun for sure.
+#: Seconds after which its loop is certain to have begun.
 SETTLED = 0.5
 
 
-def wrong(settings: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """Yield the name and the mistake of each setting: bjoern has none."""
+def setting_errors(settings: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Yield an error for each setting: bjoern has no settings."""
     for name in settings:
         yield name, "bjoern has no settings of its own"
 
 
-class Server(Embedded):
+class BjoernServer(LoopServer):
     """bjoern with its bound socket."""
 
     name = "bjoern"
-    several = False
-    forks = True
-    hoards = True  # a loop accepts all who wait before it serves one
+    several_addresses = False
+    has_workers = True
+    accepts_all = True  # the loop accepts all waiting clients before it answers one
     _before = b""
 
     def serve(self, app: WSGIApp, goes_on: Callable[[], bool]) -> None:
-        """As `Embedded`."""
-        self._before = signals.in_c(signal.SIGINT)
+        """Serve as `LoopServer` does."""
+        self._before = signals.c_handler(signal.SIGINT)
         super().serve(app, goes_on)
 
     def run(self, app: WSGIApp, listener: Listener) -> None:
-        """Serve the listener, without end."""
+        """Serve the listener; does not return."""
         listener.socket.setblocking(False)
         bjoern.server_run(listener.socket, _iterating(app))
 
-    def settle(self) -> None:
-        """Wait until it has taken SIGINT, with which it ends at once. That is a matter of milliseconds."""
+    def wait_for_handlers(self) -> None:
+        """Wait until bjoern has installed its handler for SIGINT, which ends it immediately: a few milliseconds."""
         limit = time.monotonic() + SETTLED
-        while signals.in_c(signal.SIGINT) == self._before and time.monotonic() < limit:
+        while signals.c_handler(signal.SIGINT) == self._before and time.monotonic() < limit:
             time.sleep(0.001)
 
 
 def _iterating(app: WSGIApp) -> WSGIApp:
-    """Let files be sent like any other answer; what bjoern makes of a file tells nobody when it is through."""
+    """Hide the file wrapper: bjoern's own does not close the file, so the end of the response would not be noticed."""
 
     def iterating(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         environ.pop("wsgi.file_wrapper", None)
@@ -63,4 +63,4 @@ def _iterating(app: WSGIApp) -> WSGIApp:
     return iterating
 
 
-server_factory, serve, read = entry_points(Server, wrong)
+server_factory, serve, read_settings = entry_points(BjoernServer, setting_errors)

@@ -1,7 +1,7 @@
-"""cheroot: threads, in Python only.
+"""cheroot: threads, in pure Python.
 
-It binds its socket itself; here it takes one that is bound. Its threads are for one socket, so each
-address has as many.
+cheroot binds its socket itself; here it is given a bound socket. Each socket, and so each address, has a pool of
+threads of its own.
 """
 
 import inspect
@@ -15,10 +15,10 @@ from cheroot import server, wsgi
 from recipe.wsgi import casts
 from recipe.wsgi.processes.supervisor import entry_points
 from recipe.wsgi.servers import WSGIApp
-from recipe.wsgi.servers.loop import Embedded
+from recipe.wsgi.servers.loop import LoopServer
 from recipe.wsgi.sockets import Listener
 
-#: Attributes that are no settings, or that we set.
+#: Attributes that are not settings, or that other options set.
 OURS = {
     "max_request_body_size", "max_request_header_size", "nodelay", "ready", "request_queue_size", "reuse_port",
     "shutdown_timeout", "version",
@@ -27,51 +27,51 @@ OURS = {
 logger = logging.getLogger("cheroot")
 
 
-def wrong(settings: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """Yield the name and the mistake of each setting that cheroot does not take."""
-    return casts.wrong(settings, {**_arguments(), **_attributes()}, "cheroot")
+def setting_errors(settings: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Yield the name and the error of each setting that cheroot does not accept."""
+    return casts.setting_errors(settings, {**_arguments(), **_attributes()}, "cheroot")
 
 
 def _attributes() -> dict[str, type]:
-    """What can be set on a server, and the type of its default."""
-    found = {name: type(value) for name, value in vars(server.HTTPServer).items() if not name.startswith("_")}
-    return {name: kind for name, kind in found.items() if kind in casts.WORDS and name not in OURS}
+    """Return the attributes of a server that can be set, and the types of their defaults."""
+    kinds = {name: type(value) for name, value in vars(server.HTTPServer).items() if not name.startswith("_")}
+    return {name: kind for name, kind in kinds.items() if kind in casts.WORDS and name not in OURS}
 
 
 def _arguments() -> dict[str, type]:
-    """What the server is made with, and the type of its default."""
+    """Return the arguments of the server's constructor, and the types of their defaults."""
     parameters = inspect.signature(wsgi.Server).parameters.values()
-    found = {each.name: type(each.default) for each in parameters}
-    found["server_name"] = str
-    return {name: kind for name, kind in found.items() if kind in casts.WORDS and name not in OURS | {"numthreads"}}
+    kinds = {parameter.name: type(parameter.default) for parameter in parameters}
+    kinds["server_name"] = str
+    return {name: kind for name, kind in kinds.items() if kind in casts.WORDS and name not in OURS | {"numthreads"}}
 
 
-class Server(Embedded):
+class CherootServer(LoopServer):
     """cheroot with its bound sockets."""
 
     name = "cheroot"
 
     def run(self, app: WSGIApp, listener: Listener) -> None:
-        """Serve a listener, without end."""
-        one = self._server(app, listener.socket)
-        one.prepare()
-        one.serve()
+        """Serve a listener; does not return."""
+        bound = self._server(app, listener.socket)
+        bound.prepare()
+        bound.serve()
 
-    def _server(self, app: WSGIApp, sock: socket.socket) -> "_Server":
+    def _server(self, app: WSGIApp, sock: socket.socket) -> "_BoundServer":
         adjusted, own = self.settings.adjustments, self.settings.own
-        arguments = casts.values({k: v for k, v in own.items() if k in _arguments()}, _arguments())
+        arguments = casts.cast_all({k: v for k, v in own.items() if k in _arguments()}, _arguments())
         threads = adjusted.threads
         arguments = {"max": threads} | arguments | {"numthreads": threads, "request_queue_size": adjusted.backlog}
-        one = _Server(sock, app, **arguments)
-        for name, value in casts.values({k: v for k, v in own.items() if k not in arguments}, _attributes()).items():
-            setattr(one, name, value)
-        one.max_request_header_size = adjusted.max_request_header_size
-        return one
+        bound = _BoundServer(sock, app, **arguments)
+        for name, value in casts.cast_all({k: v for k, v in own.items() if k not in arguments}, _attributes()).items():
+            setattr(bound, name, value)
+        bound.max_request_header_size = adjusted.max_request_header_size
+        return bound
 
 
 class _HeaderReader(server.HeaderReader):
     def _allow_header(self, name: bytes) -> bool:
-        """Drop ``X_Name``, as waitress does: to the application it would be the ``X-Name`` that a proxy has checked."""
+        """Drop ``X_Name``, as waitress does: the application would read it as ``X-Name``, which a proxy has checked."""
         return b"_" not in name
 
 
@@ -83,7 +83,7 @@ class _Connection(server.HTTPConnection):
     RequestHandlerClass = _Request
 
 
-class _Server(wsgi.Server):
+class _BoundServer(wsgi.Server):
     """A server on a socket that is bound already."""
 
     ConnectionClass = _Connection
@@ -94,18 +94,18 @@ class _Server(wsgi.Server):
         self._bound = sock
 
     def bind(self, family: int, type: int, proto: int = 0) -> socket.socket:
-        """Take the socket; cheroot tries each address that a host has, and the first will do."""
+        """Use the bound socket; cheroot calls this for each address of a host until one succeeds."""
         self.socket = self._bound
         return self._bound
 
     def bind_unix_socket(self, bind_addr: str) -> socket.socket:
-        """Take the socket."""
+        """Use the bound socket."""
         self.socket = self._bound
         return self._bound
 
     def error_log(self, msg: str = "", level: int = 20, traceback: bool = False) -> None:
-        """Log, instead of writing to stderr."""
+        """Write to the log; cheroot would write to stderr."""
         logger.log(level, msg, exc_info=traceback)
 
 
-server_factory, serve, read = entry_points(Server, wrong)
+server_factory, serve, read_settings = entry_points(CherootServer, setting_errors)

@@ -1,7 +1,7 @@
 """granian: HTTP in Rust, and threads for Python.
 
-Its own processes know nothing of ours, so what runs here is what it runs in each of them, in threads
-of this process. That is no public interface of granian's: the extra names the releases it is for.
+granian starts processes of its own, which this package cannot control. So the code that granian runs in each of these
+runs here in threads of this process. It is not a public interface, so the extra has an upper bound.
 """
 
 import os
@@ -17,15 +17,15 @@ from granian.http import HTTP1Settings
 from recipe.wsgi import casts
 from recipe.wsgi.processes.supervisor import entry_points
 from recipe.wsgi.servers import WSGIApp
-from recipe.wsgi.servers.loop import Embedded
+from recipe.wsgi.servers.loop import LoopServer
 from recipe.wsgi.sockets import Listener
 
-#: What is in Rust; its types are told wrongly.
+#: The part in Rust; its type stubs are wrong.
 rust: Any = import_module("granian._granian")
 
 HTTP1 = "http1_"
 
-#: What a worker is made with and no option is for, by granian's names, with granian's defaults.
+#: Arguments of a worker for which the part has no option: granian's names and granian's defaults.
 DEFAULTS: dict[str, Any] = {
     "backpressure": 1024,
     "blocking_threads_idle_timeout": 30,
@@ -37,25 +37,25 @@ NO_TLS: tuple[Any, ...] = (False, None, None, None, "tls1.3", None, [], False)
 NO_METRICS = (None, None)
 
 
-def wrong(settings: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """Yield the name and the mistake of each setting that granian does not take."""
-    return casts.wrong(settings, _kinds(), "granian")
+def setting_errors(settings: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Yield the name and the error of each setting that granian does not accept."""
+    return casts.setting_errors(settings, _kinds(), "granian")
 
 
 def _kinds() -> dict[str, type]:
-    http1 = {HTTP1 + each.name: type(each.default) for each in fields(HTTP1Settings)}
+    http1 = {HTTP1 + field.name: type(field.default) for field in fields(HTTP1Settings)}
     return http1 | {name: type(default) for name, default in DEFAULTS.items()}
 
 
-class Server(Embedded):
+class GranianServer(LoopServer):
     """granian with its bound sockets."""
 
     name = "granian"
-    forks = True
-    hoards = True
+    has_workers = True
+    accepts_all = True
 
     def run(self, app: WSGIApp, listener: Listener) -> None:
-        """Serve a listener, without end."""
+        """Serve a listener; does not return."""
         socket = rust.SocketHolder(
             os.dup(listener.socket.fileno()), listener.is_unix, self.settings.adjustments.backlog
         )
@@ -69,7 +69,7 @@ class Server(Embedded):
         ended.wait()
 
     def _worker(self, socket: Any) -> Any:
-        own = casts.values(self.settings.own, _kinds())
+        own = casts.cast_all(self.settings.own, _kinds())
         http1 = HTTP1Settings(**{k.removeprefix(HTTP1): v for k, v in own.items() if k.startswith(HTTP1)})
         chosen = DEFAULTS | own
         return rust.WSGIWorker(
@@ -90,4 +90,4 @@ class Server(Embedded):
         )
 
 
-server_factory, serve, read = entry_points(Server, wrong)
+server_factory, serve, read_settings = entry_points(GranianServer, setting_errors)

@@ -1,7 +1,7 @@
-"""gunicorn: a process that forks workers, each of which has threads.
+"""gunicorn: its arbiter forks workers, each of which has threads.
 
-gunicorn's arbiter and worker are its own, but for what all our servers have in common: which
-signal does what, how it ends, where the log goes, and who says that clients are served.
+The arbiter and the workers are gunicorn's own. What all servers here have in common is overridden: the meaning of
+signals, the end, the logs, and the report that the server accepts requests.
 """
 
 import logging
@@ -32,121 +32,119 @@ from recipe.common.spelling import hint
 from recipe.wsgi import signals
 from recipe.wsgi.logs import reopen
 from recipe.wsgi.processes import worker
-from recipe.wsgi.processes.shared_sockets import SharedSockets, Spread
-from recipe.wsgi.servers import Forking, WSGIApp
-from recipe.wsgi.settings import Settings
-from recipe.wsgi.settings import read as read_settings
-from recipe.wsgi.sockets import url, waiting
+from recipe.wsgi.processes.shared_sockets import BalancedSockets, SharedSockets
+from recipe.wsgi.servers import ServerWithWorkers, WSGIApp
+from recipe.wsgi.settings import Settings, read_section
+from recipe.wsgi.sockets import has_waiting_clients, url
 
-#: The longest request line that gunicorn can be made to take; its default is half of that.
+#: The longest request line that gunicorn can be set to accept; its default is half of that.
 LONGEST_LINE = 8190
 
-#: Seconds after which the master has led clients away from a worker that ends.
-LED = 0.1
+#: Seconds in which the arbiter directs new clients to other workers when a worker ends.
+HANDOVER = 0.1
 
-#: Seconds that a worker gets over the graceful timeout, to close its databases.
+#: Seconds that a worker gets after the graceful timeout to close its databases.
 CLOSING = 5.0
 
 
-def server_factory(global_conf: Mapping[str, str], **settings: str) -> "Server":
-    """PasteDeploy's ``paste.server_factory``. Raises StartError."""
-    known = read(global_conf, settings)
-    return Server(known)
+def server_factory(global_conf: Mapping[str, str], **settings: str) -> "GunicornServer":
+    """Bind the sockets and return the server: PasteDeploy's ``paste.server_factory``. Raises StartError."""
+    return GunicornServer(read_settings(global_conf, settings))
 
 
 def serve(app: WSGIApp, global_conf: Mapping[str, str], **settings: str) -> None:
-    """PasteDeploy's ``paste.server_runner``. Raises StartError."""
+    """Serve `app` until a signal to stop: PasteDeploy's ``paste.server_runner``. Raises StartError."""
     server_factory(global_conf, **settings)(app)
 
 
-def read(global_conf: Mapping[str, str], settings: Mapping[str, str]) -> Settings:
-    """Read the settings, and do nothing yet. Raises StartError where one is wrong."""
-    known = read_settings(global_conf, settings)
-    for name, mistake in wrong(known.own):
+def read_settings(global_conf: Mapping[str, str], settings: Mapping[str, str]) -> Settings:
+    """Read the settings, and do nothing else. Raises StartError if a setting is wrong."""
+    section = read_section(global_conf, settings)
+    for name, mistake in setting_errors(section.own):
         raise StartError(f"[server:main] {name}: {mistake}")
-    return known
+    return section
 
 
-def wrong(settings: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """Yield the name and the mistake of each setting that gunicorn does not take."""
+def setting_errors(settings: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Yield the name and the error of each setting that gunicorn does not accept."""
     config = Config()
     for name, text in settings.items():
         if name not in config.settings:
             yield name, f"gunicorn has no such setting{hint(name, config.settings)}"
             continue
         if name == "worker_class" and "gevent" in text:
-            yield name, f"{text!r} makes sockets of its own; gthread and sync take those of http-address"
+            yield name, f"{text!r} makes its own sockets; use gthread or sync, which serve the sockets of http-address"
             continue
         try:
             config.set(name, text)
-        except Exception as error:  # whatever a validator of gunicorn's raises
+        except Exception as error:  # gunicorn's validators raise various exceptions
             yield name, f"gunicorn refuses {text!r}: {error}"
 
 
-class Server(Forking):
+class GunicornServer(ServerWithWorkers):
     """gunicorn with its bound sockets."""
 
-    #: in a worker: which one it is
+    #: the number of the worker, in a worker
     number = 0
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings)
-        self.share(Spread if settings.workers > 1 and _hoards(settings) else SharedSockets)
+        self.share_sockets(BalancedSockets if settings.workers > 1 and _accepts_all(settings) else SharedSockets)
 
     def run(self) -> None:
-        """Serve until a signal ends it; in a worker, raise SystemExit then."""
+        """Serve until a signal to stop; raises SystemExit in a worker."""
         process = os.getpid()
         for listener in self.listeners:
-            listener.socket = Bound(fileno=listener.socket.detach())
+            listener.socket = BoundSocket(fileno=listener.socket.detach())
             if not listener.is_unix:
-                # What is accepted inherits it: a small answer does not wait for more
+                # Accepted sockets inherit it: a small response is sent without delay
                 listener.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
-            Master(Application(self)).run()
+            RecipeArbiter(GunicornApplication(self)).run()
         except SystemExit as end:
-            # The arbiter's only way to end
+            # The arbiter always ends with SystemExit
             if os.getpid() != process or end.code not in (0, worker.FAILED):
                 raise
 
 
-class Bound(socket.socket):
-    """A bound socket, by its name in gunicorn's log."""
+class BoundSocket(socket.socket):
+    """A bound socket that gunicorn's log names by its URL."""
 
     def __str__(self) -> str:
         return url(self)
 
 
-class Application(BaseApplication):  # type: ignore[misc]
-    """What gunicorn asks for its configuration and, in each worker, for the application."""
+class GunicornApplication(BaseApplication):  # type: ignore[misc]
+    """The object that gives gunicorn its configuration and, in each worker, the application."""
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: GunicornServer) -> None:
         self.server = server
         super().__init__()
 
     def do_load_config(self) -> None:
-        """Read the settings, and put what is ours before the class of the workers."""
+        """Read the settings, and mix `WorkerMixin` into the worker class."""
         self.cfg = _config(self.server.settings)
         try:
             self.cfg.validate()
-            found = self.cfg.worker_class
-        except Exception as error:  # an egg that a class of workers needs, a contradiction
-            # Below the first line it may have a traceback
+            worker_class = self.cfg.worker_class
+        except Exception as error:  # for example a missing egg, or two settings that exclude each other
+            # The lines after the first may be a traceback
             raise StartError(f"[server:main]: gunicorn: {str(error).strip().splitlines()[0].rstrip(': ')}") from None
-        self.cfg.set("worker_class", type("Worker", (Ours, found), {}))
+        self.cfg.set("worker_class", type("Worker", (WorkerMixin, worker_class), {}))
 
     def load(self) -> WSGIApp:
-        """Load the application, in a worker."""
-        return worker.load()
+        """Load the application; called in each worker."""
+        return worker.load_application()
 
 
-def _hoards(settings: Settings) -> bool:
-    """Whether a worker that wakes up first may accept all who wait, and keep them: each class but sync does so."""
+def _accepts_all(settings: Settings) -> bool:
+    """Whether a worker may accept all waiting clients at once; all worker classes do so, except sync."""
     name = _config(settings).worker_class_str
     return name != "sync" and not name.endswith(".SyncWorker")
 
 
 def _config(settings: Settings) -> Config:
-    """Set what is ours first: the server's own settings win."""
+    """Return gunicorn's configuration: the defaults of this package, overridden by the server's own settings."""
     config = Config()
     for name, value in (_defaults(settings) | dict(settings.own)).items():
         config.set(name, value)
@@ -154,18 +152,18 @@ def _config(settings: Settings) -> Config:
 
 
 def _defaults(settings: Settings) -> dict[str, Any]:
-    """Return the settings of gunicorn's that follow from ours, and those that have another default here."""
-    found = {
+    """Return the settings of gunicorn that follow from shared ones, and those that have another default here."""
+    defaults = {
         "threads": settings.adjustments.threads,
         "workers": settings.workers,
         "graceful_timeout": math.ceil(settings.graceful_timeout),
         "backlog": settings.adjustments.backlog,
         "limit_request_line": LONGEST_LINE,
-        # Its default, sync, has no threads, and no timeout for an idle client
+        # gunicorn's default, sync, has no threads, and no timeout for idle clients
         "worker_class": "gthread",
-        # Otherwise anybody on this machine could set the scheme: trusted_proxy says who may
+        # With gunicorn's default any local process could set the scheme; trusted_proxy is the setting for that
         "forwarded_allow_ips": "",
-        # Its defaults are of the time when it was imported, and that may have been root's
+        # gunicorn's defaults were computed when it was imported, possibly as root
         "user": os.geteuid(),
         "group": os.getegid(),
         "default_proc_name": settings.file,
@@ -173,26 +171,26 @@ def _defaults(settings: Settings) -> dict[str, Any]:
         "logger_class": _logger("statsd_host" in settings.own),
     }
     if settings.header_size is not None:
-        found["limit_request_line"] = min(settings.header_size, LONGEST_LINE)
-        found["limit_request_field_size"] = settings.header_size
-    return found
+        defaults["limit_request_line"] = min(settings.header_size, LONGEST_LINE)
+        defaults["limit_request_field_size"] = settings.header_size
+    return defaults
 
 
-class Master(Arbiter):  # type: ignore[misc]
-    """The process that forks the workers."""
+class RecipeArbiter(Arbiter):  # type: ignore[misc]
+    """The process that forks the workers and replaces those that end."""
 
-    def __init__(self, app: Application) -> None:
-        #: bound already; what listens late does so in the workers
-        self.LISTENERS = [listener.socket for listener in app.server.sockets.of(0)]
+    def __init__(self, app: GunicornApplication) -> None:
+        #: bound already; sockets that listen late do so in the workers
+        self.LISTENERS = [listener.socket for listener in app.server.sockets.listeners_of(0)]
         self.sockets = app.server.sockets
-        #: which worker each is, by process id
+        #: the number of each worker, by process id
         self._numbers: dict[int, int] = {}
-        self._stops = 0  # how often it was told to stop
+        self._stops = 0  # number of signals to stop
         self._ending = False
         super().__init__(app)
 
     def init_signals(self) -> None:
-        """As gunicorn, but what was ignored stays so."""
+        """Install gunicorn's handlers, except for signals that are ignored."""
         ignored = [number for number in signals.STOP if signal.getsignal(number) == signal.SIG_IGN]
         super().init_signals()
         for number in ignored:
@@ -200,15 +198,15 @@ class Master(Arbiter):  # type: ignore[misc]
                 signal.signal(number, signal.SIG_IGN)
 
     def signal(self, sig: int, frame: Any) -> None:
-        """Note a signal; the second one to stop ends all at once."""
+        """Queue a signal; the second signal to stop ends all workers immediately."""
         self._stops += sig in signals.STOP
         super().signal(sig, frame)
 
     def spawn_worker(self) -> Any:
-        """As gunicorn, with the worker's sockets; but a signal that comes right now waits for its handlers."""
+        """Fork a worker with its own sockets; signals are blocked until it has its handlers."""
         held = (*signals.STOP, *signals.REOPEN, signal.SIGQUIT)
         self.app.server.number = number = self._vacant()
-        self.LISTENERS = [listener.socket for listener in self.sockets.of(number)]
+        self.LISTENERS = [listener.socket for listener in self.sockets.listeners_of(number)]
         signal.pthread_sigmask(signal.SIG_BLOCK, held)
         try:
             process = super().spawn_worker()
@@ -218,35 +216,35 @@ class Master(Arbiter):  # type: ignore[misc]
         return process
 
     def _vacant(self) -> int:
-        """The number of a worker that is not there."""
+        """Return the lowest number that no worker has."""
         return min(set(range(self.sockets.workers)).difference(self._numbers.values()))
 
     def manage_workers(self) -> None:
-        """As gunicorn, and lead the clients."""
-        # Before, since it rests after each one that it starts
-        self.sockets.lead()
+        """Start missing workers, and direct clients to those that serve."""
+        # First, because gunicorn sleeps after each worker that it starts
+        self.sockets.distribute()
         super().manage_workers()
 
     def handle_hup(self) -> None:
-        """End gracefully, on HUP and INT as on TERM."""
+        """Stop gracefully on HUP and INT, as on TERM."""
         self.handle_term()
 
     handle_int = handle_hup
 
     def handle_usr1(self) -> None:
-        """Let the workers reopen the logs, on USR2 too; `recipe.wsgi.signals` has done so here."""
+        """Let the workers reopen the logs, on USR2 too; `recipe.wsgi.signals` has done so in this process."""
         self.kill_workers(signal.SIGUSR1)
 
     handle_usr2 = handle_usr1
 
     def handle_ttin(self) -> None:
-        """Keep the number of workers, of which each has its sockets; on TTOU, too."""
-        self.log.warning("The number of workers is that of wsgi.ini")
+        """Keep the number of workers, on TTOU too: each worker has its own sockets."""
+        self.log.warning("The number of workers can be changed in wsgi.ini only")
 
     handle_ttou = handle_ttin
 
     def reap_workers(self) -> None:
-        """As gunicorn, but one that could not start is no news when all are to end."""
+        """Reap workers that have ended; ignore workers that could not start if all are to end."""
         try:
             super().reap_workers()
         except HaltServer:
@@ -254,20 +252,20 @@ class Master(Arbiter):  # type: ignore[misc]
                 raise
         ended = [self._numbers.pop(process) for process in self._numbers.keys() - self.WORKERS.keys()]
         for number in ended:
-            self.sockets.note(number, serves=False)
-        # At once: before it starts another one, gunicorn takes a rest
-        self.sockets.lead()
+            self.sockets.set_serving(number, serves=False)
+        # Immediately, because gunicorn sleeps before it starts the next worker
+        self.sockets.distribute()
         for number in ended if self.WORKERS else ():
-            self.sockets.leave(number)
+            self.sockets.withdraw(number)
 
     def stop(self, graceful: bool = True) -> None:
-        """End the workers, and return when they have ended; those that do not are killed."""
+        """Stop the workers, and return when they have ended; kill those that do not end in time."""
         self._ending = True
-        # The others see to the clients of one that has ended
+        # The other workers accept the clients of a worker that has ended
         self.reap_workers()
         listeners = self.app.server.listeners
         for listener in listeners:
-            listener.let_nobody_in()
+            listener.block_new_clients()
         self.kill_workers(signal.SIGTERM)
         for listener in listeners:
             listener.close()
@@ -285,18 +283,18 @@ class Master(Arbiter):  # type: ignore[misc]
         self.reap_workers()
 
 
-class Ours(Worker):  # type: ignore[misc]
-    """What is ours in a worker, before a class of gunicorn's workers."""
+class WorkerMixin(Worker):  # type: ignore[misc]
+    """The methods that this package overrides in each of gunicorn's worker classes."""
 
     def init_process(self) -> None:
-        """As gunicorn, and close the databases at the end."""
+        """Run the worker, and close the databases at the end."""
         try:
             super().init_process()
         finally:
             databases.close_all()
 
     def init_signals(self) -> None:
-        """As gunicorn, but a signal for all of a terminal is the master's."""
+        """Install gunicorn's handlers, but ignore the signals that a terminal sends to all processes of a group."""
         super().init_signals()
         for number in (signal.SIGINT, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)
@@ -304,45 +302,45 @@ class Ours(Worker):  # type: ignore[misc]
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
     def handle_usr1(self, _sig: int, _frame: Any) -> None:
-        """Reopen the logs, in a thread: here it could interrupt a log handler in the midst of a line."""
+        """Reopen the logs in a thread: this handler may have interrupted a log handler while it writes."""
         threading.Thread(target=reopen.reopen).start()
 
     def handle_exit(self, sig: int, frame: Any) -> None:
-        """End gracefully; at once before it serves."""
+        """Stop gracefully; exit immediately if the worker does not serve yet."""
         super().handle_exit(sig, frame)
-        self._note(serves=False)
+        self._set_serving(serves=False)
         if not self.booted:
             sys.exit(0)
 
     def handle_quit(self, _sig: int, _frame: Any) -> None:
-        """End at once."""
+        """Exit immediately."""
         self.alive = False
-        self._tell_busy()
+        self._warn_of_busy()
         sys.exit(0)
 
     def load_wsgi(self) -> None:
-        """As gunicorn, but however long that takes; then let clients in."""
+        """Load the application without a timeout; then accept clients."""
         loaded = threading.Event()
         threading.Thread(target=self._notify_until, args=(loaded,), daemon=True).start()
         try:
             super().load_wsgi()
         finally:
             loaded.set()
-        with worker.telling():
+        with worker.reporting_failure():
             self._served.listen(self.app.server.number)
         for sock in self.sockets:
             logging.getLogger("gunicorn.error").info("Serving on %s", url(sock))
-        self._note(serves=True)
-        worker.ready()
+        self._set_serving(serves=True)
+        worker.report_ready()
 
     @property
     def _served(self) -> SharedSockets:
         sockets: SharedSockets = self.app.server.sockets
         return sockets
 
-    def _note(self, serves: bool) -> None:
-        """Say whether this takes clients, and let the master look: as if a child had ended."""
-        self._served.note(self.app.server.number, serves)
+    def _set_serving(self, serves: bool) -> None:
+        """Record whether this worker accepts clients, and wake the arbiter as if a child had ended."""
+        self._served.set_serving(self.app.server.number, serves)
         if os.getppid() == self.ppid:
             with suppress(OSError):
                 os.kill(self.ppid, signal.SIGCHLD)
@@ -351,48 +349,51 @@ class Ours(Worker):  # type: ignore[misc]
         while not loaded.wait(1):
             self.notify()
 
-    def get_thread_pool(self) -> "Threads":
-        """Return the threads of a worker with threads."""
-        return Threads(self.cfg.threads)
+    def get_thread_pool(self) -> "DaemonThreadPool":
+        """Return the threads for gunicorn's threaded worker."""
+        return DaemonThreadPool(self.cfg.threads)
 
     def set_accept_enabled(self, enabled: bool) -> None:
-        """As gunicorn's threaded worker; but at its end it goes on until clients are led elsewhere, and takes all."""
-        self._note(serves=enabled)
+        """Enable or disable accepting in gunicorn's threaded worker.
+
+        A worker that ends accepts clients until the arbiter directs them to other workers, and then all that wait.
+        """
+        self._set_serving(serves=enabled)
         orphaned = os.getppid() != self.ppid
         if enabled or (self.alive and not orphaned):
             super().set_accept_enabled(enabled)
             return
         if orphaned:
             for listener in self.app.server.listeners:
-                listener.let_nobody_in()
-        limit = time.monotonic() + LED
+                listener.block_new_clients()
+        limit = time.monotonic() + HANDOVER
         while (rest := limit - time.monotonic()) > 0:
             self.wait_for_and_dispatch_events(timeout=rest)
         super().set_accept_enabled(enabled)
-        self._take_all()
+        self._accept_all()
 
-    def _take_all(self) -> None:
-        """Accept whom the system has let in, and whom no other worker would; a second call does nothing."""
+    def _accept_all(self) -> None:
+        """Accept the clients that wait, and that no other worker would accept; a second call does nothing."""
         for listener in self._served.unserved():
             if listener.socket.fileno() < 0:
                 continue
             listener.socket.setblocking(False)
-            while waiting([listener]):
+            while has_waiting_clients([listener]):
                 self.accept(listener.socket)
             listener.socket.close()
 
     def run(self) -> None:
-        """As gunicorn, and tell of requests that got no answer."""
+        """Serve as gunicorn does, and log the requests that got no response."""
         super().run()
-        self._tell_busy()
+        self._warn_of_busy()
 
-    def _tell_busy(self) -> None:
+    def _warn_of_busy(self) -> None:
         if busy := getattr(self, "nr_conns", 0):
             self.log.warning("Stopped with %d request(s) under way", busy)
 
 
-class Threads:
-    """A pool of threads that the end of the process does not wait for, as that of `concurrent.futures` makes it."""
+class DaemonThreadPool:
+    """A pool of threads that does not delay the end of the process, as the pool of `concurrent.futures` would."""
 
     def __init__(self, count: int) -> None:
         self._jobs: SimpleQueue[tuple[Future[Any], Callable[..., Any], Any] | None] = SimpleQueue()
@@ -401,13 +402,13 @@ class Threads:
             threading.Thread(target=self._work, name=f"gunicorn-{number}", daemon=True).start()
 
     def submit(self, call: Callable[..., Any], *args: Any) -> "Future[Any]":
-        """Let a thread call `call`."""
+        """Let a thread call `call`; return its future result."""
         future: Future[Any] = Future()
         self._jobs.put((future, call, args))
         return future
 
     def shutdown(self, wait: bool = False) -> None:
-        """Let each thread end after its job."""
+        """Let each thread end after its current job."""
         for _ in range(self._count):
             self._jobs.put(None)
 
@@ -421,7 +422,7 @@ class Threads:
 
 
 def _logger(statsd: bool) -> type:
-    """A class whose log goes where the root logger's goes; of gunicorn's access log nothing is left."""
+    """Return a logger class that writes to the handlers of the root logger, and writes no access log."""
     return type("Logger", (Statsd if statsd else glogging.Logger,), {"setup": _set_up})
 
 

@@ -1,8 +1,7 @@
-"""Servers that are a loop in this process: started in threads, and ended by us.
+"""Servers that run in threads of this process.
 
-None of them ends without losing a request. So their loops run in threads that end with the process,
-one for each address, and the main thread sees to the end: it lets nobody in, waits until all have
-their answers, and returns.
+None of these servers can stop by itself without losing requests. So each runs in daemon threads, one for each
+address, and the main thread stops it: it blocks new clients, waits until all requests are answered, and returns.
 """
 
 import logging
@@ -11,92 +10,97 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from functools import partial
+from queue import Empty, SimpleQueue
 from typing import Any
 
 from recipe.common.errors import StartError
 from recipe.wsgi import guard, signals
-from recipe.wsgi.requests import Requests, receiving
+from recipe.wsgi.requests import RequestCounter, has_request_in_receipt
 from recipe.wsgi.servers import Server, WSGIApp
-from recipe.wsgi.settings import Settings
-from recipe.wsgi.settings import read as read_settings
-from recipe.wsgi.sockets import Listener, url, waiting
+from recipe.wsgi.settings import Settings, read_section
+from recipe.wsgi.sockets import Listener, has_waiting_clients, url
 
-#: Seconds without a request after which all are taken to be answered: one may be between a
-#: connection and the application, and an answer between the application and the connection.
+#: Seconds without a request after which all requests count as answered. A request may be between the connection and
+#: the application, and a response between the application and the connection.
 LINGER = 0.5
 
-#: Seconds between looks at whether to go on: after so many at most a signal to stop is noticed.
+#: Seconds between two calls of `goes_on`: a worker notices within this time that its supervisor has ended.
 TICK = 0.5
 
 
-class Embedded(Server):
-    """A server that has a loop for one socket; a subclass says how to run it."""
+class LoopServer(Server):
+    """A server that runs in threads of this process; a subclass implements `run`."""
 
-    #: of its log, and of its threads
+    #: the name of its logger and of its threads
     name = ""
-    #: whether it can run for more than one socket
-    several = True
-    #: whether it has workers, by `recipe.wsgi.processes.supervisor`
-    forks = False
-    #: whether one of several workers would accept all clients, so that each wants a socket of its own
-    hoards = False
+    #: whether it can serve more than one socket
+    several_addresses = True
+    #: whether `recipe.wsgi.processes.supervisor` can run it in several processes
+    has_workers = False
+    #: whether a worker accepts all waiting clients at once, so that each worker needs its own socket
+    accepts_all = False
 
     def __init__(self, settings: Settings, listeners: list[Listener]) -> None:
-        """Raise StartError, and close the sockets, where they are too many."""
+        """Raise StartError, and close the sockets, if there are more than the server can serve."""
         super().__init__(listeners)
-        if len(listeners) > 1 and not self.several:
-            names = ", ".join(url(one.socket) for one in listeners)
+        if len(listeners) > 1 and not self.several_addresses:
+            names = ", ".join(url(listener.socket) for listener in listeners)
             self.close()
-            raise StartError(f"[server:main]: {self.name} listens on one address only, and these are {names}")
+            raise StartError(f"[server:main]: {self.name} can listen on one address only, not on {names}")
         self.settings = settings
-        self._stops = 0  # how often we were told to stop
+        self._stops = 0  # number of signals to stop
         self._failure: BaseException | None = None
-        self._over = threading.Event()  # a loop has ended
-        #: to be called before it waits for the requests under way
-        self.on_drain: Callable[[], None] = self.let_nobody_in
+        self._loop_ended = False
+        # Wakes the main thread. `put` may be called by a signal handler that interrupts `get` in the same thread; the
+        # methods of an Event must not.
+        self._wakeups: SimpleQueue[None] = SimpleQueue()
+        #: called before the server waits for the requests that are in progress
+        self.on_drain: Callable[[], None] = self.block_new_clients
 
     def run(self, app: WSGIApp, listener: Listener) -> None:
-        """Serve `app` on a listener, which listens, without end. Called in a thread."""
+        """Serve `app` on a listening socket; does not return. Called in a thread."""
         raise NotImplementedError
 
     def start(self, app: WSGIApp) -> None:
-        """Begin to serve `app` on all listeners, which listen."""
+        """Begin to serve `app` on all listeners; they listen already."""
         for listener in self.listeners:
-            self.in_thread(partial(self.run, of_unix(app) if listener.is_unix else app, listener))
+            self.run_in_thread(partial(self.run, naming_unix_clients(app) if listener.is_unix else app, listener))
 
-    def in_thread(self, loop: Callable[[], None]) -> None:
-        """Run a loop in a thread; its end is the server's."""
+    def run_in_thread(self, loop: Callable[[], None]) -> None:
+        """Run a loop in a thread; when the loop ends, the server ends."""
         threading.Thread(target=self._run, args=(loop,), name=self.name, daemon=True).start()
 
-    def settle(self) -> None:
-        """Wait until the loops have set such handlers for signals as they set; those are ours again then."""
+    def wait_for_handlers(self) -> None:
+        """Wait until the loops have installed their signal handlers; the caller then installs its own again."""
 
     def __call__(self, app: WSGIApp) -> None:
-        """As `Server`; raises what a loop raises."""
+        """Serve `app` as `Server` does; raises the exception with which a loop ends."""
         self.serve(guard.around(app, self.settings), lambda: True)
 
     def serve(self, app: WSGIApp, goes_on: Callable[[], bool]) -> None:
-        """Serve `app` as it is until a signal, or until `goes_on` returns False; then end gracefully."""
+        """Serve `app`, without the guard around it, until a signal or until `goes_on` is False; stop gracefully."""
         signals.reopen_logs()
         logger = logging.getLogger(self.name)
-        requests = Requests(logger)
+        requests = RequestCounter(logger)
         with signals.on_stop(self.stop):
             handlers = {number: signal.getsignal(number) for number in signals.STOP}
             for listener in self.listeners:
                 listener.listen(self.settings.adjustments.backlog)
                 if not listener.is_unix:
-                    # What is accepted inherits it: a small answer does not wait for more
+                    # Accepted sockets inherit it: a small response is sent without delay
                     listener.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self.start(requests.counted(app))
-            self.settle()
+            self.wait_for_handlers()
             for number, handler in handlers.items():
                 signal.signal(number, handler)
             for listener in self.listeners:
                 logger.info("Serving on %s", url(listener.socket))
             self.on_ready()
-            while not self._stops and goes_on() and not self._over.wait(TICK):
-                pass
+            while not self._stops and not self._loop_ended and goes_on():
+                with suppress(Empty):
+                    self._wakeups.get(timeout=TICK)
             self._drain(requests, logger)
         if self._failure is not None:
             raise self._failure
@@ -107,37 +111,39 @@ class Embedded(Server):
         except BaseException as error:
             self._failure = error
         finally:
-            self._over.set()
+            self._loop_ended = True
+            self._wakeups.put(None)
 
     def stop(self) -> None:
-        """End gracefully; the second time at once."""
+        """Stop gracefully; stop immediately if called again. Signal handlers may call this."""
         self._stops += 1
+        self._wakeups.put(None)
 
-    def let_nobody_in(self) -> None:
-        """Let no further client connect to any of the listeners."""
+    def block_new_clients(self) -> None:
+        """Block new clients on all listeners."""
         for listener in self.listeners:
-            listener.let_nobody_in()
+            listener.block_new_clients()
 
-    def _drain(self, requests: Requests, logger: logging.Logger) -> None:
-        """Let nobody in, and wait until those who are in have their answers."""
+    def _drain(self, requests: RequestCounter, logger: logging.Logger) -> None:
+        """Block new clients, and wait until all requests are answered."""
         self.on_drain()
         requests.draining = True
         start = time.monotonic()
-        while not self._is_through(requests, start):
+        while not self._is_drained(requests, start):
             if self._stops > 1 or time.monotonic() - start > self.settings.graceful_timeout:
                 if requests.under_way:
                     logger.warning("Stopped with %d request(s) under way", requests.under_way)
                 return
             time.sleep(0.05)
 
-    def _is_through(self, requests: Requests, start: float) -> bool:
+    def _is_drained(self, requests: RequestCounter, start: float) -> bool:
         if requests.under_way or time.monotonic() - max(requests.changed, start) < LINGER:
             return False
-        return not waiting(self.listeners) and not receiving(self.listeners)
+        return not has_waiting_clients(self.listeners) and not has_request_in_receipt(self.listeners)
 
 
-def of_unix(app: WSGIApp) -> WSGIApp:
-    """Name what a unix socket has no name for, as waitress does: Zope wants a number for a port."""
+def naming_unix_clients(app: WSGIApp) -> WSGIApp:
+    """Set the variables that a unix socket has no value for, as waitress does; Zope expects a number as the port."""
 
     def named(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         environ |= {"REMOTE_ADDR": "localhost", "SERVER_NAME": "unix", "SERVER_PORT": "80"}
@@ -146,16 +152,16 @@ def of_unix(app: WSGIApp) -> WSGIApp:
     return named
 
 
-def read(
+def read_settings(
     global_conf: Mapping[str, str],
     settings: Mapping[str, str],
-    server: type[Embedded],
-    wrong: Callable[[Mapping[str, str]], Iterable[tuple[str, str]]],
+    server: type[LoopServer],
+    setting_errors: Callable[[Mapping[str, str]], Iterable[tuple[str, str]]],
 ) -> Settings:
-    """Read the settings, of which the server itself names the `wrong` ones. Raises StartError."""
-    known = read_settings(global_conf, settings)
-    if known.workers > 1 and not server.forks:
-        raise StartError(f"[server:main] workers: {server.name} serves in one process")
-    for name, mistake in wrong(known.own):
+    """Read ``[server:main]``. Raises StartError if a setting is wrong, one of the server's own included."""
+    section = read_section(global_conf, settings)
+    if section.workers > 1 and not server.has_workers:
+        raise StartError(f"[server:main] workers: {server.name} can only run in one process; remove the setting")
+    for name, mistake in setting_errors(section.own):
         raise StartError(f"[server:main] {name}: {mistake}")
-    return known
+    return section

@@ -1,7 +1,7 @@
-"""pyruvate: HTTP in Rust, and threads for Python; one request per connection.
+"""pyruvate: HTTP in Rust, and threads for Python; each connection is closed after one request.
 
-What it does not do right is done for it here: it never closes an answer, and drops the end of one that the
-client takes slowly. A body in chunks cannot be had from it, and is refused.
+This module makes up for its faults: it never closes the body of a response, and drops the end of a response that the
+client reads slowly. It cannot read a body in chunks, so such a request is refused.
 """
 
 import fcntl
@@ -21,22 +21,22 @@ import pyruvate
 from recipe.common.errors import StartError
 from recipe.wsgi import casts, guard, signals
 from recipe.wsgi.processes.supervisor import entry_points
-from recipe.wsgi.requests import FAULT, Requests, connected
+from recipe.wsgi.requests import FAULT, RequestCounter, has_connected_client
 from recipe.wsgi.servers import WSGIApp
-from recipe.wsgi.servers.loop import Embedded
+from recipe.wsgi.servers.loop import LoopServer
 from recipe.wsgi.settings import Settings
 from recipe.wsgi.sockets import Listener
 
 logger = logging.getLogger("pyruvate")
 
-#: Where it takes a socket that is bound already: the first one of sd_listen_fds(3), and no other.
+#: The file descriptor at which it accepts a bound socket: the first one of sd_listen_fds(3), and no other.
 DESCRIPTOR = 3
 
-#: By which it is told so.
+#: The environment variables that announce this socket.
 ACTIVATION = ("LISTEN_FDS", "LISTEN_PID")
 
-#: What it gets where ``[server:main]`` does not say otherwise. Its own are 32 headers of a request, and 60
-#: seconds in which a client has to take an answer; more than 255 it cannot.
+#: Settings that have another default here. pyruvate's own are 32 header fields in a request, and 60 seconds for the
+#: client to read a response; it allows 255 at most.
 DEFAULTS: dict[str, Any] = {
     "async_logging": True,
     "max_number_headers": 100,
@@ -44,20 +44,20 @@ DEFAULTS: dict[str, Any] = {
     "send_timeout": 255,
 }
 
-#: The smallest and the largest of each number.
+#: The minimum and the maximum of each number.
 BOUNDS = {"max_number_headers": (1, 65535), "qmon_warn_threshold": (0, 65535), "send_timeout": (1, 255)}
 
-#: The last block of an answer: pyruvate asks for the one after it when it has sent all before.
+#: The last block of a response: pyruvate asks for the next block only when it has sent all earlier ones.
 END = b""
 
-#: Seconds after which it has taken its socket for sure.
+#: Seconds after which it is certain to have its socket.
 SETTLED = 60.0
 
 
-def wrong(settings: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """Yield the name and the mistake of each setting that pyruvate does not take."""
+def setting_errors(settings: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Yield the name and the error of each setting that pyruvate does not accept."""
     kinds = _kinds()
-    faults = dict(casts.wrong(settings, kinds, "pyruvate"))
+    faults = dict(casts.setting_errors(settings, kinds, "pyruvate"))
     for name, (least, most) in BOUNDS.items():
         if name in settings and name not in faults and not least <= int(settings[name]) <= most:
             faults[name] = f"{settings[name]!r} is not between {least} and {most}"
@@ -68,21 +68,21 @@ def _kinds() -> dict[str, type]:
     return {name: type(default) for name, default in DEFAULTS.items()}
 
 
-class Server(Embedded):
+class PyruvateServer(LoopServer):
     """pyruvate with its bound socket."""
 
     name = "pyruvate"
-    several = False
-    forks = True
-    hoards = True
+    several_addresses = False
+    has_workers = True
+    accepts_all = True
 
     def __init__(self, settings: Settings, listeners: list[Listener]) -> None:
-        """Raise StartError also where another has the file descriptor."""
+        """Raise StartError also if the file descriptor that pyruvate needs is in use."""
         super().__init__(settings, listeners)
         if sys.platform != "linux":
             self.close()
-            raise StartError("[server:main]: pyruvate takes a socket that is bound on Linux only")
-        #: the answers that are being sent
+            raise StartError("[server:main]: pyruvate can use a bound socket on Linux only; choose another server")
+        #: the responses that are being sent
         self._answers: weakref.WeakSet[Generator[bytes, None, None]] = weakref.WeakSet()
         try:
             _reserve(listeners)
@@ -91,47 +91,49 @@ class Server(Embedded):
             raise
 
     def start(self, app: WSGIApp) -> None:
-        """As `Embedded`."""
-        self._sigint = signals.in_c(signal.SIGINT)
+        """Begin to serve as `LoopServer` does."""
+        self._sigint = signals.c_handler(signal.SIGINT)
         self._environment = {name: os.environ.get(name) for name in ACTIVATION}
         os.environ.update(LISTEN_FDS="1", LISTEN_PID=str(os.getpid()))
         super().start(app)
 
     def run(self, app: WSGIApp, listener: Listener) -> None:
-        """Serve the listener, without end."""
-        chosen = DEFAULTS | casts.values(self.settings.own, _kinds())
+        """Serve the listener; does not return."""
+        chosen = DEFAULTS | casts.cast_all(self.settings.own, _kinds())
         chosen["qmon_warn_threshold"] = chosen["qmon_warn_threshold"] or None
         os.dup2(listener.socket.fileno(), DESCRIPTOR, inheritable=False)
-        pyruvate.serve(self._whole(app, listener), None, self.settings.adjustments.threads, **chosen)
+        pyruvate.serve(self._completed(app, listener), None, self.settings.adjustments.threads, **chosen)
 
-    def settle(self) -> None:
-        """Wait until it has taken SIGINT, with which it ends; it has its socket by then."""
+    def wait_for_handlers(self) -> None:
+        """Wait until pyruvate has installed its handler for SIGINT, which ends it; it has its socket by then."""
         limit = time.monotonic() + SETTLED
-        while signals.in_c(signal.SIGINT) == self._sigint and not self._over.is_set() and time.monotonic() < limit:
+        while signals.c_handler(signal.SIGINT) == self._sigint and not self._loop_ended:
+            if time.monotonic() > limit:
+                break
             time.sleep(0.001)
         for name, text in self._environment.items():
             os.environ.pop(name)
             if text is not None:
                 os.environ[name] = text
 
-    def _whole(self, app: WSGIApp, listener: Listener) -> WSGIApp:
-        """Do for `app` what pyruvate does not."""
+    def _completed(self, app: WSGIApp, listener: Listener) -> WSGIApp:
+        """Return `app` with what pyruvate lacks."""
         name = ("unix", 80) if listener.is_unix else listener.socket.getsockname()
-        known = {
+        facts = {
             "SERVER_NAME": name[0],
             "SERVER_PORT": str(name[1]),
             "wsgi.multithread": self.settings.adjustments.threads > 1,
             "wsgi.multiprocess": self.settings.workers > 1,
         }
 
-        def whole(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-            # Its own way with files tells nobody when it is through
+        def completed(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+            # pyruvate's own file wrapper does not close the file, so the end of the response would not be noticed
             environ.pop("wsgi.file_wrapper", None)
-            environ.update(known)
-            environ["CONTENT_LENGTH"] = str(environ.get("CONTENT_LENGTH", ""))  # of int
+            environ.update(facts)
+            environ["CONTENT_LENGTH"] = str(environ.get("CONTENT_LENGTH", ""))  # pyruvate sets an int
             answer = Answer(environ, start_response)
             if "HTTP_TRANSFER_ENCODING" in environ:
-                # What has arrived of it is all that there is; the rest goes with the connection
+                # pyruvate has not read all of it; it closes the connection with the rest
                 why = "The body of the request has no Content-Length."
                 return answer.at_once(guard.refusal(answer.start, "411 Length Required", why))
             body = app(environ, answer.start)
@@ -141,25 +143,25 @@ class Server(Embedded):
             self._answers.add(blocks)
             return blocks
 
-        return whole
+        return completed
 
-    def _is_through(self, requests: Requests, start: float) -> bool:
-        # A call of it ends the answers that its threads have dropped
+    def _is_drained(self, requests: RequestCounter, start: float) -> bool:
+        # A call of pyruvate's frees the responses that its threads have dropped
         pyruvate.FileWrapper(None)
-        if requests.under_way and not connected(self.listeners):
+        if requests.under_way and not has_connected_client(self.listeners):
             for blocks in list(self._answers):
-                with suppress(ValueError):  # it is at work
+                with suppress(ValueError):  # it is being executed
                     blocks.close()
-        return super()._is_through(requests, start)
+        return super()._is_drained(requests, start)
 
 
 class Answer:
-    """An answer on its way to a client."""
+    """A response that is being sent to a client."""
 
     __slots__ = ("_in_chunks", "_method", "_path", "_protocol", "_start_response")
 
     def __init__(self, environ: Mapping[str, Any], start_response: Callable[..., Any]) -> None:
-        # The application may change these
+        # The application may change these variables
         self._method = environ["REQUEST_METHOD"]
         self._path = environ.get("PATH_INFO")
         self._protocol = environ["SERVER_PROTOCOL"]
@@ -167,11 +169,10 @@ class Answer:
         self._in_chunks = False
 
     def start(self, status: str, headers: Sequence[tuple[str, str]], *_exc_info: object) -> None:
-        """As PEP 3333's start_response.
+        """Start the response as PEP 3333's start_response does.
 
-        pyruvate takes an answer whose length it knows to be through before the last block is with the client. So
-        it hears of none: the length goes with the status, which it sends as it is. It says itself that each
-        connection ends.
+        If pyruvate knows the length of a response, it drops the response before the last block has been sent. So the
+        length is hidden in the status, which pyruvate sends unchanged. pyruvate adds ``Connection: close`` itself.
         """
         kept = []
         length = ""
@@ -190,13 +191,13 @@ class Answer:
         return self._method != "HEAD" and self._protocol == "HTTP/1.1" and status[:3] not in ("204", "304")
 
     def at_once(self, body: Iterable[bytes]) -> list[bytes]:
-        """Return what pyruvate is to send of a body that is there as a whole, and is not to be closed."""
+        """Return the blocks to send for a body that is complete and need not be closed."""
         if self._in_chunks:
             body = self._framed(body)
         return [b"".join(body), END]
 
     def blocks(self, body: Iterable[bytes]) -> Generator[bytes, None, None]:
-        """Yield what pyruvate is to send; the body is closed at its end, and where pyruvate drops it."""
+        """Yield the blocks to send; close the body at its end, or when pyruvate drops the response."""
         begun = False
         try:
             for block in self._framed(body):
@@ -222,21 +223,21 @@ class Answer:
 
 
 def _reserve(listeners: Sequence[Listener]) -> None:
-    """Keep the file descriptor for the socket. Raises StartError where something of this process is there.
+    """Reserve the file descriptor for the socket. Raises StartError if this process uses it for something else.
 
-    What was opened before this program began can be inherited (PEP 446), and nobody here knows it by its number:
-    it is moved, and stays open.
+    A file that was opened before this program began is inheritable (PEP 446), and nothing here refers to it by its
+    number: it is moved to another number, and stays open.
     """
     for listener in listeners:
         if listener.socket.fileno() == DESCRIPTOR:
             moved = fcntl.fcntl(DESCRIPTOR, fcntl.F_DUPFD_CLOEXEC, DESCRIPTOR + 1)
             os.close(listener.socket.detach())
             listener.socket = socket.socket(fileno=moved)
-    with suppress(OSError):  # where nothing is there
+    with suppress(OSError):  # it is not open
         if fcntl.fcntl(DESCRIPTOR, fcntl.F_GETFD) & fcntl.FD_CLOEXEC:
             raise StartError(
-                f"[server:main]: pyruvate takes its socket as file descriptor {DESCRIPTOR}, which is in use for "
-                f"{os.readlink(f'/proc/self/fd/{DESCRIPTOR}')}; bin/NAME leaves it free"
+                f"[server:main]: pyruvate needs file descriptor {DESCRIPTOR} for its socket, but it is in use for "
+                f"{os.readlink(f'/proc/self/fd/{DESCRIPTOR}')}; start the server by bin/NAME, which leaves it free"
             )
         fcntl.fcntl(DESCRIPTOR, fcntl.F_DUPFD, DESCRIPTOR + 1)
     placeholder = os.open(os.devnull, os.O_RDONLY)
@@ -245,4 +246,4 @@ def _reserve(listeners: Sequence[Listener]) -> None:
         os.close(placeholder)
 
 
-server_factory, serve, read = entry_points(Server, wrong)
+server_factory, serve, read_settings = entry_points(PyruvateServer, setting_errors)

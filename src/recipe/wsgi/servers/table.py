@@ -1,4 +1,4 @@
-"""The name by which other distributions import what they describe their server with."""
+"""The module from which other distributions import `Description`, to describe their server."""
 
 from recipe.common.servers import Description
 

@@ -1,7 +1,7 @@
 """uWSGI: HTTP in C, and threads for Python.
 
-Its own processes know nothing of ours, and its signals lose requests: so it runs without a master, in
-a thread of this process, as its ``http-socket``, which takes one request per connection.
+Its master and workers cannot be controlled by this package, and its signal handlers lose requests. So it runs without
+a master in a thread of this process, with an ``http-socket``, which closes each connection after one request.
 """
 
 import io
@@ -22,16 +22,16 @@ from recipe.common.spelling import hint
 from recipe.wsgi import guard, signals
 from recipe.wsgi.processes.supervisor import entry_points
 from recipe.wsgi.servers import WSGIApp
-from recipe.wsgi.servers.loop import Embedded, of_unix
+from recipe.wsgi.servers.loop import LoopServer, naming_unix_clients
 
-#: What it gets where ``[server:main]`` does not say otherwise. Its defaults are four seconds for a client
-#: that is silent, and four kilobytes for a head; more than 64 it cannot.
+#: Settings that have another default here. uWSGI's own are four seconds for a silent client, and four kilobytes for
+#: the head of a request; it allows 64 at most.
 DEFAULTS = {"socket-timeout": "120", "buffer-size": "65535", "chunked-input-timeout": "120"}
 
-#: The largest chunk of a body, which it has in memory as a whole.
+#: The maximum size of a chunk of a body, in bytes; uWSGI holds a whole chunk in memory.
 CHUNK = 16 * 2**20
 
-#: What has to be so.
+#: Settings that cannot be changed.
 FIXED = {
     "module": __name__,
     "callable": "application",
@@ -40,30 +40,30 @@ FIXED = {
     "need-app": "true",
     "disable-logging": "true",
     "honour-stdin": "true",
-    # Python ends as in any other program
+    # Python runs its exit handlers, as in any other program
     "skip-atexit": "true",
     "chunked-input-limit": str(CHUNK),
 }
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
-#: Seconds that it gets to print what settings it has.
+#: Seconds that uWSGI gets to print its settings.
 PATIENCE = 60
 
-#: What it calls, by this name.
+#: The application; uWSGI looks it up by this name.
 application: WSGIApp | None = None
 
 
-def wrong(settings: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """Yield the name and the mistake of each setting that uWSGI does not take."""
+def setting_errors(settings: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Yield the name and the error of each setting that uWSGI does not accept."""
     for name in settings:
-        if name not in known():
-            yield name, f"uWSGI has no such setting{hint(name, known())}"
+        if name not in setting_names():
+            yield name, f"uWSGI has no such setting{hint(name, setting_names())}"
 
 
 @cache
-def known() -> frozenset[str]:
-    """The names of all settings of uWSGI, which it prints and then ends the process."""
+def setting_names() -> frozenset[str]:
+    """Return the names of all settings, which uWSGI prints in a process of its own; it ends that process then."""
     program = "import pyuwsgi; pyuwsgi.run(['--help'])"
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     done = subprocess.run(
@@ -72,16 +72,16 @@ def known() -> frozenset[str]:
     return frozenset(re.findall(r"^\s+(?:-\S\|)?--([\w-]+)", done.stdout, re.MULTILINE))
 
 
-class Server(Embedded):
+class UwsgiServer(LoopServer):
     """uWSGI with its bound sockets."""
 
     name = "uwsgi"
-    forks = True
+    has_workers = True
 
     def start(self, app: WSGIApp) -> None:
-        """Begin to serve: one loop for all listeners."""
+        """Begin to serve: one loop serves all listeners."""
         global application
-        application = _whole(app, self.settings.header_size)
+        application = _completed(app, self.settings.header_size)
         if any(listener.is_unix for listener in self.listeners):
             application = _of_unix(application)
         for listener in self.listeners:
@@ -90,7 +90,7 @@ class Server(Embedded):
         self._path = list(sys.path), list(sys.argv)
         self._files = tempfile.TemporaryDirectory(prefix="zope-uwsgi-")
         os.mkfifo(self._gate)
-        self.in_thread(lambda: self._loop(ready))
+        self.run_in_thread(lambda: self._loop(ready))
 
     @property
     def _gate(self) -> str:
@@ -105,24 +105,24 @@ class Server(Embedded):
             # It does not return
             pyuwsgi.run(["--ini", path])
         finally:
-            os.close(ready)  # nobody waits for what will not be
+            os.close(ready)  # ends the wait in `wait_for_handlers`
 
     def _lines(self, ready: int) -> Iterator[tuple[str, str]]:
         for listener in self.listeners:
             yield "http-socket", f"fd://{listener.socket.fileno()}"
         yield "threads", str(self.settings.adjustments.threads)
-        # It closes a connection after each answer, and does not say so
+        # uWSGI closes a connection after each response without saying so
         yield "add-header", "Connection: close"
-        # It has taken the signals by then, and accepts nobody until they are ours again
+        # uWSGI has installed its signal handlers here; it must not accept before they are replaced
         yield "hook-accepting1", f"write:/dev/fd/{ready} ready"
-        # Opening it takes until somebody reads it
+        # Opening the pipe blocks until it is opened for reading
         yield "hook-accepting1", f"write:{self._gate} go"
         yield from (FIXED | DEFAULTS | dict(self.settings.own)).items()
 
-    def settle(self) -> None:
-        """Wait until it is about to accept, and take back what it has taken: signals, the path and the arguments."""
+    def wait_for_handlers(self) -> None:
+        """Wait until uWSGI is about to accept; restore the signal handlers, `sys.path` and `sys.argv`."""
         if not os.read(self._ready, 1):
-            return  # it has failed
+            return  # uWSGI has failed
         for number in (*signals.STOP, *signals.REOPEN):
             signal.signal(number, signal.getsignal(number))
         sys.path[:], sys.argv[:] = self._path
@@ -132,8 +132,8 @@ class Server(Embedded):
 
 
 def _of_unix(app: WSGIApp) -> WSGIApp:
-    """Name whoever comes by a unix socket, which has no address; this is what uWSGI makes of none."""
-    named = of_unix(app)
+    """Set the variables of requests over a unix socket; uWSGI gives the client's address as empty or 0.0.0.0."""
+    named = naming_unix_clients(app)
 
     def chosen(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         is_unix = environ.get("REMOTE_ADDR", "") in ("", "0.0.0.0")
@@ -142,19 +142,19 @@ def _of_unix(app: WSGIApp) -> WSGIApp:
     return chosen
 
 
-def _whole(app: WSGIApp, header_size: int | None) -> WSGIApp:
-    """Do for `app` what uWSGI does not: limit the head, decode a body in chunks, say 100 Continue.
+def _completed(app: WSGIApp, header_size: int | None) -> WSGIApp:
+    """Return `app` with what uWSGI lacks: a limit for the head, bodies in chunks, and 100 Continue.
 
-    And an answer to an error: it sends none where it hears of the error.
+    Also hide `exc_info` from uWSGI: it sends no response if it gets one.
     """
 
     def whole(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         if header_size is not None and _head(environ) > header_size:
             why = "The head of the request exceeds max_request_header_size."
             return guard.refusal(start_response, "431 Request Header Fields Too Large", why)
-        # Answers are counted, which its own way with files would bypass
+        # uWSGI's file wrapper does not close the file, so the end of the response would not be noticed
         del environ["wsgi.file_wrapper"]
-        # It believes what anybody forwards
+        # uWSGI takes the scheme from a header that any client can send
         environ["wsgi.url_scheme"] = "http"
         if "HTTP_TRANSFER_ENCODING" in environ or "HTTP_EXPECT" in environ:
             environ["wsgi.input"] = _input(environ)
@@ -164,7 +164,7 @@ def _whole(app: WSGIApp, header_size: int | None) -> WSGIApp:
 
 
 def _head(environ: Mapping[str, Any]) -> int:
-    """Return the size of a request's head, to within a few bytes."""
+    """Return the approximate size of a request's head, in bytes."""
     fields = [(name, text) for name, text in environ.items() if name.startswith(("HTTP_", "CONTENT_", "REQUEST_"))]
     return sum(len(name.removeprefix("HTTP_")) + len(text) + len(": \r\n") for name, text in fields)
 
@@ -175,14 +175,14 @@ def _input(environ: Mapping[str, Any]) -> Any:
     asks = environ.get("HTTP_EXPECT", "").lower() == "100-continue" and environ["SERVER_PROTOCOL"] != "HTTP/1.0"
     if not (chunked or asks):
         return body
-    import uwsgi  # there is one once it runs
+    import uwsgi  # exists in a process that runs uWSGI
 
     take = (lambda _size: uwsgi.chunked_read()) if chunked else body.read
-    return io.BufferedReader(_Body(take, uwsgi.connection_fd() if asks else None), 65536)
+    return io.BufferedReader(_RequestBody(take, uwsgi.connection_fd() if asks else None), 65536)
 
 
-class _Body(io.RawIOBase):
-    """The body of a request. The client of the connection `asking` waits to be told to send it."""
+class _RequestBody(io.RawIOBase):
+    """The body of a request; the client of the connection `asking` waits for 100 Continue before it sends it."""
 
     def __init__(self, take: Callable[[int], bytes], asking: int | None) -> None:
         self._take = take
@@ -190,14 +190,14 @@ class _Body(io.RawIOBase):
         self._rest = b""
 
     def readable(self) -> bool:
-        """As any file that is to be read."""
+        """Return True: the file can be read."""
         return True
 
     def readinto(self, buffer: Any) -> int:
-        """Read what is there, at most what `buffer` takes."""
+        """Read the data that is available, at most as much as `buffer` takes."""
         if self._asking is not None:
             asking, self._asking = self._asking, None
-            with suppress(OSError):  # it has gone
+            with suppress(OSError):  # the client has disconnected
                 os.write(asking, CONTINUE)
         self._rest = self._rest or self._take(len(buffer))
         size = min(len(buffer), len(self._rest))
@@ -205,4 +205,4 @@ class _Body(io.RawIOBase):
         return size
 
 
-server_factory, serve, read = entry_points(Server, wrong)
+server_factory, serve, read_settings = entry_points(UwsgiServer, setting_errors)

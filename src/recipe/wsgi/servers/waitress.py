@@ -1,7 +1,7 @@
-"""The server that wsgi.ini names: waitress, on any addresses, with a graceful end.
+"""waitress, the default server: it listens on any number of addresses, and stops gracefully.
 
-Settings in ``[server:main]``: ``listen``, ``fast-listen`` and ``graceful_timeout`` (see
-`recipe.wsgi.settings`). All others are waitress's
+The settings in ``[server:main]`` are ``listen``, ``fast-listen`` and ``graceful_timeout`` (see
+`recipe.wsgi.settings`), and those of waitress
 (https://docs.pylonsproject.org/projects/waitress/en/stable/arguments.html).
 """
 
@@ -20,57 +20,56 @@ from waitress.task import ThreadedTaskDispatcher, WSGITask
 from recipe.common.errors import StartError
 from recipe.wsgi import signals
 from recipe.wsgi.logs.queuelog import QueueLog
-from recipe.wsgi.servers import Server as Base
-from recipe.wsgi.servers import WSGIApp
-from recipe.wsgi.settings import Settings, adjustments, bind_all, common
+from recipe.wsgi.servers import Server, WSGIApp
+from recipe.wsgi.settings import Settings, bind_all, read_adjustments, read_common
 from recipe.wsgi.sockets import Listener, url
 
-#: Connections at a time: waitress's own 100 are soon taken by clients that are slow, and all others wait then.
-#: Each may have a temporary file or two beside it, and select() ends the server where it meets a descriptor from
-#: 1024 up.
+#: The number of connections: slow clients soon use up waitress's own default of 100, and all other clients wait then.
+#: A connection may have one or two temporary files, and select() fails, and ends the server, at a file descriptor of
+#: 1024 or more.
 DEFAULTS = {"connection_limit": "500", "asyncore_use_poll": str(hasattr(select, "poll"))}
 
-#: Seconds an idle connection is kept when the server stops: what a client is just sending on it
-#: is answered, and it learns then that the connection ends.
+#: Seconds for which idle connections are kept open when the server stops. A request that a client sends in this time
+#: is answered, and the response says that the connection will be closed.
 LINGER = 0.5
 
 logger = logging.getLogger("waitress")
 
 
-def server_factory(global_conf: Mapping[str, str], **settings: str) -> "Server":
-    """PasteDeploy's ``paste.server_factory``: bind, and return what will serve an application.
+def server_factory(global_conf: Mapping[str, str], **settings: str) -> "WaitressServer":
+    """Bind the sockets and return the server: PasteDeploy's ``paste.server_factory``.
 
-    Raises StartError where a setting is wrong or an address cannot be had.
+    Raises StartError if a setting is wrong or an address cannot be bound.
     """
-    known = read(global_conf, settings)
-    return Server(bind_all(known), known.adjustments, known.graceful_timeout)
+    section = read_settings(global_conf, settings)
+    return WaitressServer(bind_all(section), section.adjustments, section.graceful_timeout)
 
 
-def read(global_conf: Mapping[str, str], settings: Mapping[str, str]) -> Settings:
-    """Read the settings, and do nothing yet.
+def read_settings(global_conf: Mapping[str, str], settings: Mapping[str, str]) -> Settings:
+    """Read the settings, and do nothing else.
 
-    Raises StartError where one is wrong, or no address is among them.
+    Raises StartError if a setting is wrong, or if there is no address.
     """
-    rest, addresses, timeout = common(global_conf, settings)
+    rest, addresses, timeout = read_common(global_conf, settings)
     if rest.pop("workers", "1") != "1":
-        raise StartError("[server:main] workers: waitress serves in one process")
-    return Settings(addresses, adjustments(DEFAULTS | rest), timeout)
+        raise StartError("[server:main] workers: waitress can only run in one process; remove the setting")
+    return Settings(addresses, read_adjustments(DEFAULTS | rest), timeout)
 
 
 def serve(app: WSGIApp, global_conf: Mapping[str, str], **settings: str) -> None:
-    """PasteDeploy's ``paste.server_runner``: serve `app` until a signal ends it."""
+    """Serve `app` until a signal to stop: PasteDeploy's ``paste.server_runner``."""
     server_factory(global_conf, **settings)(app)
 
 
-class Task(WSGITask):  # type: ignore[misc]
-    """A request; its answer tells the client when it is the connection's last one.
+class GracefulTask(WSGITask):  # type: ignore[misc]
+    """A request; the last response on a connection says that the connection will be closed.
 
-    The head of an answer goes out with the first of its body: one packet less, and a server that
-    is killed in between leaves nobody with half of a small page.
+    The head of a response is sent together with the first block of its body. That saves a packet, and if the server is
+    killed, no client has received half of a small page.
     """
 
     def write(self, data: bytes) -> None:
-        """As waitress, which sends the head by itself."""
+        """Send a block; waitress would send the head separately."""
         if self.wrote_header:
             super().write(data)
             return
@@ -81,32 +80,32 @@ class Task(WSGITask):  # type: ignore[misc]
             self.channel.release()
 
     def build_response_header(self) -> bytes:
-        """As waitress, which goes by the request's headers."""
+        """Return the head; waitress would look at the headers of the request only."""
         if self.channel.is_last_answer():
             self.request.headers["CONNECTION"] = "close"
         header: bytes = super().build_response_header()
         return header
 
 
-class Channel(HTTPChannel):  # type: ignore[misc]
-    """A connection that ends after the request under way once the server is stopping."""
+class GracefulChannel(HTTPChannel):  # type: ignore[misc]
+    """A connection that is closed after the current request if the server is stopping."""
 
-    task_class = Task
-    #: what is to be sent together, while it is collected
+    task_class = GracefulTask
+    #: the data that will be sent together, between `hold` and `release`
     _held: list[bytes] | None = None
 
     def hold(self) -> None:
-        """Collect what is written until `release`."""
+        """Collect the data that is written until `release` is called."""
         self._held = []
 
     def release(self) -> None:
-        """Send what was collected."""
+        """Send the collected data."""
         held, self._held = self._held, None
         if held:
             self.write_soon(b"".join(held))
 
     def write_soon(self, data: Any) -> int:
-        """As waitress; returns how many bytes were taken."""
+        """Send data, or collect it after `hold`; return the number of bytes taken."""
         if self._held is not None and isinstance(data, bytes):
             self._held.append(data)
             return len(data)
@@ -114,17 +113,17 @@ class Channel(HTTPChannel):  # type: ignore[misc]
         return taken
 
     def is_last_answer(self) -> bool:
-        """Whether nothing may follow the request that is being answered."""
+        """Whether this connection will be closed after the current response."""
         return self.server.draining_since is not None and len(self.requests) <= 1 and self.request is None
 
     def is_idle(self, since: float) -> bool:
-        """Whether no request is under way, and none has been since the time `since`."""
+        """Whether no request is in progress, and none has been since the time `since` (`time.time()`)."""
         return not (self.requests or self.request is not None or self.total_outbufs_len or self.last_activity > since)
 
 
 class _Draining:
-    channel_class = Channel
-    #: when the server was told to stop (`time.time()`)
+    channel_class = GracefulChannel
+    #: when the server began to stop (`time.time()`)
     draining_since: float | None = None
 
 
@@ -134,12 +133,12 @@ class _TcpServer(_Draining, TcpWSGIServer):  # type: ignore[misc]
 
 class _UnixServer(_Draining, UnixWSGIServer):  # type: ignore[misc]
     def getsockname(self) -> tuple[str, str]:
-        """Return what becomes SERVER_PORT, too, where a request has no Host: it must be a number."""
+        """Return the values of SERVER_NAME and SERVER_PORT for a request without Host; the port must be a number."""
         return "unix", "80"
 
 
-class Server(Base):
-    """Serves one application on bound sockets; called with the application, it serves it."""
+class WaitressServer(Server):
+    """waitress, with its bound sockets."""
 
     def __init__(self, listeners: list[Listener], adjustments: Adjustments, graceful_timeout: float) -> None:
         super().__init__(listeners)
@@ -147,31 +146,31 @@ class Server(Base):
         self.graceful_timeout = graceful_timeout
         self._map: dict[int, Any] = {}
         self._servers: list[BaseWSGIServer] = []
-        self._stops = 0  # how often we were told to stop
+        self._stops = 0  # number of signals to stop
 
     def __call__(self, app: WSGIApp) -> None:
-        """Serve `app` until TERM, HUP or INT; return when the last request has its answer.
+        """Serve `app` until TERM, HUP or INT; return when the last request has been answered.
 
-        Raises StartError where an address was taken while the application was loaded.
+        Raises StartError if another process took an address while the application was loaded.
         """
         signals.reopen_logs()
         tasks = ThreadedTaskDispatcher()
         tasks.queue_logger = QueueLog(tasks.queue_logger)
         try:
             tasks.set_thread_count(self.adjustments.threads)
-            self._servers = [self._server(app, tasks, one) for one in self.listeners]
+            self._servers = [self._server(app, tasks, listener) for listener in self.listeners]
             with signals.on_stop(self.stop):
                 self._serve()
                 self._drain()
         finally:
             self.close()
             tasks.shutdown(timeout=0.1)
-            # A thread that still runs would write to the number of a closed pipe.
+            # A thread that is still running would write to a file descriptor that is closed by then
             for server in self._servers if not tasks.threads else ():
                 server.trigger.close()
 
     def stop(self) -> None:
-        """End gracefully; at once when called again. May be called by a signal handler."""
+        """Stop gracefully; stop immediately if called again. Signal handlers may call this."""
         self._stops += 1
         for server in self._servers[:1]:
             server.pull_trigger()
@@ -179,7 +178,7 @@ class Server(Base):
     def _server(self, app: WSGIApp, tasks: ThreadedTaskDispatcher, listener: Listener) -> BaseWSGIServer:
         sock = listener.socket
         make = _UnixServer if listener.is_unix else _TcpServer
-        # What waitress.create_server does; that one mixes no TCP and unix sockets.
+        # As waitress.create_server, which does not accept TCP and unix sockets together
         return make(
             app,
             self._map,
@@ -204,9 +203,9 @@ class Server(Base):
         wasyncore.loop(timeout=timeout, use_poll=self.adjustments.asyncore_use_poll, map=self._map, count=1)
 
     def _drain(self) -> None:
-        """Take no more connections, and let those there are finish what they are about."""
+        """Accept no more connections, and let the present ones finish their requests."""
         for listener, server in zip(self.listeners, self._servers, strict=True):
-            listener.let_nobody_in()
+            listener.block_new_clients()
             self._accept_waiting(server)
             server.draining_since = time.time()
             server.accepting = False
@@ -227,17 +226,17 @@ class Server(Base):
                         channel.handle_close()
 
     def _accept_waiting(self, server: BaseWSGIServer) -> None:
-        """Accept whom the system has let in already: a closed socket would throw them out."""
+        """Accept the clients in the backlog: closing the socket would reset their connections."""
         before = -1
         while len(self._map) != before:
             before = len(self._map)
             server.handle_accept()
 
-    def _channels(self) -> list[Channel]:
-        return [one for one in self._map.values() if isinstance(one, Channel)]
+    def _channels(self) -> list[GracefulChannel]:
+        return [channel for channel in self._map.values() if isinstance(channel, GracefulChannel)]
 
     def close(self) -> None:
-        """Close all sockets, those of clients too. May be called again."""
+        """Close all sockets, including those of clients. A second call does nothing."""
         super().close()
         for channel in self._channels():
             channel.handle_close()

@@ -1,4 +1,4 @@
-"""Werkzeug's server, for development: a thread for each connection, and no limit to them."""
+"""Werkzeug's server, for development: a thread for each connection, without a limit."""
 
 import logging
 from collections.abc import Iterable, Iterator, Mapping
@@ -9,48 +9,48 @@ from werkzeug.wsgi import get_input_stream
 
 from recipe.wsgi.processes.supervisor import entry_points
 from recipe.wsgi.servers import WSGIApp
-from recipe.wsgi.servers.loop import Embedded
+from recipe.wsgi.servers.loop import LoopServer
 from recipe.wsgi.sockets import Listener
 
 logger = logging.getLogger("werkzeug")
 
 
-def wrong(settings: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """Yield the name and the mistake of each setting: it has none but those that are ours."""
+def setting_errors(settings: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Yield an error for each setting: Werkzeug's server has none of its own."""
     for name in settings:
-        yield name, "werkzeug has no settings of its own here"
+        yield name, "werkzeug has no settings of its own; remove this one"
 
 
-class Server(Embedded):
+class WerkzeugServer(LoopServer):
     """Werkzeug's server with its bound sockets."""
 
     name = "werkzeug"
 
     def __call__(self, app: WSGIApp) -> None:
-        """As `Embedded`."""
-        logger.warning("Werkzeug's server is for development: it limits no client, and is not made to be secure")
+        """Serve as `LoopServer` does."""
+        logger.warning("Werkzeug's server is for development only: it limits no client and is not secure")
         super().__call__(app)
 
     def run(self, app: WSGIApp, listener: Listener) -> None:
-        """Serve a listener, without end."""
+        """Serve a listener; does not return."""
         name = listener.socket.getsockname()
         host, port = (f"unix://{name}", 80) if listener.is_unix else name[:2]
         threaded = self.settings.adjustments.threads > 1
-        one = serving.make_server(
+        http_server = serving.make_server(
             host, port, _bounded(app), threaded=threaded, request_handler=_Handler, fd=listener.socket.fileno()
         )
-        one.serve_forever()
+        http_server.serve_forever()
 
 
 class _Handler(serving.WSGIRequestHandler):
-    """Answers a request."""
+    """Handles a request."""
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-        """Leave it to the access log."""
+        """Write nothing: the access log has the request."""
 
 
 def _bounded(app: WSGIApp) -> WSGIApp:
-    """Let the body of a request end where it ends: Werkzeug hands over the connection itself."""
+    """Limit the body of a request to its length: Werkzeug passes the connection itself to the application."""
 
     def bounded(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         environ["wsgi.input"] = get_input_stream(environ)
@@ -59,4 +59,4 @@ def _bounded(app: WSGIApp) -> WSGIApp:
     return bounded
 
 
-server_factory, serve, read = entry_points(Server, wrong)
+server_factory, serve, read_settings = entry_points(WerkzeugServer, setting_errors)

@@ -1,4 +1,4 @@
-"""The prompt for commands: ``bin/instance`` without one."""
+"""The prompt for commands: ``bin/instance`` without a command."""
 
 import os
 import signal
@@ -11,16 +11,16 @@ LEAVE = ("exit", "quit", "EOF")
 
 
 def interact(context: Context, first: tuple[str, ...] = ()) -> int:
-    """Read commands, a line each, until the end of the input; return the last one's status.
+    """Read commands, one in each line, until the end of the input; return the status of the last one.
 
-    `first`: a command to begin with.
+    `first`: a command to run before the first line is read.
     """
     status = run(context, list(first)) if first else 0
     if sys.stdin.isatty():
-        # Line editing comes with the import, where there is one.
+        # The import turns on line editing, on systems that have it
         with suppress(ImportError):
             import readline  # noqa: F401
-        print(f"{context.program}: help tells the commands, Ctrl-D leaves")
+        print("Type `help` to see all commands, Ctrl-D to leave.")
     while (line := _read(f"{context.program}> ")) is not None:
         words = _split(line)
         if words is None:
@@ -44,7 +44,7 @@ def _read(prompt: str) -> str | None:
 
 
 def _split(line: str) -> list[str] | None:
-    """Return the words of a line as the shell has them; None where a quote is not closed."""
+    """Return the words of a line, quoted as in the shell; print an error and return None if a quote is not closed."""
     import shlex
 
     try:
@@ -55,21 +55,21 @@ def _split(line: str) -> list[str] | None:
 
 
 def run(context: Context, words: list[str]) -> int:
-    """Run a command in a process of its own, since some become a server, or a Zope."""
+    """Run a command in a child process, because some commands become a server or load Zope; return its status."""
     sys.stdout.flush()
     sys.stderr.flush()
     child = os.fork()
     if child == 0:
         _run_here(context, words)
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the command's
+    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the command
     try:
         return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.signal(signal.SIGINT, handler)
 
 
 def _run_here(context: Context, words: list[str]) -> None:
-    """Run a command, and end this process with its status."""
+    """Run a command, and exit this process with its status."""
     from recipe.control import dispatch, guarded
 
     context = context._replace(options=context.options._replace(args=tuple(words)))
