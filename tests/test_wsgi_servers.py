@@ -266,6 +266,7 @@ def test_an_address_that_is_taken_is_told(served: Served) -> None:
     end(end_of)
 
 
+@pytest.mark.one_python
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 def test_root_becomes_another_user(request: pytest.FixtureRequest) -> None:
     if not accessible():

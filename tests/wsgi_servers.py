@@ -23,8 +23,20 @@ FIRST = ("waitress", "gunicorn", "granian")
 
 
 def battery(*names: str) -> list[Any]:
-    """Return servers as parameters of tests, which for all but the first few run in ``make test-all`` only."""
-    return [pytest.param(name, marks=[] if name in FIRST else pytest.mark.other_server) for name in names]
+    """Return servers as parameters of tests, which for all but the first few run in ``make test-all`` only.
+
+    With other Pythons (``make test-pythons``), only those of waitress run.
+    """
+    return [
+        pytest.param(
+            name,
+            marks=[
+                *([] if name in FIRST else [pytest.mark.other_server]),
+                *([] if name == "waitress" else [pytest.mark.one_python]),
+            ],
+        )
+        for name in names
+    ]
 
 
 #: The application tells what a request was, or how long it takes.
