@@ -14,9 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from handmade import Instance, get, wait_for
+from handmade import Instance, get
 from recipe.control import commandline, facts
 from recipe.control.errors import CommandError
+from waiting import wait_for
 
 #: Seconds for what takes one on a quiet machine, and must not take the 30 of the graceful timeout.
 SOON = 10

@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from handmade import App, Client, asking, wait_for
+from handmade import App, Client, asking
 from recipe.common.address import Address
 from recipe.common.servers import SERVERS
 from recipe.control.workers import workers
@@ -27,11 +27,13 @@ from recipe.wsgi import signals
 from recipe.wsgi.servers import loop
 from recipe.wsgi.settings import read_section
 from recipe.wsgi.sockets import Listener, bind, distribute, siblings
+from waiting import wait_for
+from wsgi_servers import battery
 
 EMBEDDED = ["cheroot", "bjoern", "granian", "uwsgi", "pyruvate", "werkzeug"]
 
 
-@pytest.fixture(params=EMBEDDED)
+@pytest.fixture(params=battery(*EMBEDDED))
 def server(request: pytest.FixtureRequest) -> str:
     """The name of a server."""
     return str(request.param)
@@ -204,7 +206,7 @@ def test_a_setting_that_a_server_does_not_take_is_told(server: str, name: str, t
     assert found == [] if not mistake else found[0][0] == name and found[0][1].startswith(mistake)
 
 
-@pytest.fixture(params=["bjoern", "granian", "uwsgi", "pyruvate"])
+@pytest.fixture(params=battery("bjoern", "granian", "uwsgi", "pyruvate"))
 def team(request: pytest.FixtureRequest, tmp_path: Path, port: int) -> Iterator[App]:
     """An application that two workers of a server serve on `port`."""
     app = App(tmp_path)

@@ -13,7 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from handmade import App, Client, Process, get, wait_for
+from handmade import App, Client, Process, get
+from waiting import wait_for
+
+pytestmark = pytest.mark.other_server
 
 APPLICATION = """
 import json
