@@ -23,8 +23,7 @@ from handmade import App, Client, asking
 from recipe.common.address import Address
 from recipe.common.servers import SERVERS
 from recipe.control.workers import workers
-from recipe.wsgi import signals
-from recipe.wsgi.servers import loop
+from recipe.wsgi import loop, signals
 from recipe.wsgi.settings import read_section
 from recipe.wsgi.sockets import Listener, bind, distribute, siblings
 from waiting import wait_for
