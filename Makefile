@@ -1,5 +1,5 @@
 # make run    build examples/basic and serve it on http://localhost:8080
-# make test   install what the tests need, and run them
+# make test   install what the tests need, and run most of them
 # make help   the rest
 
 # Any Python from 3.10 on, the default one first. It has to run: a name alone says little (pyenv's
@@ -10,8 +10,10 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python3
 PORT ?= 8080
 # More to tell pytest: make test ARGS="-k storage -x"
 ARGS ?=
-# As many test processes as there are cores.
-JOBS ?= auto
+# Test processes: two for each core, since a test waits half of its time.
+JOBS ?= $(shell expr 2 \* $$(getconf _NPROCESSORS_ONLN))
+# What test-pythons runs with, besides the default one: versions (from the path, or from pyenv), or programs.
+PYTHONS ?= 3.10 3.12 3.13
 
 RUN_VENV := .cache/run
 VENV := .venv
@@ -19,12 +21,16 @@ EXAMPLE := examples/basic
 STAMP := $(VENV)/installed
 APT_GET := $(shell command -v apt-get)
 
-.PHONY: help run test lint types docs options format test-plone bench clean debian-packages python
+.PHONY: help run test test-all test-pythons lint types docs options format test-plone bench clean debian-packages python
 .DEFAULT_GOAL := help
 
 help:
 	@echo 'make run         build $(EXAMPLE) and serve it on http://localhost:$(PORT) (PORT=...)'
-	@echo 'make test        install what the tests need, and run them (ARGS=..., JOBS=...)'
+	@echo 'make test        install what the tests need, and run them (ARGS=..., JOBS=...); of the WSGI servers'
+	@echo '                 waitress, gunicorn and granian'
+	@echo 'make test-all    run all tests: those of the other five WSGI servers, too'
+	@echo 'make test-pythons  build, serve, control and rebuild an instance with other Pythons'
+	@echo '                 (PYTHONS="$(PYTHONS)"; 3.10 with Zope 5.13)'
 	@echo 'make lint        ruff: style, and whether the code is formatted'
 	@echo 'make format      ruff: format the code'
 	@echo 'make types       mypy'
@@ -75,17 +81,49 @@ debian-packages:
 		DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(DEBIAN_PACKAGES); } || \
 		echo 'The tests need $(DEBIAN_PACKAGES), which only root can install.' >&2
 
+PYTEST := $(VENV)/bin/pytest --numprocesses=$(JOBS) --dist=worksteal
+PIP_INSTALL := $(VENV)/bin/python -m pip install -qq --disable-pip-version-check -c $(VENV)/constraints.txt
+EXTRAS := instance json profile sentry
+SERVERS := bjoern cheroot granian gunicorn pyruvate uwsgi werkzeug
+comma := ,
+space := $(subst ,, )
+
 $(STAMP): requirements-test.txt setup.py pyproject.toml tests/constraints.py tests/versions.cfg \
 		examples/basic/versions.cfg examples/cluster/versions.cfg | python debian-packages
 	@echo 'Making a virtualenv for the tests in $(VENV) ...'
 	@test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
 	@$(VENV)/bin/python tests/constraints.py $(VENV)/constraints.txt
-	@$(VENV)/bin/python -m pip install -qq --disable-pip-version-check \
-		-c $(VENV)/constraints.txt -r requirements-test.txt -e '.[bjoern,cheroot,granian,gunicorn,instance,json,profile,pyruvate,sentry,uwsgi,werkzeug]'
+	@$(PIP_INSTALL) -r requirements-test.txt -e '.[$(subst $(space),$(comma),$(EXTRAS) $(SERVERS))]' || { \
+		$(PIP_INSTALL) -r requirements-test.txt -e '.[$(subst $(space),$(comma),$(EXTRAS))]' && \
+		for server in $(SERVERS); do $(PIP_INSTALL) -e ".[$$server]" || \
+			echo "$$server cannot be installed: its tests will fail." >&2; done; }
 	@touch $@
 
 test: $(STAMP) debian-packages
-	@$(VENV)/bin/pytest --numprocesses=$(JOBS) $(ARGS)
+	@$(PYTEST) -m 'not other_server' $(ARGS)
+
+test-all: $(STAMP) debian-packages
+	@$(PYTEST) $(ARGS)
+
+# Two at a time: while one installs eggs, which takes one core, the other one does something else.
+test-pythons: debian-packages
+	@$(MAKE) --no-print-directory --keep-going --output-sync --jobs=2 $(PYTHONS:%=test-python/%)
+
+# With what this selection needs, and the eggs of the first topic.
+SELECTION := pythons render options zconfig inifile address wsgi_servers
+test-python/%:
+	@set -e; for python in python$* \
+		$$(ls -d $$(pyenv root 2>/dev/null || echo ~/.pyenv)/versions/$*.*/bin/python 2>/dev/null | sort -rV) $*; do \
+		"$$python" -c 'import ensurepip' 2>/dev/null && found=$$python && break; done; \
+	test -n "$$found" || { echo "Python $* is not here, or has no ensurepip. Install it, or set PYTHONS." >&2; exit 1; }; \
+	export RECIPE_TEST_TOPICS= $(if $(filter %3.10,$*),RECIPE_TEST_ZOPE=5); \
+	venv=.cache/python-$(subst /,-,$*); \
+	test -x $$venv/bin/python || "$$found" -m venv $$venv; \
+	$$venv/bin/python tests/constraints.py $$venv/constraints.txt; \
+	$$venv/bin/python -m pip install -qq --disable-pip-version-check -c $$venv/constraints.txt \
+		-c requirements-test.txt hypothesis pytest pytest-timeout pytest-xdist -e '.[instance,json,profile,sentry]'; \
+	echo "Python $*:"; \
+	$$venv/bin/python -m pytest --quiet --numprocesses=2 -m 'not one_python' $(SELECTION:%=tests/test_%.py) $(ARGS)
 
 # The tests of the servers with the newest releases of these that pip finds, whatever setup.py allows.
 .PHONY: test-newest

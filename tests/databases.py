@@ -19,8 +19,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import ClassVar
 
-from handmade import wait_for
 from support import clean_environment, free_port
+from waiting import wait_for
 
 #: Whom a database server runs as; None: as the tests do.
 USER = "nobody" if os.geteuid() == 0 else None

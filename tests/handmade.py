@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -16,9 +17,13 @@ import tempfile
 import textwrap
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
+
+from support import CHECKOUT, locked, place_for_all
+from waiting import wait_for, watch
 
 #: The application's views: how long it takes, or what it tells.
 APPLICATION = """
@@ -98,6 +103,7 @@ class Process:
                 stderr=subprocess.STDOUT,
             )
         self.pid = self.popen.pid
+        watch(self.popen, self.log)
 
     @property
     def output(self) -> str:
@@ -117,7 +123,7 @@ class Process:
         wait_for(
             lambda: text in self.output or self.popen.poll() is not None,
             timeout,
-            lambda: f"no {text!r} in:\n{self.output}",
+            lambda: f"{text!r} was not printed",
         )
         assert text in self.output, self.output
 
@@ -126,14 +132,6 @@ class Process:
         if self.popen.poll() is None:
             self.popen.kill()
             self.popen.wait()
-
-
-def wait_for(condition: Callable[[], object], timeout: float = 60, message: Callable[[], str] = str) -> None:
-    """Wait until `condition` holds; it is an AssertionError if it never does."""
-    end = time.monotonic() + timeout
-    while not condition():
-        assert time.monotonic() < end, message()
-        time.sleep(0.02)
 
 
 class App:
@@ -435,21 +433,18 @@ def rerun_where_all_can_read(node: str) -> None:
     `node` is the test's id. Python may lie in root's home, which is closed.
     """
     assert COPIED not in os.environ, "even the copy is closed to other users"
+    python = visible_python()
     directory = Path(tempfile.mkdtemp(prefix="recipe-copy-"))
     try:
         directory.chmod(0o755)
-        python = copy_python(directory / "python")
-        checkout = Path(__file__).resolve().parent.parent
         for name in ("src", "tests"):
-            shutil.copytree(checkout / name, directory / name, ignore=shutil.ignore_patterns("__pycache__"))
-        shutil.copy(checkout / "pyproject.toml", directory)
-        packages = [path for path in sys.path if path.endswith("site-packages") and path.startswith(sys.prefix)]
-        shutil.copytree(packages[0], directory / "packages", ignore=LEFT_OUT)
+            shutil.copytree(CHECKOUT / name, directory / name, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copy(CHECKOUT / "pyproject.toml", directory)
         done = subprocess.run(
             [str(python), "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", node],
             cwd=directory,
             env=environment(
-                PYTHONPATH=f"{directory}/src{os.pathsep}{directory}/packages",
+                PYTHONPATH=f"{directory}/src{os.pathsep}{python.parent.parent}/packages",
                 # A Python built with a shared library looks for it where it was installed
                 LD_LIBRARY_PATH=str(python.parent.parent / "lib"),
                 **{COPIED: "1"},
@@ -464,16 +459,33 @@ def rerun_where_all_can_read(node: str) -> None:
     assert "1 passed" in done.stdout, done.stdout
 
 
-def copy_python(target: Path) -> Path:
-    """Copy the Python that this one's virtualenv is of; return the copied program."""
+@cache
+def visible_python() -> Path:
+    """Return the program of a Python that every user can read, with this one's packages in ``packages``.
+
+    It is a copy, made once for the same packages.
+    """
+    (packages,) = (path for path in sys.path if path.endswith("site-packages") and path.startswith(sys.prefix))
+    content = "\n".join([sys.base_prefix, sys.version, *sorted(path.name for path in Path(packages).glob("*-info"))])
+    place = place_for_all("python") / hashlib.sha256(content.encode()).hexdigest()[:8]
+    with locked(place.parent / ".lock"):
+        if not (place / "made").exists():
+            shutil.rmtree(place, ignore_errors=True)
+            copy_python(place)
+            shutil.copytree(packages, place / "packages", ignore=LEFT_OUT)
+            (place / "made").touch()
+    return place / "bin" / "python{}.{}".format(*sys.version_info)
+
+
+def copy_python(target: Path) -> None:
+    """Copy the Python that this one's virtualenv is of."""
     base = Path(sys.base_prefix)
-    version = f"python{sys.version_info[0]}.{sys.version_info[1]}"
+    version = "python{}.{}".format(*sys.version_info)
     (target / "bin").mkdir(parents=True)
-    program = shutil.copy2((base / "bin" / version).resolve(), target / "bin" / version)
+    shutil.copy2((base / "bin" / version).resolve(), target / "bin" / version)
     shutil.copytree(base / "lib" / version, target / "lib" / version, ignore=_without_packages)
     for library in (base / "lib").glob("libpython*"):
         shutil.copy2(library, target / "lib")
-    return Path(program)
 
 
 def _without_packages(directory: str, names: list[str]) -> set[str]:

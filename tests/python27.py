@@ -6,7 +6,6 @@ root let it become `USER`, who must be able to read that Python: it is copied to
 
 from __future__ import annotations
 
-import fcntl
 import functools
 import hashlib
 import os
@@ -22,7 +21,7 @@ from pathlib import Path
 import pytest
 
 from recipe.describe.zserver import COMMANDS
-from support import EGGS, TESTS, Buildout, _call, clean_environment
+from support import TESTS, Buildout, _call, clean_environment, locked, place_for_all
 
 LISTS = TESTS / "python27"
 VERSION = "2.7.18"
@@ -78,27 +77,14 @@ def _environments(base: Path) -> Path:
     The work is done under a lock, because test processes run side by side.
     """
     content = b"".join(path.read_bytes() for path in sorted(LISTS.iterdir())) + f"{base} {COMMANDS}".encode()
-    place = _place() / hashlib.sha256(content).hexdigest()[:8]
-    with (place.parent / ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    place = place_for_all("python27") / hashlib.sha256(content).hexdigest()[:8]
+    with locked(place.parent / ".lock"):
         stamp = place / "made"
         if not stamp.exists():
             shutil.rmtree(place, ignore_errors=True)
             _make(base, place)
             stamp.touch()
     return place
-
-
-def _place() -> Path:
-    """Return a directory that all can read, where the environments are kept."""
-    kept = EGGS / "python27"
-    if all(path.stat().st_mode & 0o005 == 0o005 for path in (EGGS, *EGGS.parents) if path.exists()):
-        kept.mkdir(parents=True, exist_ok=True)
-        return kept
-    kept = Path(tempfile.gettempdir()) / f"recipe-python27-{hashlib.sha256(os.fsencode(EGGS)).hexdigest()[:16]}"
-    kept.mkdir(mode=0o755, exist_ok=True)
-    assert kept.lstat().st_uid == os.geteuid(), f"{kept} is another user's"
-    return kept
 
 
 def _make(base: Path, place: Path) -> None:
@@ -108,7 +94,8 @@ def _make(base: Path, place: Path) -> None:
     _call([str(tools / "python"), "-m", "pip", "install", "--quiet", "-r", str(LISTS / "virtualenv.txt")])
     # As a user is told to make one, but in the versions of the tests
     versions = {"PIP_CONSTRAINT": str(LISTS / "requirements.txt"), "PIP_NO_PYTHON_VERSION_WARNING": "1"}
-    environment = clean_environment(versions)
+    # Two dozen packages are compiled, for a few tests: what is not optimized is there in a third of the time
+    environment = clean_environment(versions | {"CFLAGS": "-O0"})
     python = str(place / "base/bin/python2.7")
     for command in COMMANDS:
         words = shlex.split(command.replace(PIPX, str(tools / "virtualenv")).replace("python2.7", python))

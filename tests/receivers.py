@@ -11,7 +11,6 @@ import pickle
 import socketserver
 import struct
 import threading
-import time
 import urllib.parse
 import zlib
 from collections.abc import Callable, Iterator
@@ -25,6 +24,7 @@ from typing import Any
 from aiosmtpd.controller import Controller
 
 from support import free_port
+from waiting import wait_for
 
 
 @dataclass
@@ -36,10 +36,9 @@ class Receiver:
 
     def wait_for(self, condition: Callable[[list[Any]], object], timeout: float = 60) -> list[Any]:
         """Wait until the condition holds for what arrived; return that."""
-        end = time.monotonic() + timeout
-        while not condition(list(self.received)):
-            assert time.monotonic() < end, f"only this arrived: {str(self.received)[-2000:]}"
-            time.sleep(0.05)
+        wait_for(
+            lambda: condition(list(self.received)), timeout, lambda: f"only this arrived: {str(self.received)[-2000:]}"
+        )
         return list(self.received)
 
     def wait_for_text(self, *texts: str) -> list[Any]:

@@ -12,8 +12,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from http.client import HTTPException
 
-from handmade import wait_for
 from support import TESTS, Buildout, Response, fetch, free_port, serving
+from waiting import wait_for
 
 #: What a part needs for the views.
 LEDGER = f"zcml = ledger\nextra-paths = {TESTS}/packages\n"

@@ -20,6 +20,7 @@ import fcntl
 import hashlib
 import os
 import random
+import re
 import shutil
 import signal
 import socket
@@ -31,12 +32,14 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
+from configparser import ConfigParser
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
 from constraints import FILES, VARIANTS, pins
+from waiting import wait_for, watch
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 TESTS = CHECKOUT / "tests"
@@ -93,10 +96,11 @@ class Toolchain:
 
 
 @cache
-def toolchain() -> Toolchain:
+def toolchain(*topics: str) -> Toolchain:
     """Make, or find made, what all the tests' buildouts share.
 
-    The work is done under a lock, because test processes run side by side.
+    The work is done under locks, because test processes run side by side. Raises RuntimeError with what
+    buildout printed if the eggs of one of these `topics` of ``eggs.cfg`` cannot be installed.
     """
     tools = Toolchain(
         bin=CACHE / f"buildout-{KEY}" / "bin",
@@ -104,14 +108,42 @@ def toolchain() -> Toolchain:
         develop_eggs=CACHE / f"develop-eggs-{KEY}",
     )
     CACHE.mkdir(exist_ok=True)
-    EGGS.mkdir(parents=True, exist_ok=True)
-    with (EGGS / ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with locked(CACHE / f".lock-{KEY}"):
         _make_virtualenv(tools.bin.parent)
         _write_defaults(tools)
         _link_checkout(tools)
-        _fill_eggs(tools)
+    with locked(EGGS / f".lock-{PYTHON}"):
+        _fill_eggs(tools, BASE, REFERENCE)
+        # All at once: a part of which the eggs directory has changed is looked at again
+        for topic in EARLY_TOPICS:
+            with suppress(RuntimeError):
+                _fill_eggs(tools, topic)
+        for topic in topics:
+            _fill_eggs(tools, topic)
     return tools
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold the lock of a file, which is made where it is not there, and its directory."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def place_for_all(name: str) -> Path:
+    """Return the directory of this name, which every user can read, and where things are kept between runs.
+
+    It is in the directory of the eggs. If other users cannot read that, it is one in the directory for
+    temporary files; raises AssertionError if somebody else has made that.
+    """
+    kept = EGGS / name
+    if not all(path.stat().st_mode & 0o005 == 0o005 for path in (EGGS, *EGGS.parents) if path.exists()):
+        kept = Path(tempfile.gettempdir()) / f"recipe-{name}-{hashlib.sha256(os.fsencode(EGGS)).hexdigest()[:16]}"
+    kept.mkdir(mode=0o755, parents=True, exist_ok=True)
+    assert kept.lstat().st_uid == os.geteuid(), f"{kept} is another user's"
+    return kept
 
 
 def _make_virtualenv(directory: Path) -> None:
@@ -163,19 +195,70 @@ def _link_checkout(tools: Toolchain) -> None:
         _buildout(tools, Path(directory), f"[buildout]\nparts =\ndevelop = {CHECKOUT}\n")
 
 
-def _fill_eggs(tools: Toolchain) -> None:
-    """Install all the eggs that tests use, unless that has been done for the same lists."""
+def _topics() -> dict[str, tuple[str, ...]]:
+    """Return the words of each topic of ``eggs.cfg``."""
+    parser = ConfigParser(interpolation=None)
+    parser.read(TESTS / "eggs.cfg")
+    return {name: tuple(parser[name].get("words", "").split()) for name in parser.sections()}
+
+
+#: The topic that all buildouts need, and the words in a buildout by which it needs another one.
+(BASE, _), *_others = _topics().items()
+TOPICS = dict(_others)
+
+#: What is installed before the first test that runs a buildout; the rest when a test needs it.
+EARLY_TOPICS = os.environ.get("RECIPE_TEST_TOPICS", " ".join(TOPICS)).split()
+
+
+def _fill_eggs(tools: Toolchain, topic: str, *more: str) -> None:
+    """Install the eggs of a topic, and of more buildouts, unless that has been done for the same lists.
+
+    In a run of the tests in which it has failed it is not tried again.
+    """
     lists = [TESTS / "eggs.cfg", *FILES, CHECKOUT / "setup.py"]
     lists += [CHECKOUT / f"examples/{name}/versions.cfg" for name in ("basic", "cluster")]
     content = b"".join(path.read_bytes() for path in lists)
-    stamp = EGGS / f".filled-{KEY}-{hashlib.sha256(content).hexdigest()[:16]}"
+    stamp = EGGS / f".filled-{KEY}-{topic}-{hashlib.sha256(content).hexdigest()[:16]}"
+    failed = stamp.with_suffix(".failed")
+    this_run = os.environ.get("PYTEST_XDIST_TESTRUNUID", str(os.getpid()))
     if stamp.exists():
         return
-    with tempfile.TemporaryDirectory() as directory:
-        _buildout(tools, Path(directory), f"[buildout]\nextends = {TESTS / 'eggs.cfg'}\n")
-    with tempfile.TemporaryDirectory() as directory:
-        _buildout(tools, Path(directory), REFERENCE)
+    if failed.exists() and failed.read_text(encoding="utf-8").startswith(this_run):
+        raise RuntimeError(failed.read_text(encoding="utf-8").partition("\n")[2])
+    try:
+        for text in (f"[buildout]\nextends = {TESTS / 'eggs.cfg'}\nparts = {topic}\n", *more):
+            with _staged() as eggs, tempfile.TemporaryDirectory() as directory:
+                _buildout(tools, Path(directory), text, f"buildout:eggs-directory={eggs}")
+    except RuntimeError as error:
+        message = f"the eggs of the topic {topic} in tests/eggs.cfg cannot be installed: {error}"
+        failed.write_text(f"{this_run}\n{message}", encoding="utf-8")
+        raise RuntimeError(message) from error
     stamp.touch()
+
+
+@contextmanager
+def _staged() -> Iterator[Path]:
+    """Make a directory with links to all eggs, and move there what the block has added.
+
+    Two buildouts that install into one directory at the same time disturb each other, and so does one
+    that looks for eggs there meanwhile.
+    """
+    stage = Path(tempfile.mkdtemp(prefix=".stage-", dir=EGGS))
+    try:
+        # zc.buildout 5 and newer keep theirs in a directory below
+        (stage / "v5").mkdir()
+        for egg in (*EGGS.glob("*.egg"), *EGGS.glob("v5/*.egg")):
+            (stage / egg.relative_to(EGGS)).symlink_to(egg)
+        yield stage
+        (EGGS / "v5").mkdir(exist_ok=True)
+        for egg in (*stage.glob("*.egg"), *stage.glob("v5/*.egg")):
+            target = EGGS / egg.relative_to(stage)
+            if not egg.is_symlink() and not target.exists():
+                with suppress(OSError):  # Another topic may have brought it in the meantime
+                    egg.rename(target)
+                assert target.exists(), target
+    finally:
+        shutil.rmtree(stage)
 
 
 #: The egg of 9.1.0, which some tests compare with. Without the link to this checkout, which would win.
@@ -191,12 +274,13 @@ eggs = plone.recipe.zope2instance
 """
 
 
-def _buildout(tools: Toolchain, directory: Path, text: str) -> None:
+def _buildout(tools: Toolchain, directory: Path, text: str, *args: str) -> None:
     (directory / "buildout.cfg").write_text(text, encoding="utf-8")
     _call(
-        [str(tools.bin / "buildout")],
+        [str(tools.bin / "buildout"), *args],
         cwd=directory,
-        env=clean_environment({"BUILDOUT_HOME": str(tools.home)}),
+        # Python compiles what is imported, and that is not much of it
+        env=clean_environment({"BUILDOUT_HOME": str(tools.home), "PIP_NO_COMPILE": "1"}),
     )
 
 
@@ -262,7 +346,7 @@ class Buildout:
         Returns the completed process; ``stdout`` has all that it printed, on either stream. With
         ``check``, a failed run is an AssertionError that shows the output.
         """
-        tools = toolchain()
+        tools = toolchain(*self._topics(args))
         return self.call(
             str(tools.bin / "buildout"),
             *args,
@@ -270,6 +354,21 @@ class Buildout:
             env={"BUILDOUT_HOME": str(tools.home)} | dict(env or {}),
             timeout=timeout,
         )
+
+    def _topics(self, args: tuple[str, ...]) -> list[str]:
+        """Return the topics of ``eggs.cfg`` of which a word occurs in the buildout that these arguments name."""
+        name = args[args.index("-c") + 1] if "-c" in args else "buildout.cfg"
+        text = self._with_bases(self.directory / name) + " ".join(args)
+        return [topic for topic, words in TOPICS.items() if any(word in text for word in words)]
+
+    def _with_bases(self, path: Path) -> str:
+        """Return the text of a buildout, and of the files that it extends."""
+        if not path.is_file():
+            return ""
+        text = path.read_text(encoding="utf-8")
+        for bases in re.findall(r"^extends\s*=(.*(?:\n[ \t].*)*)", text, re.MULTILINE):
+            text += "".join(self._with_bases(path.parent / base) for base in bases.split())
+        return text
 
     def call(
         self,
@@ -378,10 +477,7 @@ class Server:
 
     def wait_for_output(self, text: str, timeout: float = 30) -> str:
         """Wait until the server has printed ``text``; return all that it has printed then."""
-        end = time.monotonic() + timeout
-        while text not in self.output:
-            assert time.monotonic() < end, f"{text!r} was not printed:\n{self.output}"
-            time.sleep(0.05)
+        wait_for(lambda: text in self.output, timeout, lambda: f"{text!r} was not printed")
         return self.output
 
     def stop(self, timeout: float = 60) -> int:
@@ -468,6 +564,7 @@ def running(program: str | Path, *args: str, cwd: Path, env: Mapping[str, str] |
             text=True,
             start_new_session=True,
         )
+    watch(process, log)
     server = Server(process, log)
     try:
         yield server

@@ -22,10 +22,10 @@ from http.client import HTTPException
 from pathlib import Path
 
 from databases import PostgreSQL
-from handmade import wait_for
 from storages import Poster, Site, assert_all_there, reading, writing
 from support import TESTS, Buildout, fetch, free_port, running, wait_for_http
 from test_examples import copy_example
+from waiting import wait_for
 
 PASSWORD = "pass$word"
 INSTANCES = ("instance1", "instance2")

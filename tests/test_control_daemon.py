@@ -28,9 +28,9 @@ from handmade import (
     get,
     refused,
     rerun_where_all_can_read,
-    wait_for,
 )
 from support import free_port
+from waiting import wait_for
 
 
 @pytest.fixture

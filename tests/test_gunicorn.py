@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 from gunicorn.config import Config
 
-from handmade import LOGGING, Client, asking, get, wait_for
+from handmade import LOGGING, Client, asking, get
 from recipe.common.servers import GUNICORN
+from waiting import wait_for
 from wsgi_servers import Served, end, kill
 
 

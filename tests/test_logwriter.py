@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from handmade import wait_for
 from recipe.wsgi.logs import reopen
 from recipe.wsgi.logs import writer as writer_module
 from recipe.wsgi.logs.queuelog import QueueLog
 from recipe.wsgi.logs.writer import LogWriter
+from waiting import wait_for
 
 
 def record(entry: str, logger: logging.Logger) -> logging.LogRecord:

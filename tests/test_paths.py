@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 
 from constraints import pins
-from handmade import copy_python
-from support import CHECKOUT, EGGS, Buildout, fetch, free_port, serving, toolchain, wait_for_http
+from handmade import visible_python
+from support import CHECKOUT, EGGS, PYTHON, Buildout, fetch, free_port, serving, toolchain, wait_for_http
 
 #: All that is special somewhere, but ``${``, which is buildout's own even in its directory, and ``$HOME``,
 #: which zope.configuration looks up in the environment.
@@ -202,7 +202,9 @@ def place() -> Iterator[Place]:
         directory.chmod(0o755)
         version = "python{}.{}".format(*sys.version_info)
         shutil.copytree(tools.bin.parent / "lib" / version / "site-packages", directory / "tools")
-        shutil.copytree(EGGS, directory / "eggs", ignore=shutil.ignore_patterns("__pycache__", ".lock", "tests"))
+        for egg in (*EGGS.glob(f"*-py{PYTHON}*.egg"), *EGGS.glob(f"v5/*-py{PYTHON}*.egg")):
+            target = directory / "eggs" / egg.relative_to(EGGS)
+            shutil.copytree(egg, target, ignore=shutil.ignore_patterns("__pycache__", "tests"))
         shutil.copytree(CHECKOUT / "src", directory / "src", ignore=shutil.ignore_patterns("__pycache__"))
         shutil.copytree(tools.develop_eggs, directory / "develop-eggs")
         for link in directory.glob("develop-eggs/*"):
@@ -210,9 +212,8 @@ def place() -> Iterator[Place]:
                 link.write_text(link.read_text().replace(str(CHECKOUT), str(directory)))
         versions = "".join(f"{name} = {version}\n" for name, version in pins().items())
         (directory / "versions.cfg").write_text(f"[versions]\n{versions}")
-        python = copy_python(directory / "python")
         _set_rights(directory, writable=False)
-        yield Place(directory, python, "nobody" if os.geteuid() == 0 else None)
+        yield Place(directory, visible_python(), "nobody" if os.geteuid() == 0 else None)
     finally:
         _set_rights(directory, writable=True)
         shutil.rmtree(directory)

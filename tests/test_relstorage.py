@@ -14,9 +14,10 @@ from typing import Any
 import pytest
 
 from databases import DatabaseServer, MariaDB, PostgreSQL
-from handmade import Client, wait_for
+from handmade import Client
 from storages import assert_all_there, parts, served, writing
 from support import CHECKOUT, Buildout
+from waiting import wait_for
 from wsgi_servers import kill
 
 #: All that quoting can get wrong, of libpq's connection string and of ZConfig.

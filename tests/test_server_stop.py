@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from handmade import App, Client, Instance, asking, get, refused, wait_for
+from handmade import App, Client, Instance, asking, get, refused
+from waiting import wait_for
 
 
 @pytest.fixture

@@ -1,11 +1,15 @@
 """The harness itself: what the other tests take for granted."""
 
 import socket
+import sys
+from pathlib import Path
 from threading import Thread
 
 import pytest
 
-from support import Buildout, Response, fetch, free_port, wait_for_http
+import support
+from support import Buildout, Response, fetch, free_port, running, wait_for_http
+from waiting import wait_for
 
 
 def test_buildout_installs_this_checkout(buildout: Buildout) -> None:
@@ -61,3 +65,32 @@ def _answer_once(listening: socket.socket, status: bytes) -> None:
     with connection:
         connection.recv(65536)
         connection.sendall(status + b"\r\nContent-Length: 2\r\n\r\nno")
+
+
+def test_a_topic_that_cannot_be_installed_fails_the_buildouts_that_need_it(
+    buildout: Buildout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    buildout.write("[buildout]\nparts =\n")
+    buildout.write("[buildout]\nextends = buildout.cfg\n[one]\neggs = no-such-egg\n", "more.cfg")
+    monkeypatch.setitem(support.TOPICS, "missing", ("no-such-egg",))
+    try:
+        for _ in range(2):
+            with pytest.raises(RuntimeError, match=r"^the eggs of the topic missing in tests/eggs\.cfg cannot be"):
+                buildout.run("-c", "more.cfg")
+        buildout.run()
+    finally:
+        for path in support.EGGS.glob(".filled-*-missing-*"):
+            path.unlink()
+
+
+def test_a_wait_in_vain_says_what_it_waited_for_and_shows_what_was_printed(tmp_path: Path) -> None:
+    with running(
+        sys.executable, "-c", "print('so far', flush=True); __import__('time').sleep(60)", cwd=tmp_path
+    ) as server:
+        server.wait_for_output("so far")
+        with pytest.raises(AssertionError) as error:
+            wait_for(lambda: server.output == "ready", 0.1, lambda: "it was not ready")
+    text = str(error.value)
+    assert 'waited 0.1 s for: wait_for(lambda: server.output == "ready", 0.1, lambda: "it was not ready")' in text
+    assert text.count("it was not ready") == 2
+    assert "so far" in text.partition(f"process {server.pid}")[2]

@@ -22,10 +22,11 @@ from pathlib import Path
 
 import pytest
 
-from handmade import Client, Process, accessible, asking, get, refused, rerun_where_all_can_read, wait_for
+from handmade import Client, Process, accessible, asking, get, refused, rerun_where_all_can_read
 from recipe.common.servers import SERVERS
 from support import free_port
-from wsgi_servers import Served, answers_within, end, kill, slow_clients, taken
+from waiting import wait_for
+from wsgi_servers import Served, answers_within, battery, end, kill, slow_clients, taken
 
 STOPS = [signal.SIGTERM, signal.SIGHUP, signal.SIGINT]
 SLOW = (
@@ -34,10 +35,10 @@ SLOW = (
 )
 #: To these a chunk without a size is the end of the body.
 ENDS_AT_NO_CHUNK = ("granian", "uwsgi")
-FORKING = [each.name for each in SERVERS.values() if each.workers]
+FORKING = battery(*(each.name for each in SERVERS.values() if each.workers))
 
 
-@pytest.fixture(scope="module", params=list(SERVERS))
+@pytest.fixture(scope="module", params=battery(*SERVERS))
 def running(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """A server with small limits, behind a proxy at 127.0.0.1."""
     served = Served(tmp_path_factory.mktemp(request.param), request.param, free_port())
@@ -52,7 +53,7 @@ def running(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     served.close()
 
 
-@pytest.fixture(params=list(SERVERS))
+@pytest.fixture(params=battery(*SERVERS))
 def served(request: pytest.FixtureRequest, tmp_path: Path, port: int) -> Iterator[Served]:
     """A server that is not configured yet."""
     served = Served(tmp_path, request.param, port)
@@ -265,6 +266,7 @@ def test_an_address_that_is_taken_is_told(served: Served) -> None:
     end(end_of)
 
 
+@pytest.mark.one_python
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 def test_root_becomes_another_user(request: pytest.FixtureRequest) -> None:
     if not accessible():

@@ -19,12 +19,13 @@ import pytest
 
 import views
 from databases import ZEOServer
-from handmade import Client, wait_for
+from handmade import Client
 from receivers import Receiver, posts, read_envelope
 from recipe.common.servers import SERVERS
 from storages import LEDGER, Site, assert_all_there, writing
 from support import Buildout, fetch, free_port, serving
-from wsgi_servers import kill
+from waiting import wait_for
+from wsgi_servers import battery, kill
 
 FORKING = [each.name for each in SERVERS.values() if each.workers]
 SIZE = 50 * 2**20
@@ -37,11 +38,10 @@ VIEWS = views.OPTIONS.replace("extra-paths = ", "extra-paths =\n    ").replace(
 
 @dataclass(frozen=True)
 class Built:
-    """A buildout with a part for each server, and one more on ZEO for each with workers."""
+    """A buildout with a part for a server, and one more on ZEO if that has workers; and the parts' ports."""
 
     buildout: Buildout
     ports: dict[str, int]
-    zeo: ZEOServer
     sentry: Receiver
 
     def url(self, name: str) -> str:
@@ -65,40 +65,50 @@ class Built:
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Built]:
-    zeo = ZEOServer()
-    try:
-        with posts(read_envelope) as sentry:
-            ports = {name: free_port() for name in [*SERVERS, *(f"zeo-{name}" for name in FORKING)]}
-            text = f"[buildout]\nparts = {' '.join(ports)}\n"
-            for name, port in ports.items():
-                text += f"\n[{name}]\nrecipe = plone.recipe.zope2instance\neggs = Zope\nuser = admin:admin\n"
-                text += f"http-address = 127.0.0.1:{port}\nwsgi-server = {name.removeprefix('zeo-')}\n{VIEWS}"
-                if name in SERVERS:
-                    text += f"sentry_dsn = http://key@127.0.0.1:{sentry.port}/42\nprofile = on\n"
-                    text += "waitress-trusted-proxy = 127.0.0.1\nwaitress-trusted-proxy-headers = x-forwarded-for\n"
-                    text += f"file-storage = {name}/Data.fs\nblob-storage = var/blobs-{name}\n"
-                else:
-                    text += (
-                        f"zeo-client = on\nzeo-address = {zeo.address}\nshared-blob = on\nblob-storage = {zeo.blobs}\n"
-                    )
-                    # Both write to one tree all the time, and a request that gives up after three conflicts is not lost
-                    text += "workers = 2\nzope-conf-additional = max-conflict-retries 30\n"
-            buildout = Buildout(tmp_path_factory.mktemp("servers"))
-            buildout.write(text)
-            buildout.run()
-            yield Built(buildout, ports, zeo, sentry)
-    finally:
-        zeo.close()
+def sentry() -> Iterator[Receiver]:
+    with posts(read_envelope) as receiver:
+        yield receiver
 
 
-@pytest.fixture(scope="module", params=list(SERVERS))
-def server(built: Built, request: pytest.FixtureRequest) -> Iterator[str]:
+@pytest.fixture(scope="module")
+def zeo() -> Iterator[ZEOServer]:
+    server = ZEOServer()
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="module", params=battery(*SERVERS))
+def built(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, sentry: Receiver, zeo: ZEOServer
+) -> Built:
+    ports = {name: free_port() for name in (request.param, f"zeo-{request.param}")}
+    if request.param not in FORKING:
+        del ports[f"zeo-{request.param}"]
+    text = f"[buildout]\nparts = {' '.join(ports)}\n"
+    for name, port in ports.items():
+        text += f"\n[{name}]\nrecipe = plone.recipe.zope2instance\neggs = Zope\nuser = admin:admin\n"
+        text += f"http-address = 127.0.0.1:{port}\nwsgi-server = {request.param}\n{VIEWS}"
+        if name == request.param:
+            text += f"sentry_dsn = http://key@127.0.0.1:{sentry.port}/42\nprofile = on\n"
+            text += "waitress-trusted-proxy = 127.0.0.1\nwaitress-trusted-proxy-headers = x-forwarded-for\n"
+        else:
+            text += f"zeo-client = on\nzeo-address = {zeo.address}\nshared-blob = on\nblob-storage = {zeo.blobs}\n"
+            # Both write to one tree all the time, and a request that gives up after three conflicts is not lost
+            text += "workers = 2\nzope-conf-additional = max-conflict-retries 30\n"
+    buildout = Buildout(tmp_path_factory.mktemp(request.param))
+    buildout.write(text)
+    buildout.run()
+    return Built(buildout, ports, sentry)
+
+
+@pytest.fixture(scope="module")
+def server(built: Built) -> Iterator[str]:
     """The name of a server, which runs in the background."""
-    assert "daemon process started, pid=" in built.control(request.param, "start")
-    yield request.param
-    assert built.control(request.param, "stop") == "daemon process stopped\n"
-    assert built.buildout.call(f"bin/{request.param}", "status", check=False).stdout == "daemon manager not running\n"
+    name = next(iter(built.ports))
+    assert "daemon process started, pid=" in built.control(name, "start")
+    yield name
+    assert built.control(name, "stop") == "daemon process stopped\n"
+    assert built.buildout.call(f"bin/{name}", "status", check=False).stdout == "daemon manager not running\n"
 
 
 def test_it_has_started_as_any_other(built: Built, server: str) -> None:
@@ -215,15 +225,19 @@ def test_what_zope_refuses_is_told_and_ctrl_c_ends_it(built: Built, server: str)
 # --- several processes -----------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module", params=FORKING)
-def pair(built: Built, request: pytest.FixtureRequest) -> Iterator[str]:
+@pytest.fixture(scope="module")
+def pair(built: Built) -> Iterator[str]:
     """The name of a part with two workers on ZEO, which runs in the background."""
-    name = f"zeo-{request.param}"
+    name = list(built.ports)[1]
     built.control(name, "start")
     yield name
     built.control(name, "stop")
 
 
+with_workers = pytest.mark.parametrize("built", battery(*FORKING), indirect=True, scope="module")
+
+
+@with_workers
 def test_both_workers_serve_one_database(built: Built, pair: str) -> None:
     wait_for(lambda: len(built.workers(pair)) == 2)
     workers = built.workers(pair)
@@ -245,6 +259,7 @@ def test_both_workers_serve_one_database(built: Built, pair: str) -> None:
     assert set(seen.values()) == {"one"}
 
 
+@with_workers
 def test_a_worker_that_dies_is_replaced(built: Built, pair: str) -> None:
     site = Site(built.url(pair))
     wait_for(lambda: len(built.workers(pair)) == 2)
@@ -260,6 +275,7 @@ def test_a_worker_that_dies_is_replaced(built: Built, pair: str) -> None:
     assert second in built.workers(pair)
 
 
+@with_workers
 def test_no_request_is_lost_when_it_stops(built: Built, pair: str) -> None:
     site = Site(built.url(pair))
     with writing(site, clients=4, name="stopping") as load:

@@ -11,10 +11,10 @@ import ZEO.asyncio.client
 from ZEO.ClientStorage import ClientStorage
 
 from databases import ZEOServer
-from handmade import wait_for
 from recipe.common import zeofallback
 from storages import Site, assert_all_there, parts, served, writing
 from support import Buildout, free_port, start, wait_for_http
+from waiting import wait_for
 
 COMMON = """\
 eggs =

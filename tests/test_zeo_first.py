@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 
 from databases import ZEOServer
-from handmade import Client, Instance, Process, wait_for
+from handmade import Client, Instance, Process
 from receivers import mails
 from recipe.common import zeo, zeofallback
 from recipe.common.errors import StartError
 from support import free_port
+from waiting import wait_for
 
 Make = Callable[..., Instance]
 

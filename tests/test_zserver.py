@@ -23,10 +23,11 @@ from pathlib import Path
 
 import pytest
 
-from handmade import refused, wait_for
+from handmade import refused
 from python27 import USER, Site, buildout27, link_packages, python27, site
 from recipe.common.zserver import PROGRAM
 from support import Buildout, clean_environment, fetch, free_port, serving, start, wait_for_http
+from waiting import wait_for
 
 #: What `port-base` adds in the tests.
 BASE = 100

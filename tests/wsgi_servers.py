@@ -12,8 +12,32 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from handmade import App, Client, Process, wait_for
+import pytest
+
+from handmade import App, Client, Process
 from recipe.common.servers import SERVERS, Description
+from waiting import wait_for
+
+#: Those with which ``make test`` is content: the usual one, one with processes of its own, and one that runs in ours.
+FIRST = ("waitress", "gunicorn", "granian")
+
+
+def battery(*names: str) -> list[Any]:
+    """Return servers as parameters of tests, which for all but the first few run in ``make test-all`` only.
+
+    With other Pythons (``make test-pythons``), only those of waitress run.
+    """
+    return [
+        pytest.param(
+            name,
+            marks=[
+                *([] if name in FIRST else [pytest.mark.other_server]),
+                *([] if name == "waitress" else [pytest.mark.one_python]),
+            ],
+        )
+        for name in names
+    ]
+
 
 #: The application tells what a request was, or how long it takes.
 APPLICATION = """

@@ -27,7 +27,7 @@ def check(options: Storage, part: Mapping[str, str], problems: Problems) -> None
     if options.zeo_username and not options.zeo_password:
         problems.error("zeo-username", "needs a password; set zeo-password as well")
     if options.wrapper is not None and options.wrapper.count("%s") != 1:
-        problems.error("storage-wrapper", "must hold %s once, where the storage goes")
+        problems.error("storage-wrapper", "must contain %s exactly once, in the place of the storage")
     if options.demo and options.blobs and not options.demo_blobs and not options.before:
         problems.error(
             "demo-storage",
