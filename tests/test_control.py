@@ -309,7 +309,7 @@ def test_python_flags_and_umask(instance: Instance) -> None:
 TELL = "import os\nfor name in ('A', 'B', 'C', 'ZEO_TMP'): print(name, os.environ.get(name))\n"
 
 
-def told(instance: Instance, **env: str) -> list[str]:
+def server_environment(instance: Instance, **env: str) -> list[str]:
     """Return what the server finds in its environment, which replaces this process."""
     instance.interpreter.write_text(f"#!{sys.executable}\n{TELL}")
     done = instance.call("fg", timeout=60, stdin="", **env)
@@ -319,13 +319,13 @@ def told(instance: Instance, **env: str) -> list[str]:
 def test_env_files(instance: Instance) -> None:
     (instance.directory / ".env").write_text("A=a\nB='b b'  # comment\nexport C=c\n")
     (instance.directory / ".env.live").write_text("B=live $A\n")
-    assert told(instance) == ["a", "b b", "c", "/tmp"]
-    assert told(instance, C="set", ZEO_TMP="/zeo") == ["a", "b b", "set", "/zeo"]
+    assert server_environment(instance) == ["a", "b b", "c", "/tmp"]
+    assert server_environment(instance, C="set", ZEO_TMP="/zeo") == ["a", "b b", "set", "/zeo"]
     # The more special file wins, and the environment over both.
-    assert told(instance, PLONE_ENV="live", A="set")[:2] == ["set", "live $A"]
-    assert told(instance, PLONE_ENV="other", TMPDIR="/var/tmp") == ["a", "b b", "c", "/var/tmp"]
+    assert server_environment(instance, PLONE_ENV="live", A="set")[:2] == ["set", "live $A"]
+    assert server_environment(instance, PLONE_ENV="other", TMPDIR="/var/tmp") == ["a", "b b", "c", "/var/tmp"]
     (instance.directory / ".env").write_text("PLONE_ENV=live\nA=from ${HOME}\n")
-    assert told(instance)[:2] == [f"from {os.environ['HOME']}", "live $A"]
+    assert server_environment(instance)[:2] == [f"from {os.environ['HOME']}", "live $A"]
 
 
 # --- logs -----------------------------------------------------------------------------------
@@ -462,6 +462,6 @@ def test_check_tells_each_name_of_the_pipeline(instance: Instance) -> None:
                    more="[pipeline:main]\npipeline = one two three app\n")  # fmt: skip
     text = instance.ini.read_text().replace("[app:main]", "[app:app]")
     instance.ini.write_text(text)
-    told = instance.call("check").stderr
+    output = instance.call("check").stderr
     for name in ("one", "two", "three"):
-        assert f"{name} in the pipeline cannot be loaded" in told
+        assert f"{name} in the pipeline cannot be loaded" in output

@@ -366,14 +366,14 @@ def test_a_database_in_use(instance: Instance) -> None:
 # --- other packages' commands ---------------------------------------------------------------
 
 
-def told(text: str) -> dict[str, object]:
-    found: dict[str, object] = json.loads(text)
-    return found
+def parsed(text: str) -> dict[str, object]:
+    values: dict[str, object] = json.loads(text)
+    return values
 
 
 def test_zopectl_commands(instance: Instance) -> None:
     interpreter = str(instance.interpreter)
-    assert told(output(instance, "tell", "-a", "b c")) == {
+    assert parsed(output(instance, "tell", "-a", "b c")) == {
         "args": ["-c", "tell", "-a", "b c"],
         "argv": [interpreter, "-c", "tell", "-a", "b c"],
         "app": "Application",
@@ -387,7 +387,7 @@ def test_zopectl_commands(instance: Instance) -> None:
 
 
 def test_hosted_commands(instance: Instance) -> None:
-    assert told(output(instance, "-O", "Plone", "hosted", "-a", "b", status=7)) == {
+    assert parsed(output(instance, "-O", "Plone", "hosted", "-a", "b", status=7)) == {
         "arg": "-a b",
         "args": ["hosted", "-a", "b"],
         "object_path": "Plone",
@@ -397,7 +397,7 @@ def test_hosted_commands(instance: Instance) -> None:
         "progname": "instance",
         "status": 0,
     }
-    assert told(output(instance, "hosted", status=7))["arg"] == ""
+    assert parsed(output(instance, "hosted", status=7))["arg"] == ""
     assert output(instance, "shelled").endswith(" 0\n")
     assert output(instance, "-O", "acl_users", "shelled").endswith("acl_users\n")
     assert output(instance, "-RL", "shelled").startswith("Application")

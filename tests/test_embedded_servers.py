@@ -23,8 +23,7 @@ from handmade import App, Client, asking, is_read
 from recipe.common.address import Address
 from recipe.common.servers import SERVERS
 from recipe.control.workers import workers
-from recipe.wsgi import signals
-from recipe.wsgi.servers import loop
+from recipe.wsgi import loop, signals
 from recipe.wsgi.settings import read_section
 from recipe.wsgi.sockets import Listener, bind, distribute, siblings
 from waiting import wait_for
@@ -186,7 +185,7 @@ def test_settings_of_their_own_reach_them(tmp_path: Path, port: int, server: str
         ("cheroot", "timeout", "10", ""),
         ("cheroot", "timeout", "soon", "'soon' is not a whole number"),
         ("cheroot", "peercreds_enabled", "maybe", "'maybe' is not true or false"),
-        ("cheroot", "time_out", "10", "; did you mean timeout?"),
+        ("cheroot", "time_out", "10", "cheroot does not accept this setting; did you mean timeout? Allowed: "),
         ("granian", "http1_header_read_timeout", "5000", ""),
         ("granian", "runtime_threads", "x", "'x' is not a whole number"),
         ("granian", "http2_max_frame_size", "5000", "granian does not accept this setting"),

@@ -264,7 +264,7 @@ def test_a_descriptor_that_the_process_has_opened_is_told(app: App, port: int) -
     program += f"import sys; sys.argv[1:] = [{str(app.ini)!r}]; runpy.run_module('recipe.wsgi.serve', {{}}, '__main__')"
     process = app.run("-c", program)
     assert process.ended(30) == 1
-    assert f"as file descriptor 3, which is in use for {app.ini}" in process.output
+    assert f"pyruvate needs file descriptor 3 for its socket, but it is in use for {app.ini}" in process.output
     assert "Traceback" not in process.output
 
 

@@ -183,7 +183,7 @@ def test_a_socket_taken_over_is_left_to_its_new_owner(app: App) -> None:
         ("listen = unix:/no/such/directory/socket", "No such file or directory"),
         ("listen = 127.0.0.1:0\nthreds = 3", "Unknown adjustment 'threds'"),
         ("listen = 127.0.0.1:0\nthreads = many", "'many'"),
-        ("listen = 127.0.0.1:0\ngraceful_timeout = ever", "no number of seconds"),
+        ("listen = 127.0.0.1:0\ngraceful_timeout = ever", "not a number of seconds"),
         ("use = egg:no.such.egg#main", "no.such.egg is not among the eggs"),
         ("use = egg:waitress#no", "no"),
         ("", "has no section [server:main]"),

@@ -230,6 +230,7 @@ def test_a_server_of_another_distribution(buildout: Buildout) -> None:
     )
     # Whether an egg brings it is not known yet
     buildout.write(text.replace("colour = blue", "colour"))
-    doubt = "unless an egg of the part brings it"
-    told = f"[instance] wsgi-server: 'other' is not a known server, {doubt}. Allowed: {ours}."
+    told = (
+        f"[instance] wsgi-server: 'other' is not a known server, unless an egg of the part brings it. Allowed: {ours}."
+    )
     assert told in buildout.run(check=False).stdout

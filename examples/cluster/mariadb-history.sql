@@ -1,8 +1,8 @@
--- For RelStorage 4 with history on MariaDB: run it once, in the new database, before the first instance starts.
+-- For RelStorage 4 with history on MariaDB: run this once, in the new database, before the first instance starts.
 --
--- RelStorage makes the tables that are missing. This one it makes with `REFERENCES "transaction"` after two
--- columns, which MySQL reads and ignores. MariaDB means it, and refuses: they are no columns of that table's
--- key. So this is the table as MySQL has it.
+-- RelStorage creates the tables that are missing. It creates this one with `REFERENCES "transaction"` after two
+-- columns. MySQL parses and ignores this. MariaDB does not ignore it, and reports an error, because the columns
+-- do not belong to the key of that table. So this is the table as MySQL creates it.
 CREATE TABLE object_state (
     zoid BIGINT NOT NULL,
     tid BIGINT NOT NULL,

@@ -1,4 +1,4 @@
-"""Put the mount point of each further database into the main one: ``bin/instance run mount.py``."""
+"""Add the mount point of each further database to the main one: ``bin/instance run mount.py``."""
 
 import transaction
 from Products.ZODBMountPoint.MountedObject import manage_addMounts, manage_getMountStatus

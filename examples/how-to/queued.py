@@ -1,13 +1,13 @@
-"""A logging handler that no receiver can slow down."""
+"""A logging handler for slow receivers: requests do not wait for it."""
 
 from logging.handlers import HTTPHandler, QueueHandler, QueueListener
 from queue import SimpleQueue
 
 
 class QueuedHTTPHandler(QueueHandler):
-    """Put each record into a queue; a thread sends them to an HTTP server, one after the other.
+    """Put each record into a queue. A thread sends the records to an HTTP server, one after the other.
 
-    Called as HTTPHandler is. What is in the queue when the server ends is sent then.
+    The arguments are those of HTTPHandler. Records in the queue are sent before the server ends.
     """
 
     def __init__(self, host: str, url: str, method: str = "GET") -> None:
@@ -16,6 +16,6 @@ class QueuedHTTPHandler(QueueHandler):
         self.sender.start()
 
     def close(self) -> None:
-        """Send the rest, and end the thread."""
+        """Send the remaining records and end the thread."""
         self.sender.stop()
         super().close()

@@ -1,4 +1,4 @@
-# In Debian: /etc/varnish/default.vcl
+# On Debian: /etc/varnish/default.vcl
 
 vcl 4.1;
 
@@ -8,13 +8,13 @@ backend zope {
 }
 
 sub vcl_recv {
-    # Varnish has appended the address to what the client sent
+    # Varnish has appended the address to the client's own header, so replace it
     set req.http.X-Forwarded-For = client.ip;
     set req.http.X-Forwarded-Proto = "http";
 }
 
 sub vcl_backend_response {
-    # What does not say how long it may be kept is not kept
+    # A response without a time to live is not cached
     if (!beresp.http.Cache-Control && !beresp.http.Expires) {
         set beresp.uncacheable = true;
     }

@@ -1,7 +1,7 @@
 """Listen on localhost:9000 and print the log records that arrive there.
 
 ``logging.handlers.SocketHandler`` sends each record as a pickled dictionary, after its length in
-four bytes. Unpickling runs what the sender says: listen only where you trust who can connect.
+four bytes. Unpickling can run code of the sender, so listen only if you trust every client.
 https://docs.python.org/3/howto/logging-cookbook.html#sending-and-receiving-logging-events-across-a-network
 """
 
@@ -14,7 +14,7 @@ ADDRESS = ("localhost", 9000)
 
 
 class RecordHandler(socketserver.StreamRequestHandler):
-    """One connection, over which records come until the sender closes it."""
+    """A connection that delivers records until the sender closes it."""
 
     def handle(self) -> None:
         """Print each record."""
@@ -25,7 +25,7 @@ class RecordHandler(socketserver.StreamRequestHandler):
 
 
 class Listener(socketserver.ThreadingTCPServer):
-    """A server that can be started again at once, and ends without its clients' consent."""
+    """A server that can be started again at once, and ends even if clients are connected."""
 
     allow_reuse_address = True
     daemon_threads = True

@@ -1,7 +1,7 @@
-"""Listen on localhost:9000 and print the errors that arrive there, in the place of Sentry.
+"""Take the place of Sentry: listen on localhost:9000 and print the errors that arrive.
 
-The SDK posts an envelope: lines of JSON, gzipped. After the envelope's own header each item has
-two lines, its header and what it holds.
+The SDK posts an envelope: lines of JSON, compressed with gzip. After the header of the envelope,
+each item has two lines, a header and the payload.
 https://develop.sentry.dev/sdk/foundations/transport/envelopes/
 """
 
@@ -13,10 +13,10 @@ ADDRESS = ("localhost", 9000)
 
 
 class Receiver(BaseHTTPRequestHandler):
-    """One envelope."""
+    """A request with one envelope."""
 
     def do_POST(self) -> None:
-        """Print what an event in it says."""
+        """Print the errors of each event in the envelope."""
         body = self.rfile.read(int(self.headers["Content-Length"]))
         if self.headers.get("Content-Encoding") == "gzip":
             body = gzip.decompress(body)
@@ -28,7 +28,7 @@ class Receiver(BaseHTTPRequestHandler):
         self.end_headers()
 
     def log_message(self, format: str, *args: object) -> None:
-        """Keep the requests out of what is printed."""
+        """Do not print the requests."""
 
 
 def main() -> None:

@@ -27,8 +27,8 @@ class Finding:
     """A mistake in the configuration: its file, its line (0 if unknown), and a message.
 
     handler   the name of the logging handler with the mistake
-    option    the option with the mistake, if it does not follow from the line
-    final     only another value of the option can repair it: an edit of the files, or another egg, cannot
+    option    the option with the mistake, if the line does not identify it
+    final     whether only another value of the option can correct it, but no edit of the files, and no egg
     """
 
     file: str
@@ -86,23 +86,21 @@ def zope_conf(text: str, path: str) -> Iterator[Finding]:
 
 
 def missing_packages(imports: Iterable[tuple[str, str]], path: str) -> Iterator[Finding]:
-    """Yield the packages that zope.conf imports and that cannot be found; `imports` has them with their options."""
+    """Yield the packages that a zope.conf imports and that do not exist; `imports` has each package with its option."""
     for package, option in imports:
         try:
             is_there = find_spec(package) is not None
         except (ImportError, ValueError):
             is_there = False
         if not is_there:
-            yield Finding(
-                path, 0, f"there is no package {package}; add the distribution that has it to eggs", option=option
-            )
+            yield Finding(path, 0, f"the package {package} does not exist: add its distribution to eggs", option=option)
 
 
 def storage_keys(section: Mapping[str, Any], packages: Sequence[str]) -> Iterator[Finding]:
     """Yield the keys and sections of a storage that the schemas of the installed packages do not know.
 
-    `section` is a `Section` as a dict. A key is a name, a value (None: it is not written) and the option that it comes
-    from. If a package cannot be loaded, nothing is yielded: Zope's schema, which imports it as well, reports that.
+    `section` is a `Section` as a dict: a key has its name, its value (None: the key is not written) and its option. If
+    a package cannot be loaded, nothing is yielded: Zope's schema, which imports it as well, reports that.
     """
     import ZConfig
 
@@ -246,8 +244,7 @@ def _handler(path: str, name: str, class_name: str, *arguments: str) -> Iterator
         yield Finding(path, 0, f"{class_name} cannot be imported: {error}{suggestion}", handler=name)
         return
     if reason := _misfit(class_, *arguments):
-        message = f"{class_name} does not accept these arguments: {reason}"
-        yield Finding(path, 0, message, handler=name, final=True)
+        yield Finding(path, 0, f"{class_name} does not accept these arguments: {reason}", handler=name, final=True)
 
 
 def _class(name: str) -> Any:

@@ -22,7 +22,7 @@ def check(
     servers: Mapping[str, Description],
     problems: Problems,
 ) -> None:
-    """Add an error for each option that the server does not support; it names those of `servers` that do."""
+    """Add an error for each option that `server` does not support; the error names those of `servers` that do."""
     if settings.server.wsgi is not True:
         return  # the file of the user names its own server
     _check_abilities(server, settings.server, part, servers, problems)

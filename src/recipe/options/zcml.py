@@ -29,5 +29,8 @@ class Zcml:
         "resources", kinds.FILE_IN_XML, "A directory of plone.resource resources, which the recipe creates."
     )
     site: str | None = option(
-        "site-zcml", kinds.DOCUMENT, "The whole text of ``site.zcml``. The other ZCML options then do nothing.", into=()
+        "site-zcml",
+        kinds.DOCUMENT,
+        "The whole text of ``site.zcml``. The other ZCML options then do nothing.",
+        into=(),
     )

@@ -76,7 +76,7 @@ class Writer:
         return quote(text, None if self.includes else self.defined)
 
     def section(self, section: Section | Wrapped, indent: str = "") -> Raw:
-        """Return the text of a section, one key on each line, marked with options (see `recipe.render.provenance`)."""
+        """Return a section as text, one key on each line, marked with options (see `recipe.render.provenance`)."""
         return Raw("\n".join(self._section_lines(section, indent)))
 
     def _section_lines(self, section: Section | Wrapped, indent: str) -> Iterator[str]:

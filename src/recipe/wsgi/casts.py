@@ -26,7 +26,7 @@ def setting_errors(settings: Mapping[str, str], kinds: Mapping[str, type], serve
     for name, text in settings.items():
         if name not in kinds:
             allowed = ", ".join(sorted(kinds))
-            yield name, f"{server} does not accept this setting (allowed: {allowed}){hint(name, kinds)}"
+            yield name, f"{server} does not accept this setting{hint(name, kinds) or '.'} Allowed: {allowed}"
             continue
         try:
             cast(text, kinds[name])

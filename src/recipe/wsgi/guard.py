@@ -11,7 +11,7 @@ from typing import Any
 
 from waitress.proxy_headers import proxy_headers_middleware
 
-from recipe.wsgi.servers import WSGIApp
+from recipe.wsgi.base import WSGIApp
 from recipe.wsgi.settings import Settings
 
 #: Bytes of a body that are kept in memory, and that are read at once.

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
-from recipe.wsgi.servers import WSGIApp
+from recipe.wsgi.base import WSGIApp
 from recipe.wsgi.sockets import FAMILIES, Listener
 
 #: Bytes of a response that the system is certain to take at once, so that the end of the response need not be awaited.

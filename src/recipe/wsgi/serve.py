@@ -69,7 +69,7 @@ def _options(args: list[str] | None) -> argparse.Namespace:
 def _run(options: argparse.Namespace, report: "StartReport") -> None:
     # Imported late, so that the signal handlers are installed first; Zope is imported even later, with the application
     from recipe.common.pastefile import PasteFile
-    from recipe.wsgi.servers import Server, ServerWithWorkers
+    from recipe.wsgi.base import Server, ServerWithWorkers
 
     if options.umask is not None:
         os.umask(options.umask)

@@ -1,12 +1,13 @@
-"""Each request is carried out once, however often a proxy sends it.
+"""Carry out each request once, however often a proxy sends it.
 
-The proxy numbers the requests: ``X-Request-ID: SECONDS-UUID``, the seconds since the epoch. What a request
-writes goes into the database together with its answer, under that number, in one transaction. So who is
-killed before has written nothing, and the proxy may send the request again; who is killed after has written
-both, and the next one finds the answer. Two that carry it out at the same time write to the same object: one
-of them gets a ConflictError, begins anew, and finds the answer of the other.
+The proxy numbers the requests: ``X-Request-ID: SECONDS-UUID`` (seconds since the epoch). The changes of a
+request and its response are stored in the database in one transaction, the response under that number. If
+the instance is killed before the commit, nothing is stored, and the proxy can send the request again. If it
+is killed after the commit, both are stored, and the next instance finds the response. If two instances carry
+out the request at the same time, they write to the same object. One of them gets a ConflictError, starts
+again, and finds the response of the other.
 
-It holds for what is in the transaction: not for a method that commits by itself, or sends mail at once.
+This covers only the transaction. It does not cover a method that commits by itself or sends mail at once.
 """
 
 import random
@@ -19,26 +20,26 @@ from BTrees.OOBTree import OOBTree
 
 NUMBER = re.compile(r"\d{10}-[0-9a-f-]{36}")
 
-#: Seconds for which an answer is kept, and the number of objects that hold them, so that few writers meet.
+#: Seconds for which a response is kept, and the number of objects that hold responses, so that conflicts are rare.
 KEPT, SHARDS = 600, 64
 
-#: The longest answer that is kept, in bytes.
+#: The longest response body that is kept, in bytes.
 LONGEST = 1 << 20
 
 
-class Answered(Exception):  # noqa: N818 - it is no error
-    """The request has been carried out; the arguments are its answer."""
+class Answered(Exception):  # noqa: N818 - it is not an error
+    """The request has been carried out; the arguments are its response."""
 
 
 class Answer:
-    """The view of the exception: the answer once more."""
+    """The view of the exception: it sends the response again."""
 
     def __init__(self, answered, request):
         self.answered = answered
         self.response = request.response
 
     def __call__(self):
-        """Give the response what the other one had; return its body."""
+        """Copy the stored response into this one; return its body."""
         status, headers, more, cookies, body = self.answered.args
         self.response.setStatus(status)
         self.response.headers.update(headers)
@@ -48,7 +49,7 @@ class Answer:
 
 
 def look(event):
-    """Answer a request that has been carried out. Called when it is known who asks, and that they may."""
+    """Answer a request that has been carried out. Called after the client has been authorized."""
     number = _number(event.request)
     shards = number and _root(event.request).get("once")
     if shards and (answer := _shard(shards, number).get(number)):
@@ -56,7 +57,7 @@ def look(event):
 
 
 def keep(event):
-    """Keep the answer to a request that writes. Called before the commit."""
+    """Store the response to a request that writes. Called before the commit."""
     number = _number(event.request)
     if not number or not transaction.get()._resources:
         return
@@ -71,7 +72,7 @@ def keep(event):
 
 
 def _number(request):
-    """Return the number of a request; nothing where it has none."""
+    """Return the number of a request; empty if it has none."""
     number = request.environ.get("HTTP_X_REQUEST_ID", "")
     return number if NUMBER.fullmatch(number) else ""
 
@@ -87,7 +88,7 @@ def _shard(shards, number):
 def _answer(response):
     body = response.body
     if not isinstance(body, bytes) or len(body) > LONGEST or response.stdout.getvalue():
-        return 500, {"content-type": "text/plain"}, [], {}, b"This was done; its answer is lost."
+        return 500, {"content-type": "text/plain"}, [], {}, b"The request was carried out; its response is not stored."
     headers = {name: value for name, value in response.headers.items() if name != "content-length"}
     cookies = {name: dict(cookie) for name, cookie in response.cookies.items()}
     return response.getStatus(), headers, list(response.accumulated_headers), cookies, body

@@ -10,8 +10,8 @@ from contextlib import ExitStack
 
 from recipe.common.errors import StartError, describe
 from recipe.wsgi import pidfile
+from recipe.wsgi.base import ServerWithWorkers
 from recipe.wsgi.processes.worker import Order
-from recipe.wsgi.servers import ServerWithWorkers
 
 
 class WorkerError(Exception):

@@ -1,6 +1,6 @@
 """Workers for servers that have none: processes that are forked before the application is loaded.
 
-Each worker runs the server as `recipe.wsgi.servers.loop` does. The workers share the listening sockets, or have
+Each worker runs the server as `recipe.wsgi.loop` does. The workers share the listening sockets, or have
 siblings of them. The supervisor replaces workers that end, and passes signals on to them.
 """
 
@@ -16,12 +16,12 @@ from functools import partial
 from typing import NamedTuple
 
 from recipe.common import databases
-from recipe.wsgi import signals
+from recipe.wsgi import loop, signals
+from recipe.wsgi.base import Server, ServerWithWorkers, WSGIApp
+from recipe.wsgi.loop import LoopServer
 from recipe.wsgi.processes import worker
-from recipe.wsgi.processes.shared_sockets import BalancedSockets, SharedSockets
-from recipe.wsgi.servers import Server, ServerWithWorkers, WSGIApp, loop
-from recipe.wsgi.servers.loop import LoopServer
 from recipe.wsgi.settings import Settings, bind_all
+from recipe.wsgi.shared_sockets import BalancedSockets, SharedSockets
 from recipe.wsgi.sockets import has_waiting_clients
 
 #: Seconds that a worker gets after the graceful timeout to close its databases.

@@ -17,7 +17,7 @@ from typing import NamedTuple
 from recipe.common import databases, pastefile
 from recipe.common.errors import StartError, log_end
 from recipe.wsgi import collector, guard, settings
-from recipe.wsgi.servers import WSGIApp
+from recipe.wsgi.base import WSGIApp
 
 #: The environment variable with the `Order`, as JSON.
 VARIABLE = "RECIPE_WSGI_WORKER"

@@ -12,9 +12,9 @@ from typing import Any
 import bjoern
 
 from recipe.wsgi import signals
+from recipe.wsgi.base import WSGIApp
+from recipe.wsgi.loop import LoopServer
 from recipe.wsgi.processes.supervisor import entry_points
-from recipe.wsgi.servers import WSGIApp
-from recipe.wsgi.servers.loop import LoopServer
 from recipe.wsgi.sockets import Listener
 
 #: Seconds after which its loop is certain to have begun.

@@ -13,9 +13,9 @@ from typing import Any
 from cheroot import server, wsgi
 
 from recipe.wsgi import casts
+from recipe.wsgi.base import WSGIApp
+from recipe.wsgi.loop import LoopServer
 from recipe.wsgi.processes.supervisor import entry_points
-from recipe.wsgi.servers import WSGIApp
-from recipe.wsgi.servers.loop import LoopServer
 from recipe.wsgi.sockets import Listener
 
 #: Attributes that are not settings, or that other options set.

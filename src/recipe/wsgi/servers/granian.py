@@ -15,9 +15,9 @@ from granian import _futures, _loops, wsgi
 from granian.http import HTTP1Settings
 
 from recipe.wsgi import casts
+from recipe.wsgi.base import WSGIApp
+from recipe.wsgi.loop import LoopServer
 from recipe.wsgi.processes.supervisor import entry_points
-from recipe.wsgi.servers import WSGIApp
-from recipe.wsgi.servers.loop import LoopServer
 from recipe.wsgi.sockets import Listener
 
 #: The part in Rust; its type stubs are wrong.

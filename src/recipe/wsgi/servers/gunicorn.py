@@ -30,11 +30,11 @@ from recipe.common import databases
 from recipe.common.errors import StartError
 from recipe.common.spelling import hint
 from recipe.wsgi import signals
+from recipe.wsgi.base import ServerWithWorkers, WSGIApp
 from recipe.wsgi.logs import reopen
 from recipe.wsgi.processes import worker
-from recipe.wsgi.processes.shared_sockets import BalancedSockets, SharedSockets
-from recipe.wsgi.servers import ServerWithWorkers, WSGIApp
 from recipe.wsgi.settings import Settings, read_section
+from recipe.wsgi.shared_sockets import BalancedSockets, SharedSockets
 from recipe.wsgi.sockets import has_waiting_clients, url
 
 #: The longest request line that gunicorn can be set to accept; its default is half of that.

@@ -20,10 +20,10 @@ import pyruvate
 
 from recipe.common.errors import StartError
 from recipe.wsgi import casts, guard, signals
+from recipe.wsgi.base import WSGIApp
+from recipe.wsgi.loop import LoopServer
 from recipe.wsgi.processes.supervisor import entry_points
 from recipe.wsgi.requests import FAULT, RequestCounter, has_connected_client
-from recipe.wsgi.servers import WSGIApp
-from recipe.wsgi.servers.loop import LoopServer
 from recipe.wsgi.settings import Settings
 from recipe.wsgi.sockets import Listener
 

@@ -19,8 +19,8 @@ from waitress.task import ThreadedTaskDispatcher, WSGITask
 
 from recipe.common.errors import StartError
 from recipe.wsgi import signals
+from recipe.wsgi.base import Server, WSGIApp
 from recipe.wsgi.logs.queuelog import QueueLog
-from recipe.wsgi.servers import Server, WSGIApp
 from recipe.wsgi.settings import Settings, bind_all, read_adjustments, read_common
 from recipe.wsgi.sockets import Listener, url
 

@@ -7,9 +7,9 @@ from typing import Any
 from werkzeug import serving
 from werkzeug.wsgi import get_input_stream
 
+from recipe.wsgi.base import WSGIApp
+from recipe.wsgi.loop import LoopServer
 from recipe.wsgi.processes.supervisor import entry_points
-from recipe.wsgi.servers import WSGIApp
-from recipe.wsgi.servers.loop import LoopServer
 from recipe.wsgi.sockets import Listener
 
 logger = logging.getLogger("werkzeug")

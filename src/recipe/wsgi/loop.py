@@ -17,8 +17,8 @@ from typing import Any
 
 from recipe.common.errors import StartError
 from recipe.wsgi import guard, signals
+from recipe.wsgi.base import Server, WSGIApp
 from recipe.wsgi.requests import RequestCounter, has_request_in_receipt
-from recipe.wsgi.servers import Server, WSGIApp
 from recipe.wsgi.settings import Settings, read_section
 from recipe.wsgi.sockets import Listener, has_waiting_clients, url
 

@@ -1,0 +1,69 @@
+"""The classes that all servers have in common: a server with its sockets, and one with workers."""
+
+import os
+import sys
+from collections.abc import Callable, Iterable
+
+from recipe.common import databases
+from recipe.common.errors import StartError
+from recipe.wsgi.settings import Settings, bind_all
+from recipe.wsgi.shared_sockets import SharedSockets
+from recipe.wsgi.sockets import Listener
+
+WSGIApp = Callable[..., Iterable[bytes]]
+
+
+class Server:
+    """A server with its bound sockets; called with an application, it serves it in this process."""
+
+    def __init__(self, listeners: list[Listener]) -> None:
+        self.listeners = listeners
+        #: called when the server accepts requests
+        self.on_ready: Callable[[], None] = lambda: None
+
+    def __call__(self, app: WSGIApp) -> None:
+        """Serve `app` until TERM, HUP or INT; return when the last request has been answered.
+
+        The listeners that are not `early` begin to listen.
+        """
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Close all sockets. A second call does nothing."""
+        for listener in self.listeners:
+            listener.close()
+
+
+class ServerWithWorkers(Server):
+    """A server whose workers are processes; each worker loads the application itself.
+
+    Each worker calls `load_application` of `recipe.wsgi.processes.worker`, and `report_ready` when it accepts requests.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        """Bind the addresses. Raises StartError if one cannot be bound; no socket is left open then."""
+        super().__init__(bind_all(settings))
+        self.settings = settings
+
+    def share_sockets(self, sockets: type[SharedSockets]) -> None:
+        """Make the sockets of the workers; called once. Raises StartError; no socket is left open then."""
+        try:
+            self.sockets = sockets(self.listeners, self.settings.workers, self.settings.adjustments.backlog)
+        except StartError:
+            self.close()
+            raise
+        self.listeners = self.sockets.listeners
+
+    def run(self) -> None:
+        """Serve, in this process and its workers, until a signal; return when the last worker has ended."""
+        raise NotImplementedError
+
+    def __call__(self, app: WSGIApp) -> None:
+        """Serve, although another program (``runwsgi``) has loaded the application into this process.
+
+        The application has opened its database, which a fork must not share. So this process executes itself anew.
+        """
+        databases.close_all()
+        self.close()
+        os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
+        os.execv(sys.executable, [sys.executable, "-m", "recipe.wsgi.serve", self.settings.file])
