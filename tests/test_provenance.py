@@ -130,8 +130,6 @@ OWN_SAMPLES = {
     "zodb-temporary-storage": "on",
     "template-cache": "x",
     "rel-storage": "type mysql",
-    # More than ZODB's own, so that its pool follows
-    "threads": "9",
     "sentry_event_level": "FATAL",
 }
 

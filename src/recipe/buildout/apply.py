@@ -21,14 +21,10 @@ from recipe.disk import links, writer
 from recipe.render.file import PRIVATE, File
 
 
-def prepare(instance: Instance, working_set: WorkingSet, problems: Problems) -> Trees:
-    """Finish what a run that was killed has begun, and make links and directories. Raises OSError.
-
-    They are on the disk before all files, since these are judged with them; no script names the links yet.
-    """
+def link(instance: Instance, working_set: WorkingSet, problems: Problems) -> Trees:
+    """Make the links to the eggs, and finish what a run that was killed has begun. Raises OSError."""
     trees = _link(instance, working_set, problems)
     journal.finish(f"{instance.etc}/{JOURNAL}")
-    writer.make_directories(instance.directories, instance.private_directories)
     return trees
 
 
@@ -53,53 +49,15 @@ def _link(instance: Instance, working_set: WorkingSet, problems: Problems) -> Tr
     return Trees(tree, links.shared(tree, earlier))
 
 
-def has_changes(plan: Plan) -> bool:
-    """Whether a file is not on the disk as it is planned."""
-    return any(map(writer.is_changed, plan.made))
-
-
-def write(
-    part: Part, instance: Instance, plan: Plan, eggs: Resolved, trees: Trees, warnings: Sequence[Problem]
-) -> None:
-    """Write the files, all or nothing, and let the links that are in use be known. Raises OSError."""
-    etc = instance.etc
-    # An instance without it has never been complete, and has no user yet
-    first = [] if os.path.exists(f"{etc}/{FACTS}") else list(_inituser(instance))
-    last = _fingerprint(part, instance, plan, eggs, trees, warnings)
-    scripts = {file.path for file in plan.made if file.mode & 0o111}
-    made = (*plan.made, *first, *last)
-    for path in writer.write(made, plan.obsolete, f"{etc}/{JOURNAL}", _owner(instance)):
-        if path in scripts:
-            logging.getLogger(instance.name).info("Generated script %r.", path)
-    # What runs without the manager keeps the one, the manager the other
-    running = (f"{instance.settings.layout.client_home}/{SOCKET}", instance.settings.layout.pid_file)
-    links.use(instance.location, trees.instance, links.running_since(running))
-
-
-def _inituser(instance: Instance) -> Iterator[File]:
-    """The file with the first Manager, if there is to be one, and Zope can add it to its database."""
-    if storages.read_only(instance.settings.storage):
-        return
-    user = instance.settings.scripts.user or users.ask()
-    if user is None:
-        logging.getLogger(instance.name).warning(
-            "The part has no option user, and there is no terminal to ask for one: the instance is made without a "
-            "Manager. Add one with %s adduser NAME.",
-            instance.control_script,
-        )
-    else:
-        scheme = users.SALTED if instance.is_zserver else ""
-        yield File(f"{instance.location}/inituser", users.line(*user, scheme), PRIVATE)
-
-
-def _fingerprint(
+def record(
     part: Part, instance: Instance, plan: Plan, eggs: Resolved, trees: Trees, warnings: Sequence[Problem]
 ) -> list[File]:
-    """The file by which the next run recognizes that nothing has changed.
+    """Make the directories, and return the file by which the next run recognizes that nothing has changed.
 
     None under ZServer, whose Python is not ours to know, and if the outcome follows from something else that it does
     not know. `warnings` are those that do not come from looking at the files.
     """
+    writer.make_directories(instance.directories, instance.private_directories)
     if instance.is_zserver or not (eggs.is_traceable and trees.is_lasting):
         return []
     server = instance.settings.server
@@ -122,6 +80,42 @@ def _fingerprint(
         warnings=warnings,
     )
     return [File(f"{instance.etc}/{FINGERPRINT}", text, PRIVATE)]
+
+
+def has_changes(plan: Plan) -> bool:
+    """Whether a file is not on the disk as it is planned."""
+    return any(map(writer.is_changed, plan.made))
+
+
+def write(instance: Instance, plan: Plan, trees: Trees, record: Sequence[File]) -> None:
+    """Write the files with the `record` of them, all or nothing, and put the links to use. Raises OSError."""
+    etc = instance.etc
+    # An instance without it has never been complete, and has no user yet
+    first = [] if os.path.exists(f"{etc}/{FACTS}") else list(_inituser(instance))
+    scripts = {file.path for file in plan.made if file.mode & 0o111}
+    made = (*plan.made, *first, *record)
+    for path in writer.write(made, plan.obsolete, f"{etc}/{JOURNAL}", _owner(instance)):
+        if path in scripts:
+            logging.getLogger(instance.name).info("Generated script %r.", path)
+    # What runs without the manager keeps the one, the manager the other
+    running = (f"{instance.settings.layout.client_home}/{SOCKET}", instance.settings.layout.pid_file)
+    links.use(instance.location, trees.instance, links.running_since(running))
+
+
+def _inituser(instance: Instance) -> Iterator[File]:
+    """The file with the first Manager, if there is to be one, and Zope can add it to its database."""
+    if storages.read_only(instance.settings.storage):
+        return
+    user = instance.settings.scripts.user or users.ask()
+    if user is None:
+        logging.getLogger(instance.name).warning(
+            "The part has no option user, and there is no terminal to ask for one: the instance is made without a "
+            "Manager. Add one with %s adduser NAME.",
+            instance.control_script,
+        )
+    else:
+        scheme = users.SALTED if instance.is_zserver else ""
+        yield File(f"{instance.location}/inituser", users.line(*user, scheme), PRIVATE)
 
 
 def _owner(instance: Instance) -> writer.Owner | None:

@@ -69,12 +69,9 @@ class Recipe:
         """Log warnings of the last run again; the lines of options may have moved since."""
         if not warnings:
             return
-        from functools import partial
+        from recipe.buildout.sources import problems_of
 
-        from recipe.buildout.sources import place_of
-        from recipe.common.problems import Problems
-
-        problems = Problems(self.name, partial(place_of, self.buildout, self.name))
+        problems = problems_of(self.buildout, self.name)
         for option, message in warnings:
             problems.warn(option, message)
         for warning in problems.warnings:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from zc.buildout import UserError
 
-from recipe.buildout import judge, zserver
+from recipe.buildout import judge
 from recipe.buildout.eggs import Eggs, WorkingSet
 from recipe.buildout.part import Part
 from recipe.common.names import RECIPE
@@ -35,13 +35,15 @@ class Resolved:
     is_traceable: bool = True
 
 
-def resolve(part: Part, settings: Settings, problems: Problems) -> Resolved:
-    """Find the eggs of a part. Raises UserError if one cannot be found; other mistakes go to `problems`."""
+def resolve(part: Part, settings: Settings, zserver_projects: frozenset[str], problems: Problems) -> Resolved:
+    """Find the eggs of a part. Raises UserError if one cannot be found; other mistakes go to `problems`.
+
+    `zserver_projects` are the names of the distributions that the Python of ZServer has.
+    """
     if settings.server.wsgi is False:
         # The part's eggs are for the other Python; ours runs the control script only
-        projects = zserver.examine(settings, problems)
         eggs = Eggs(part.buildout, part.name, {**part.options, "eggs": ""})
-        return Resolved(eggs, eggs.working_set(), projects, SERVERS)
+        return Resolved(eggs, eggs.working_set(), zserver_projects, SERVERS)
     eggs = Eggs(part.buildout, part.name, dict(part.options))
     working_set = _working_set(eggs, _extras(settings), problems)
     name = settings.server.name

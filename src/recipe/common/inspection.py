@@ -57,7 +57,8 @@ def answer(question: Mapping[str, Any]) -> Any:
         findings += handlers(*question["wsgi.ini"])
         if question["server"]:
             findings += server(*question["server"])
-    return [astuple(finding) for finding in findings]
+    # Two names in a pipeline may have the same mistake
+    return [astuple(finding) for finding in dict.fromkeys(findings)]
 
 
 def zope_conf(text: str, path: str) -> Iterator[Finding]:
@@ -116,14 +117,17 @@ def storage_keys(section: Mapping[str, Any], packages: Sequence[str]) -> Iterato
 def _unknown_keys(schema: Any, section: Mapping[str, Any], option: str, outer: tuple[str, ...]) -> Iterator[Finding]:
     """Yield them for one section and the sections in it; `outer` are the keys that the sections around it know."""
     kind = section["type"]
+    if kind not in schema.gettypenames():
+        yield Finding("", 0, f"no installed package knows a storage {kind}", option=option, final=True)
+        return
     keys = tuple(key for key, _ in schema.gettype(kind) if key)
     for key, value, key_option in section["keys"]:
         if value is not None and key.lower() not in keys and "+" not in keys:
             message = f"{kind} has no key {key!r}{hint(key, (*keys, *outer))}"
             yield Finding("", 0, message, option=key_option or option, final=True)
     for child in section["sections"]:
-        adapters = schema.gettype("relstorage.adapter").getsubtypenames()
-        if kind == "relstorage" and child["type"].lower() not in adapters:
+        adapters = schema.gettype("relstorage.adapter").getsubtypenames() if kind == "relstorage" else ()
+        if adapters and child["type"].lower() not in adapters:
             suggestion = hint(child["type"], adapters)
             message = f"{child['type']!r} is not an adapter of RelStorage ({', '.join(adapters)}){suggestion}"
             yield Finding("", 0, message, option=option, final=True)

@@ -40,6 +40,11 @@ class Problems:
         self.warned.append(Problem(option, message))
 
     @property
+    def has_errors(self) -> bool:
+        """Whether there are errors."""
+        return bool(self._errors)
+
+    @property
     def errors(self) -> list[str]:
         """The errors, one line each."""
         return [self._line(problem) for problem in self._errors]

@@ -134,7 +134,7 @@ def _zeoclient(options: Storage, blobs: str, client_home: str) -> Storages:
         ),
     )
     return Storages(
-        Section("zeoclient", keys, option="zeo-client"),
+        Section("zeoclient", keys),
         directories=(var,) if var else (),
         private=(blobs,) if blobs else (),
     )
@@ -159,7 +159,6 @@ def _relstorage(options: Storage, blobs: str, client_home: str) -> Storages:
         "relstorage",
         _keys(own),
         (Section(adapter_type, _keys(adapter), sections, option="rel-storage"),),
-        option="rel-storage",
     )
     return Storages(section, directories=(data,) if data else (), private=(blobs,) if blobs else ())
 

@@ -107,7 +107,7 @@ class Instance:
         keys = (
             ("cache-size", options.cache_size),
             ("cache-size-bytes", options.cache_size_bytes),
-            ("pool-size", options.pool_size or (threads if threads > storages.DEFAULT_POOL_SIZE else None)),
+            ("pool-size", options.pool_size),
             ("pool-timeout", options.pool_timeout),
             ("large-record-size", options.large_record_size),
             ("historical-pool-size", options.historical_pool_size),
@@ -116,7 +116,9 @@ class Instance:
             ("historical-timeout", options.historical_timeout),
             ("allow-implicit-cross-references", options.implicit_references),
         )
-        from_options = (Key(name, value, f"zodb-{name}") for name, value in keys)
+        from_options = [Key(name, value, f"zodb-{name}") for name, value in keys]
+        if options.pool_size is None and threads > storages.DEFAULT_POOL_SIZE:
+            from_options[2] = Key("pool-size", threads, "threads")
         return Section("zodb_db", (*from_options, Key("mount-point", "/")), (self.storages.tree,), "main")
 
 
@@ -132,8 +134,10 @@ def describe(
     _warn_of_odd_words(part, problems)
     if settings.server.wsgi is False:
         settings = zserver.settled(settings, part, problems)
-    event_log = handler("event-log", settings.event_log, problems)
-    access_log = handler("access-log", settings.access_log, problems)
+    # With a wsgi.ini of the user's, there is a warning already
+    log_problems = Problems(problems.name) if isinstance(settings.server.wsgi, str) else problems
+    event_log = handler("event-log", settings.event_log, log_problems)
+    access_log = handler("access-log", settings.access_log, log_problems)
     relative = settings.scripts.relative_paths
     instance = Instance(
         name=context.name,
@@ -150,8 +154,11 @@ def describe(
         event_log=event_log,
         access_log=access_log,
     )
-    if (server := SERVERS.get(settings.server.name)) and not instance.is_zserver:
+    server = SERVERS.get(settings.server.name)
+    if server and not instance.is_zserver:
         instance = _with_server(instance, server, part, SERVERS, problems)
+    elif not instance.is_zserver:
+        waitress_settings.settings(part, settings, WAITRESS, problems)  # only checks them: an egg may have the server
     return replace(instance, directories=_directories(instance), private_directories=_private_directories(instance))
 
 
@@ -191,7 +198,8 @@ def _with_server(
 
 
 def _check_profile(settings: Settings, part: Mapping[str, str], projects: Collection[str], problems: Problems) -> None:
-    if settings.profile.enabled and part.get("profile_cachegrind_filename") and "pyprof2calltree" not in projects:
+    is_used = settings.profile.enabled and settings.server.wsgi is True
+    if is_used and part.get("profile_cachegrind_filename") and "pyprof2calltree" not in projects:
         problems.warn("profile_cachegrind_filename", "does nothing without pyprof2calltree; add it to eggs")
 
 

@@ -6,6 +6,7 @@ it: zlib, blobs, before, demo, and the user's own wrapper.
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from recipe.common.problems import Problems
 from recipe.describe import bases
@@ -33,7 +34,8 @@ def check(options: Storage, part: Mapping[str, str], problems: Problems) -> None
             "demo-storage",
             "needs a directory for the blobs of its changes, since blob-storage is set; set demo-blob-storage",
         )
-    for name in ("zeo_username", "min_disconnect_poll", "max_disconnect_poll", "zeo_drop_cache"):
+    ignored = ("zeo_username", "min_disconnect_poll", "max_disconnect_poll", "zeo_drop_cache")
+    for name in ignored if options.zeo_client else ():
         if getattr(options, name) is not None:
             problems.warn(options_of(Storage)[name].name, "is ignored by ZEO 5 and later; remove it")
 
@@ -44,7 +46,9 @@ def _warn_of_idle(options: Storage, part: Mapping[str, str], problems: Problems)
     declared = {option.name: option for option in options_of(Storage).values()}
     for base in BASES:
         for name in base.options if base.option != chosen.option else ():
-            if name not in chosen.options and declared[name].is_changed(part):
+            # An empty value says that there is to be none
+            is_given = declared[name].is_changed(part) and (declared[name].given(part) or ("", ""))[1]
+            if is_given and name not in chosen.options:
                 problems.warn(name, f"does nothing with {chosen.title}; it is for {base.title} ({base.option})")
     if options.blobs and chosen.blobs is Blobs.OWN:
         problems.warn("blob-storage", f"does nothing with {chosen.option}; set {chosen.blobs_option} instead")
@@ -85,7 +89,8 @@ def build(options: Storage, var: str, client_home: str) -> Storages:
     base = base_of(options)
     blobs = _default_blobs(options, var) if options.blobs is None else options.blobs
     inner = base.build(options, blobs, client_home)
-    inner = _around(inner, inner.tree, *((package, base.option) for package in base.packages))
+    tree = replace(inner.tree, option=base.option)
+    inner = _around(inner, tree, *((package, base.option) for package in base.packages))
     inner = _zlib(options.zlib, inner)
     if base.blobs is Blobs.AROUND:
         inner = _with_blobs(blobs, "blob-storage", inner)

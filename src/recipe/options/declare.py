@@ -78,6 +78,7 @@ class Option:
     doc            its description in the reference, reStructuredText
     into           the generated files that it is written to. Under ZServer, zope.conf also has what goes into wsgi.ini.
                    A group of options names the files once, in ``INTO``; an option that differs names its own
+    zserver_into   the same for an option that differs under ZServer
     instead        what to use in the other kind of instance; completes "use …"
     keep_empty     whether an empty value is a value; otherwise it counts as left out
     secret         whether its value is a secret, which no message shows
@@ -96,6 +97,7 @@ class Option:
     secret: bool = False
     zserver_default: str | None = None
     into: tuple[Into, ...] | None = None
+    zserver_into: tuple[Into, ...] | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -106,10 +108,12 @@ class Option:
         """Whether it has an effect in an instance of ZServer; if `zserver` is False, in one of WSGI."""
         return self.applies is not (Applies.WSGI if zserver else Applies.ZSERVER)
 
-    def is_changed(self, part: Mapping[str, str]) -> bool:
-        """Whether the part gives this option, and not just its default."""
+    def is_changed(self, part: Mapping[str, str], zserver: bool = False) -> bool:
+        """Whether the part gives this option, and another value than its default."""
         given = self.given(part)
-        return given is not None and given[1].split() != (self.default or "").split()
+        default = (self.zserver_default if zserver else None) or self.default or ""
+        # A doubled brace stands for a single one, as in `Context.expand`
+        return given is not None and given[1].split() != default.replace("{{", "{").replace("}}", "}").split()
 
     def given(self, part: Mapping[str, str]) -> tuple[str, str] | None:
         """The name and stripped text under which the part gives this option, or None."""

@@ -13,7 +13,7 @@ def warn(part: Mapping[str, str], settings: Settings, problems: Problems) -> Non
     replaced = _replaced(settings)
     for option in declared():
         given = option.given(part)
-        if not given or not option.is_changed(part):
+        if not given or not option.is_changed(part, zserver):
             continue
         if not option.applies_to(zserver):
             remedy = f"; use {option.instead}" if option.instead else ""
@@ -42,6 +42,8 @@ def _replaced(settings: Settings) -> dict[Into, str]:
 def _files(option: Option, zserver: bool) -> tuple[Into, ...]:
     """The files that an option is written to: ZServer reads all of it from zope.conf."""
     files = option.into or ()
-    if zserver:
+    if zserver and option.zserver_into is not None:
+        files = option.zserver_into
+    elif zserver:
         files = tuple(Into.ZOPE_CONF if file is Into.WSGI_INI else file for file in files)
     return tuple(dict.fromkeys(files))

@@ -132,6 +132,7 @@ class Zope:
         "What Python does with deprecation warnings. ``on`` shows them and ``off`` suppresses them; the other values "
         "are the actions of Python's warnings filter. If left out, Python's defaults apply.",
         into=(Into.FACTS,),
+        zserver_into=(Into.ZOPE_CONF,),
     )
 
 

@@ -78,7 +78,6 @@ class Server:
         "The number of worker threads, which is how many requests a process handles at the same time.",
         "4",
         zserver_default="2",
-        into=(Into.WSGI_INI, Into.ZOPE_CONF),
     )
     max_request_body_size: int = option(
         "max-request-body-size",

@@ -31,12 +31,22 @@ def render(instance: Instance) -> Traced:
         instance=instance,
         layout=instance.settings.layout,
         zope=zope,
-        imports=[zconfig.Raw(mark(f"%import {package}", option)) for package, option in imports.items()],
+        environment=[
+            zconfig.Raw(mark(f"  {writer.value(name)} {writer.value(value)}", _option_of(name, zope.environment_vars)))
+            for name, value in instance.environment.items()
+        ],
+        imports=[zconfig.Raw(mark(f"%import {writer.value(package)}", option)) for package, option in imports.items()],
         main_database=writer.section(instance.main_database),
         temporary=temporary and lines(temporary, "zodb-temporary-storage"),
         additional=lines(zope.additional, "zope-conf-additional"),
     )  # fmt: skip
     return split(text)
+
+
+def _option_of(variable: str, environment_vars: str) -> str:
+    """Return the option that an environment variable comes from."""
+    is_default = variable == "CHAMELEON_CACHE" and variable not in environment_vars
+    return "template-cache" if is_default else "environment-vars"
 
 
 def _zserver(instance: Instance, lines: Callable[[str, str], zconfig.Raw]) -> dict[str, Any]:
