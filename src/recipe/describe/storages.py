@@ -44,7 +44,7 @@ def _warn_of_idle(options: Storage, part: Mapping[str, str], problems: Problems)
     declared = {option.name: option for option in options_of(Storage).values()}
     for base in BASES:
         for name in base.options if base.option != chosen.option else ():
-            if declared[name].is_changed(part):
+            if name not in chosen.options and declared[name].is_changed(part):
                 problems.warn(name, f"does nothing with {chosen.title}; it is for {base.title} ({base.option})")
     if options.blobs and chosen.blobs is Blobs.OWN:
         problems.warn("blob-storage", f"does nothing with {chosen.option}; set {chosen.blobs_option} instead")
