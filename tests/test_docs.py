@@ -796,6 +796,7 @@ def test_adding_an_option(package: Package) -> None:
     package.insert("src/recipe/templates/zope.conf", page["option-line"], before="python-check-interval ")
     package.append("tests/malformed/instance.cfg", page["option-case"])
     package.test("test_malformed.py", "http-realm or every_option")
+    package.test("test_provenance.py", "declaration_says and http-realm")
     program = """if True:
         from parts import description, zope_conf
         from recipe.reference.options import reference
