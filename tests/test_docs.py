@@ -895,5 +895,5 @@ def test_adding_a_storage(package: Package) -> None:
     assert done.returncode == 0, done.stderr
     database, error, warning = done.stdout.splitlines()
     assert database == "tests {}"
-    assert "workers: cannot be above 1 with a MappingStorage: each process would have a memory of its own" in error
+    assert "workers: cannot be above 1 with a MappingStorage: each process would have its own database" in error
     assert "file-storage: does nothing with a MappingStorage" in warning

@@ -26,8 +26,8 @@ def check(options: Storage, part: Mapping[str, str], problems: Problems) -> None
         _warn_of_idle(options, part, problems)
     if options.zeo_username and not options.zeo_password:
         problems.error("zeo-username", "needs a password; set zeo-password as well")
-    if options.wrapper is not None and options.wrapper.count("%s") != 1:
-        problems.error("storage-wrapper", "must hold %s once, where the storage goes")
+    if options.wrapper is not None and (count := options.wrapper.count("%s")) != 1:
+        problems.error("storage-wrapper", f"contains %s {count} times; write it exactly once, in place of the storage")
     if options.demo and options.blobs and not options.demo_blobs and not options.before:
         problems.error(
             "demo-storage",
@@ -71,7 +71,7 @@ def check_workers(options: Storage, additional: str, problems: Problems) -> None
         if section := _OF_ONE_PROCESS.search(text):
             problems.error(
                 "workers",
-                f"cannot be above 1 with the <{section[1]}> in {option}, which is for one process. {to_share}",
+                f"cannot be above 1 with the <{section[1]}> in {option}, which only one process can use. {to_share}",
             )
 
 
