@@ -329,7 +329,7 @@ def test_wsgi(tutorial: Buildout, port: int) -> None:
     with serving(tutorial, url=f"http://localhost:{port}/") as server:
         assert server.response.status == 200
     moved = build(tutorial, "wsgi.cfg", "instance:wsgi=elsewhere.ini")
-    assert f"wsgi: {tutorial.directory}/elsewhere.ini is not there yet" in moved
+    assert f"wsgi: {tutorial.directory}/elsewhere.ini does not exist yet" in moved
 
 
 def test_zserver_wants_a_python_of_its_own(tutorial: Buildout) -> None:
