@@ -160,8 +160,8 @@ GRANIAN = Description(
         **dict.fromkeys(("interface", "target", "log_access", "working_dir"), ""),
     },
     remark="HTTP/1 only. Each address has a pool of ``threads`` threads. Each worker has its own socket: if a worker is"
-    " killed, clients that have just connected to it wait for its replacement; before Linux 4.6 their requests are lost."
-    f" {_BUFFERS}",
+    " killed, clients that have just connected to it wait for its replacement; before Linux 4.6 their requests are"
+    f" lost. {_BUFFERS}",
 )
 
 WERKZEUG = Description(
@@ -237,8 +237,8 @@ UWSGI = Description(
             "",
         ),
     },
-    remark="Runs uWSGI's ``http-socket`` without its master process. The maximum is 64 KB for the head of a request, and 16 MB for"
-    " a chunk of a body. "
+    remark="Runs uWSGI's ``http-socket`` without its master process. The maximum is 64 KB for the head of a request,"
+    " and 16 MB for a chunk of a body. "
     f"{_BUFFERS}",
 )
 

@@ -19,7 +19,8 @@ class Server:
         "wsgi",
         kinds.PATH_OR_BOOLEAN,
         "``on`` runs the WSGI server that ``wsgi-server`` names. ``off`` runs ZServer, in the Python 2.7 that "
-        "``zserver-python`` names. A path names a PasteDeploy file of your own; the recipe then generates no ``wsgi.ini``.",
+        "``zserver-python`` names. A path names a PasteDeploy file of your own; the recipe then generates no "
+        "``wsgi.ini``.",
         "on",
         into=(),
     )
