@@ -221,7 +221,7 @@ def test_workers_end_with_their_master(team: App, port: int) -> None:
     with asking(port, "/", clients=2, lasting=False):
         process.kill()
         wait_for(lambda: not [pid for pid in processes if Path(f"/proc/{pid}/cmdline").exists()])
-    assert "under way" not in team.log.read_text()
+    assert "in progress" not in team.log.read_text()
 
 
 def connections(group: list[Listener], clients: int) -> Counter[int]:

@@ -100,7 +100,7 @@ def test_a_second_signal_ends_it_at_once(app: App, client: Client, number: signa
     app.processes[0].send(number)
     assert app.processes[0].ended() == 0
     assert time.monotonic() - start < 3
-    assert "Stopped with 1 request(s) under way" in app.log.read_text()
+    assert "Stopped with 1 request(s) in progress" in app.log.read_text()
 
 
 def test_the_timeout_ends_it(app: App, port: int) -> None:

@@ -389,7 +389,7 @@ class WorkerMixin(Worker):  # type: ignore[misc]
 
     def _warn_of_busy(self) -> None:
         if busy := getattr(self, "nr_conns", 0):
-            self.log.warning("Stopped with %d request(s) under way", busy)
+            self.log.warning("Stopped with %d request(s) in progress", busy)
 
 
 class DaemonThreadPool:
