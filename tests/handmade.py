@@ -32,7 +32,7 @@ import os
 import time
 
 time.sleep(float(os.environ.get("SLOW_START", 0)))
-
+@GATE@
 
 def factory(global_conf, **settings):
     return application
@@ -49,6 +49,7 @@ def sleeper(app, global_conf):
 def application(environ, start_response):
     path = environ["PATH_INFO"]
     if path.startswith("/sleep/"):
+        begun()
         time.sleep(float(path[7:]))
     if path.startswith("/log/"):
         logging.getLogger("application").info(path[5:])
@@ -134,6 +135,26 @@ class Process:
             self.popen.wait()
 
 
+#: What both applications of the tests do: they wait for a test, and let it know what they do.
+GATE = """\
+# It waits here until the test opens the gate; if the gate is for others, the first process passes
+HERE = os.path.dirname(os.path.abspath(__file__))
+if gate := os.environ.get("GATE"):
+    try:
+        os.close(os.open(os.path.join(HERE, "loading"), os.O_CREAT | os.O_EXCL))
+        passes = gate == "others"
+    except FileExistsError:
+        passes = False
+    while not passes and not os.path.exists(os.path.join(HERE, "open")):
+        time.sleep(0.02)
+
+
+def begun():
+    with open(os.path.join(HERE, "begun"), "a") as file:
+        file.write("x")
+"""
+
+
 class App:
     """A directory with a WSGI application and its wsgi.ini."""
 
@@ -142,7 +163,7 @@ class App:
         self.ini = directory / "wsgi.ini"
         self.log = directory / "event.log"
         self.processes: list[Process] = []
-        (directory / "application.py").write_text(APPLICATION)
+        (directory / "application.py").write_text(APPLICATION.replace("@GATE@", GATE))
 
     def write(self, server: str, *, more: str = "", application: str = "") -> None:
         """Write wsgi.ini, with these lines in ``[server:main]``."""
@@ -172,6 +193,31 @@ class App:
         process = self.start(*args, **env)
         process.expect("Serving on")
         return process
+
+    def start_at_gate(self, *args: str, gate: str = "all", **env: str) -> Process:
+        """Run the server, and return when it loads the application; that waits until `open_gate` is called.
+
+        With the gate for ``others``, only the processes after the first one that loads the application wait.
+        """
+        process = self.start(*args, GATE=gate, **env)
+        wait_for(lambda: (self.directory / "loading").exists() or process.popen.poll() is not None)
+        assert process.popen.poll() is None, process.output
+        return process
+
+    def open_gate(self) -> None:
+        """Let the application be loaded."""
+        (self.directory / "open").touch()
+
+    def begin(self, client: Client, seconds: float) -> None:
+        """Send a request that takes so long, and return when the application has begun with it."""
+        begun = self.directory / "begun"
+
+        def count() -> int:
+            return begun.stat().st_size if begun.exists() else 0
+
+        before = count()
+        client.ask(f"/sleep/{seconds}")
+        wait_for(lambda: count() > before)
 
     def close(self) -> None:
         """End what still runs."""
@@ -241,6 +287,16 @@ def get(address: tuple[str, int] | str, path: str = "/") -> str:
     """Return what there is at `path`, over a connection of its own."""
     with Client(address) as client:
         return client.get(path)
+
+
+def is_read(client: Client) -> bool:
+    """Whether the server has read all that this client of 127.0.0.1 has sent (proc(5), ``/proc/net/tcp``)."""
+    address = f":{client.socket.getsockname()[1]:04X}"
+    for line in Path("/proc/net/tcp").read_text().splitlines():
+        _, _, remote, state, queues = line.split()[:5]
+        if remote.endswith(address) and state == "01":  # the server's end, established
+            return queues.endswith(":00000000")
+    return False
 
 
 def refused(port: int) -> bool:

@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from handmade import App, Client, asking
+from handmade import App, Client, asking, is_read
 from recipe.common.address import Address
 from recipe.common.servers import SERVERS
 from recipe.control.workers import workers
@@ -51,13 +51,13 @@ def test_requests_under_way_and_received_in_part_are_answered(app: App, port: in
     process = app.serve()
     with Client(("127.0.0.1", port)) as slow, Client(("127.0.0.1", port)) as half:
         half.send("POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\nhalf ")
-        slow.ask("/sleep/1.5")
-        time.sleep(0.3)
+        wait_for(lambda: is_read(half))
+        app.begin(slow, 1)
         process.send(signal.SIGTERM)
         headers, body = slow.answer()
         assert body.startswith("pid")
         assert "close" in headers["connection"]
-        time.sleep(1)
+        time.sleep(0.3)
         half.send("whole")
         assert half.answer()[1] == "half whole"
     assert process.ended() == 0

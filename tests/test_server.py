@@ -45,24 +45,15 @@ def test_early_requests_wait(app: App, port: int, form: str) -> None:
         pytest.skip("no IPv6 here")
     path = str(app.directory / "http.sock")
     app.write(f"fast-listen = {form.format(port=port, path=path)}")
-    process = app.start(SLOW_START="1.5")
+    process = app.start_at_gate()
     address: tuple[str, int] | str = ("::1" if "::1" in form else "127.0.0.1", port)
     if form.startswith("unix"):
         address = path
-    client = first_connection(address)
-    assert "Serving" not in process.output
-    with client:
-        assert client.get() == f"pid {process.pid}"
-
-
-def first_connection(address: tuple[str, int] | str) -> Client:
-    end = time.monotonic() + 10
-    while True:
-        try:
-            return Client(address)
-        except OSError:
-            assert time.monotonic() < end
-            time.sleep(0.02)
+    with Client(address) as client:
+        client.ask()
+        assert "Serving" not in process.output
+        app.open_gate()
+        assert client.answer()[1] == f"pid {process.pid}"
 
 
 @pytest.mark.parametrize("form", ["127.0.0.1:{port}", "unix:{path}"])
@@ -70,11 +61,11 @@ def test_listening_late(app: App, port: int, form: str) -> None:
     path = str(app.directory / "http.sock")
     address: tuple[str, int] | str = path if form.startswith("unix") else ("127.0.0.1", port)
     app.write(f"listen = {form.format(port=port, path=path)}")
-    process = app.start(SLOW_START="1")
-    time.sleep(0.8)
+    process = app.start_at_gate()
     assert "Serving" not in process.output
     with pytest.raises(ConnectionRefusedError):
         Client(address)
+    app.open_gate()
     process.expect("Serving on")
     assert get(address).startswith("pid")
 
@@ -136,9 +127,9 @@ def test_a_taken_port(app: App, port: int, setting: str) -> None:
 
 def test_a_port_taken_during_the_start(app: App, port: int) -> None:
     app.write(f"listen = 127.0.0.1:{port}")
-    first = app.start(SLOW_START="1.5")
-    time.sleep(0.7)
+    first = app.start_at_gate()
     app.serve()
+    app.open_gate()
     assert first.ended() == 1
     assert first.output.splitlines()[-1].startswith(f"cannot listen on 127.0.0.1:{port}")
 

@@ -1,4 +1,4 @@
-"""Signals: how the server ends, and how it reopens its logs."""
+"""Signals: how the usual server ends, and reopens its logs; what every server does is in `test_wsgi_servers`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from handmade import App, Client, Instance, asking, get, refused
+from handmade import App, Client, Instance, get, is_read, refused
 from waiting import wait_for
 
 
@@ -50,22 +50,12 @@ def test_idle_it_ends_within_two_seconds(app: App, port: int, number: signal.Sig
     assert "Traceback" not in process.output
 
 
-@pytest.mark.parametrize("number", STOPS)
-def test_a_request_under_way_is_answered(app: App, client: Client, number: signal.Signals) -> None:
-    client.ask("/sleep/1.5")
-    time.sleep(0.3)
-    app.processes[0].send(number)
-    headers, body = client.answer()
-    assert body.startswith("pid")
-    assert headers["connection"] == "close"
-    assert app.processes[0].ended() == 0
-
-
-def test_a_request_received_in_part_is_answered(app: App, client: Client) -> None:
+def test_a_request_received_in_part_is_answered(app: App, client: Client, port: int) -> None:
     client.send("POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\nhalf ")
-    time.sleep(0.3)
+    wait_for(lambda: is_read(client))
     app.processes[0].send(signal.SIGTERM)
-    time.sleep(1.5)
+    wait_for(lambda: refused(port))
+    time.sleep(0.5)
     client.send("whole")
     assert client.answer()[1] == "half whole"
     assert app.processes[0].ended() == 0
@@ -73,7 +63,7 @@ def test_a_request_received_in_part_is_answered(app: App, client: Client) -> Non
 
 def test_pipelined_requests_are_answered(app: App, client: Client) -> None:
     client.send(3 * "GET /sleep/0.4 HTTP/1.1\r\nHost: localhost\r\n\r\n")
-    time.sleep(0.2)
+    wait_for(lambda: is_read(client))
     app.processes[0].send(signal.SIGTERM)
     connections = [client.answer()[0].get("connection") for _ in range(3)]
     assert connections == [None, None, "close"]
@@ -81,47 +71,12 @@ def test_pipelined_requests_are_answered(app: App, client: Client) -> None:
 
 
 def test_the_port_is_free_while_requests_finish(app: App, client: Client, port: int) -> None:
-    client.ask("/sleep/2")
-    time.sleep(0.3)
+    app.begin(client, 2)
     app.processes[0].send(signal.SIGTERM)
     wait_for(lambda: refused(port))
     successor = app.serve()
     assert get(("127.0.0.1", port)) == f"pid {successor.pid}"
     assert client.answer()[1] == f"pid {app.processes[0].pid}"
-
-
-@pytest.mark.parametrize("number", STOPS)
-def test_a_second_signal_ends_it_at_once(app: App, client: Client, number: signal.Signals) -> None:
-    client.ask("/sleep/9")
-    time.sleep(0.3)
-    start = time.monotonic()
-    app.processes[0].send(number)
-    time.sleep(0.3)
-    app.processes[0].send(number)
-    assert app.processes[0].ended() == 0
-    assert time.monotonic() - start < 3
-    assert "Stopped with 1 request(s) in progress" in app.log.read_text()
-
-
-def test_the_timeout_ends_it(app: App, port: int) -> None:
-    app.write(f"listen = 127.0.0.1:{port}")
-    process = app.serve("--graceful-timeout", "1")
-    with Client(("127.0.0.1", port)) as client:
-        client.ask("/sleep/9")
-        time.sleep(0.3)
-        start = time.monotonic()
-        process.send(signal.SIGTERM)
-        assert process.ended() == 0
-        assert 0.9 < time.monotonic() - start < 3
-
-
-@pytest.mark.parametrize("number", STOPS)
-def test_it_ends_while_it_starts(app: App, number: signal.Signals) -> None:
-    process = app.start(SLOW_START="20")
-    time.sleep(1)
-    process.send(number)
-    assert process.ended(5) == 0
-    assert process.output == ""
 
 
 def test_hangups_are_ignored_under_nohup(app: App, port: int) -> None:
@@ -136,19 +91,6 @@ def test_hangups_are_ignored_under_nohup(app: App, port: int) -> None:
     assert get(("127.0.0.1", port)) == f"pid {process.pid}"
     process.send(signal.SIGTERM)
     assert process.ended() == 0
-
-
-@pytest.mark.parametrize("lasting", [True, False])
-def test_no_request_is_lost_when_it_stops(app: App, port: int, lasting: bool) -> None:
-    """Clients ask all the time, and each request gets its full answer."""
-    with asking(port, "/sleep/0.03", clients=6, lasting=lasting) as (answered, lost):
-        for _ in range(5):
-            process = app.serve()
-            time.sleep(0.5)
-            process.send(signal.SIGTERM)
-            assert process.ended() == 0
-    assert len(set(answered)) == 5
-    assert lost == []
 
 
 @pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGUSR2])

@@ -173,7 +173,7 @@ def test_a_password_closes_zope_conf_to_others(text: str, secret: bool) -> None:
         ),
         (
             "storage-wrapper =\n  <x>\n  </x>",
-            "storage-wrapper: contains %s 0 times; write it exactly once, in place of the storage",
+            "storage-wrapper: must contain %s exactly once",
         ),
         (
             "rel-storage =\n  type",

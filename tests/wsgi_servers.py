@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import socket
+import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -14,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from handmade import App, Client, Process
+from handmade import GATE, App, Client, Process
 from recipe.common.servers import SERVERS, Description
 from waiting import wait_for
 
@@ -50,7 +51,7 @@ import time
 
 atexit.register(lambda: logging.getLogger("application").warning("process %d is through", os.getpid()))
 time.sleep(float(os.environ.get("SLOW_START", 0)))
-
+@GATE@
 
 def factory(global_conf, **settings):
     if os.path.exists("broken"):
@@ -74,6 +75,7 @@ def pid(environ, start_response):
 
 
 def sleep(environ, start_response, seconds):
+    begun()
     time.sleep(float(seconds))
     return pid(environ, start_response)
 
@@ -116,7 +118,7 @@ class Served(App):
 
     def __init__(self, directory: Path, name: str, port: int) -> None:
         super().__init__(directory)
-        (directory / "application.py").write_text(APPLICATION)
+        (directory / "application.py").write_text(APPLICATION.replace("@GATE@", GATE))
         self.name = name
         self.port = port
         self.address = ("127.0.0.1", port)
@@ -209,9 +211,33 @@ def end(process: Process) -> None:
     assert process.ended(60) == 0, process.output
 
 
+def insist(process: Process, number: signal.Signals = signal.SIGTERM) -> None:
+    """Send a signal for the second time: again and again, since the first one may not have been noticed yet."""
+    for _ in range(5):
+        process.send(number)
+        with suppress(subprocess.TimeoutExpired):
+            process.ended(3)
+            return
+    raise AssertionError(f"it goes on after a second signal:\n{process.output}")
+
+
 def kill(pid: int) -> None:
-    """Kill a process as the kernel does when memory is short."""
+    """Kill a process as the kernel does when memory is short, and wait until it has ended."""
     os.kill(pid, signal.SIGKILL)
+    status = Path(f"/proc/{pid}/status")
+
+    def is_dead() -> bool:
+        with suppress(FileNotFoundError, ProcessLookupError):
+            return "\nState:\tZ" in status.read_text()
+        return True
+
+    wait_for(is_dead)
+
+
+def is_stopped(pid: int) -> bool:
+    """Whether all threads of a process have stopped after SIGSTOP (proc(5))."""
+    status = [path.read_text() for path in Path(f"/proc/{pid}/task").glob("*/status")]
+    return all("\nState:\tT" in text for text in status)
 
 
 @contextmanager
