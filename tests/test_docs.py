@@ -896,7 +896,7 @@ def test_adding_a_storage(package: Package) -> None:
     assert done.returncode == 0, done.stderr
     database, error, warning = done.stdout.splitlines()
     assert database == "tests {}"
-    assert "workers: cannot be above 1 with a MappingStorage: each process would have a memory of its own" in error
+    assert "workers: cannot be above 1 with a MappingStorage: each process would have its own database" in error
     assert "file-storage: does nothing with a MappingStorage" in warning
 
 
@@ -913,7 +913,7 @@ def test_all_follows_from_the_row_of_a_storage(package: Package) -> None:
     options=("read-only",),
 )
 """
-    row = page["storage-row"].replace('    one_process="each process would have a memory of its own",\n)\n', fields)
+    row = page["storage-row"].replace('    one_process="each process would have its own database",\n)\n', fields)
     bases = package.source / "describe/bases.py"
     text = re.sub(r"(?m)^BASES = .*\n", page["storage-bases"], bases.read_text(encoding="utf-8"))
     bases.write_text(text, encoding="utf-8")

@@ -189,13 +189,13 @@ def test_settings_of_their_own_reach_them(tmp_path: Path, port: int, server: str
         ("granian", "http1_header_read_timeout", "5000", ""),
         ("granian", "runtime_threads", "x", "'x' is not a whole number"),
         ("granian", "http2_max_frame_size", "5000", "granian does not accept this setting"),
-        ("bjoern", "timeout", "10", "bjoern has no settings of its own"),
+        ("bjoern", "timeout", "10", "bjoern has no settings of its own; remove this one"),
         ("pyruvate", "send_timeout", "60", ""),
         ("pyruvate", "send_timeout", "256", "'256' is not between 1 and 255"),
         ("pyruvate", "max_number_headers", "many", "'many' is not a whole number"),
         ("pyruvate", "max_reuse_count", "9", "pyruvate does not accept this setting"),
         ("uwsgi", "harakiri", "60", ""),
-        ("uwsgi", "harakri", "60", "uWSGI has no such setting; did you mean harakiri?"),
+        ("uwsgi", "harakri", "60", "is not a setting of uWSGI; did you mean harakiri?"),
         ("werkzeug", "ssl_context", "adhoc", "werkzeug has no settings of its own"),
     ],
 )
@@ -221,7 +221,7 @@ def test_workers_end_with_their_master(team: App, port: int) -> None:
     with asking(port, "/", clients=2, lasting=False):
         process.kill()
         wait_for(lambda: not [pid for pid in processes if Path(f"/proc/{pid}/cmdline").exists()])
-    assert "under way" not in team.log.read_text()
+    assert "in progress" not in team.log.read_text()
 
 
 def connections(group: list[Listener], clients: int) -> Counter[int]:

@@ -34,10 +34,10 @@ def test_the_table_names_settings_that_it_has() -> None:
     ("setting", "mistake"),
     [
         ("timeout = soon", "timeout: gunicorn refuses 'soon'"),
-        ("keep_alive = 5", "keep_alive: gunicorn has no such setting; did you mean keepalive?"),
+        ("keep_alive = 5", "keep_alive: is not a setting of gunicorn; did you mean keepalive?"),
         ("worker_class = no.such.Worker", "[server:main]: gunicorn: class uri 'no.such.Worker' invalid or not found\n"),
         ("http_protocols = h2", "http_protocols includes h2"),
-        ("worker_class = gevent", "worker_class: 'gevent' makes its own sockets"),
+        ("worker_class = gevent", "worker_class: 'gevent' opens its own sockets"),
     ],
 )
 def test_a_setting_that_it_does_not_take_is_told_in_one_line(served: Served, setting: str, mistake: str) -> None:

@@ -75,8 +75,11 @@ def test_what_an_option_covers_is_one_of_waitress_s() -> None:
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("waitress-chanel-timeout = 1", "no such setting; did you mean waitress-channel-timeout?"),
-        ("waitress-zzz = 1", "it has asyncore-loop-timeout, backlog, "),
+        (
+            "waitress-chanel-timeout = 1",
+            "is not a setting of the installed waitress; did you mean waitress-channel-timeout?",
+        ),
+        ("waitress-zzz = 1", "waitress. Allowed: asyncore-loop-timeout, backlog, "),
         ("waitress-threads = 9", 'waitress-threads: remove it; set the option "threads" instead'),
         ("waitress-listen = *:1", 'set the option "http-address" instead'),
         ("waitress-backlog = many", "waitress does not accept 'many'. Allowed: a whole number."),

@@ -343,7 +343,7 @@ def test_the_timeout_ends_it(served: Served) -> None:
         process.send(signal.SIGTERM)
         assert process.ended() == 0
     assert 0.5 < time.monotonic() - start < 15
-    assert "Stopped with 1 request(s) under way" in served.log.read_text()
+    assert "Stopped with 1 request(s) in progress" in served.log.read_text()
 
 
 @pytest.mark.parametrize("times", [1, 2])
@@ -374,7 +374,7 @@ def test_a_second_signal_ends_it_at_once(served: Served, number: signal.Signals)
         time.sleep(0.3)
         insist(process, number)
         assert process.ended() == 0
-    assert "Stopped with 1 request(s) under way" in served.log.read_text()
+    assert "Stopped with 1 request(s) in progress" in served.log.read_text()
 
 
 @pytest.mark.parametrize("number", STOPS)

@@ -90,8 +90,8 @@ def _check_extra(eggs: Eggs, extra: str, option: str, problems: Problems) -> Non
         why = " ".join(str(error).split()).rstrip(".")
         problems.error(
             option,
-            f"needs {RECIPE}[{extra}], and buildout cannot install an egg of it: {why}. "
-            "Let buildout find it, or remove the option.",
+            f"needs {RECIPE}[{extra}], but buildout cannot install it: {why}. "
+            "Make its eggs available to buildout, or remove the option.",
         )
         raise UserError(problems.errors[-1]) from None
 
@@ -101,5 +101,5 @@ def _describe_server(part: Part, name: str, working_set: WorkingSet, problems: P
     try:
         return judge.server_of(working_set.servers[name], sys.executable, working_set.paths, part.context.directory)
     except ValueError as error:
-        problems.error("wsgi-server", f"{name} does not describe what it can do: {error}")
+        problems.error("wsgi-server", f"the egg of {name} does not describe the server: {error}")
         raise UserError(problems.errors[-1]) from None

@@ -35,7 +35,7 @@ def explain(error: Exception) -> str | None:
     if isinstance(error, _class("zc.lockfile", "LockError")):
         return f"{error}: another process has the database open"
     if isinstance(error, _class("ZEO.Exceptions", "ClientDisconnected")):
-        return f"no ZEO server accepts this client ({error}); see the event log for their messages"
+        return f"no ZEO server accepts this client ({error}); see the event log for the messages of the servers"
     if _is_unreachable_database(error):
         return f"cannot open the database: {error.args[-1] if error.args else error!r}"
     if isinstance(error, OSError) and error.errno in MACHINE and error.filename:

@@ -104,7 +104,7 @@ GUNICORN = Description(
         ),
     },
     remark="One process forks the workers and replaces those that end, even if ``workers`` is 1. "
-    "If a worker is killed, clients that have just connected to it wait for its successor. "
+    "If a worker is killed, clients that have just connected to it wait for its replacement. "
     "Needs a buffering proxy in front of it, such as nginx. Releases before 27.0.1 lose requests on persistent "
     "connections when they stop, so a newer one is required.",
 )  # fmt: skip
@@ -160,8 +160,8 @@ GRANIAN = Description(
         **dict.fromkeys(("interface", "target", "log_access", "working_dir"), ""),
     },
     remark="HTTP/1 only. Each address has a pool of ``threads`` threads. Each worker has its own socket: if a worker is"
-    " killed, clients that have just connected to it wait for its successor; before Linux 4.6 their requests are lost."
-    f" {_BUFFERS}",
+    " killed, clients that have just connected to it wait for its replacement; before Linux 4.6 their requests are"
+    f" lost. {_BUFFERS}",
 )
 
 WERKZEUG = Description(
@@ -237,8 +237,8 @@ UWSGI = Description(
             "",
         ),
     },
-    remark="Runs its ``http-socket`` without its master. The maximum is 64 KB for the head of a request, and 16 MB for"
-    " a chunk of a body. "
+    remark="Runs uWSGI's ``http-socket`` without its master process. The maximum is 64 KB for the head of a request,"
+    " and 16 MB for a chunk of a body. "
     f"{_BUFFERS}",
 )
 
@@ -262,7 +262,7 @@ PYRUVATE = Description(
         **dict.fromkeys(("chunked_transfer", "max_reuse_count", "keepalive_timeout", "application"), ""),
     },
     remark="Linux only. Keeps three copies of each request's body in memory. Needs a proxy in front of it that buffers"
-    " requests and responses, such as nginx: without one, slow downloads are cut off and bodies in chunks refused.",
+    " requests and responses, such as nginx: without one, slow downloads are cut off and bodies in chunks are refused.",
 )
 
 SERVERS = {server.name: server for server in (WAITRESS, GUNICORN, CHEROOT, BJOERN, GRANIAN, UWSGI, PYRUVATE, WERKZEUG)}

@@ -25,7 +25,7 @@ def help_(context: Context, args: list[str]) -> int:
         print(f"    {command.text}")
         return 0
     print(f"usage: {context.program} [OPTIONS] [COMMAND]\n")
-    print("Without COMMAND, it prompts for commands.\n\nCommands:")
+    print(f"Without COMMAND, {context.program} prompts for commands.\n\nCommands:")
     _print_rows([(f"{name} {command.arguments}", command.text) for name, command in COMMANDS.items()])
     if names := addons.command_names():
         print(f"\nCommands of installed packages: {', '.join(names)}")
@@ -63,7 +63,7 @@ def logtail(context: Context, args: list[str]) -> int:
         raise CommandError(f"unexpected argument: {args[1]}", 2)
     path = args[0] if args else _event_log(context)
     if not path:
-        raise CommandError("this instance writes its event log to no file; name a FILE")
+        raise CommandError("this instance does not write its event log to a file; name another FILE")
     if not os.path.exists(path):
         raise CommandError(f"{path} does not exist yet")
     for line in logs.last_lines(path, LINES):

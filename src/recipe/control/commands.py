@@ -47,7 +47,7 @@ COMMANDS = {
     "debug": Command("scripts:debug", "[-RL] [-O PATH]", "open a Python prompt with Zope's root as `app`"),
     "adduser": Command("scripts:adduser", "NAME [PASSWORD]", "add a user with the role Manager to Zope's root"),
     "check": Command("check:check", "", "check the configuration for errors"),
-    "logtail": Command("about:logtail", "[FILE]", "print the end of the event log, and what is added"),
+    "logtail": Command("about:logtail", "[FILE]", "print the end of the event log and each new line"),
     "logreopen": Command("daemon:logreopen", "", "reopen the log files (for logrotate)"),
     "reopen_transcript": Command("daemon:reopen_transcript", "", "reopen the log file of the daemon manager"),
     "show": Command("about:show", "", "print the files, directories and addresses of the instance"),

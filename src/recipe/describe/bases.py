@@ -220,7 +220,7 @@ MEMORY = Base(
     option="file-storage",
     title="a storage in memory",
     build=_memory,
-    one_process="each process would have a memory of its own",
+    one_process="each process would have its own database",
     blobs_in_var=lambda options: "",
 )
 

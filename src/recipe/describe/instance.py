@@ -176,7 +176,7 @@ def with_eggs(
     _check_profile(instance.settings, part, projects, problems)
     instance = replace(instance, temporary=_temporary_with(projects, instance, problems))
     if instance.temporary and instance.settings.server.workers > 1:
-        problems.warn("zodb-temporary-storage", "gives each worker a database of its own: sessions are not shared")
+        problems.warn("zodb-temporary-storage", "gives each worker its own database, so sessions are not shared")
     name = instance.settings.server.name
     if name in SERVERS or name not in servers or instance.is_zserver:
         return instance
@@ -207,11 +207,11 @@ def _warn_of_odd_words(part: Mapping[str, str], problems: Problems) -> None:
     """Warn of words that 9.1.0 accepts without a message and reads differently."""
     shared = part.get("shared-blob", "").strip().lower()
     if shared in kinds.FALSE - {"no"}:
-        problems.warn("shared-blob", f"{shared!r} means no; write no")
+        problems.warn("shared-blob", f"{shared!r} is read as no; write no")
     for option in ("event-log", "access-log", "z2-log"):
         word = part.get(option, "").strip().lower()
         if word in kinds.NO_LOG - {"disable"}:
-            problems.warn(option, f"{word!r} means disable; write disable")
+            problems.warn(option, f"{word!r} is read as disable; write disable")
 
 
 def _check(settings: Settings, part: Mapping[str, str], problems: Problems) -> None:
@@ -228,7 +228,7 @@ def _check_zope_conf(settings: Settings, part: Mapping[str, str], problems: Prob
     try:
         codecs.lookup(settings.zope.encoding)
     except LookupError:
-        problems.warn("default-zpublisher-encoding", f"{settings.zope.encoding!r} is not an encoding of Python")
+        problems.warn("default-zpublisher-encoding", f"{settings.zope.encoding!r} is not an encoding that Python knows")
     storages.check(settings.storage, part, problems)
     if settings.storage.wrapper is not None:
         # A %s on a line of its own stays one line, so that the line number of an error is that of the option
@@ -251,7 +251,7 @@ def _addresses(settings: Settings, problems: Problems) -> tuple[Address, ...]:
     try:
         shifted = dict.fromkeys(address.shifted(server.port_base) for address in server.addresses)
     except ValueError as error:
-        problems.error("port-base", f"{server.port_base} is too high: {error}")
+        problems.error("port-base", f"{server.port_base} is too high, since it is added to each port: {error}")
         return server.addresses
     host = settings.zserver.ip_address
     return tuple(replace(address, host=host) if address.bare and host else address for address in shifted)

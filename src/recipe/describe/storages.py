@@ -75,7 +75,7 @@ def check_workers(options: Storage, additional: str, problems: Problems) -> None
         if section := _OF_ONE_PROCESS.search(text):
             problems.error(
                 "workers",
-                f"cannot be above 1 with the <{section[1]}> in {option}, which is for one process. {to_share}",
+                f"cannot be above 1 with the <{section[1]}> in {option}, which only one process can use. {to_share}",
             )
 
 

@@ -56,8 +56,8 @@ def _check(key: str, name: str, text: str, problems: Problems) -> bool:
         problems.error(key, f'remove it; set the option "{COVERED[name]}" instead')
     elif name not in casts:
         similar = difflib.get_close_matches(name, casts, n=1)
-        hint = f"did you mean {PREFIX}{similar[0].replace('_', '-')}?" if similar else f"it has {_names(casts)}"
-        problems.error(key, f"the installed waitress has no such setting; {hint}")
+        hint = f"; did you mean {PREFIX}{similar[0].replace('_', '-')}?" if similar else f". Allowed: {_names(casts)}"
+        problems.error(key, f"is not a setting of the installed waitress{hint}")
     elif allowed := _allowed(casts[name], text):
         problems.error(key, f"waitress does not accept {shown(text)}. Allowed: {allowed}.")
     else:

@@ -68,9 +68,15 @@ ABILITIES: tuple[tuple[str, Callable[[Server], Any], str, str], ...] = (
     ),
     (
         "http-address",
-        lambda server: len(server.addresses) > 1 or any(address.host == "*" for address in server.addresses),
+        lambda server: len(server.addresses) > 1,
         "several",
         "listen on several addresses",
+    ),
+    (
+        "http-address",
+        lambda server: [address.host for address in server.addresses] == ["*"],
+        "several",
+        "listen on *:port, which is one address for IPv4 and one for IPv6",
     ),
     (
         "http-address",
@@ -78,7 +84,7 @@ ABILITIES: tuple[tuple[str, Callable[[Server], Any], str, str], ...] = (
         "unix",
         "listen on a unix socket",
     ),
-    ("wsgi-server-options", lambda server: server.own_options, "own_options", "accept settings of its own"),
+    ("wsgi-server-options", lambda server: server.own_options, "own_options", "accept wsgi-server-options"),
 )
 
 

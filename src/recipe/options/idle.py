@@ -26,7 +26,8 @@ def warn(part: Mapping[str, str], settings: Settings, problems: Problems) -> Non
 
 def not_written(file: Into, winner: str) -> str:
     """The warning for an option that would go into a file which another option, `winner`, replaces."""
-    return f"is not written to {file.value}, which the option {winner} replaces; set it there, or remove it here"
+    place = winner if file is Into.SITE_ZCML else f"the file that {winner} names"
+    return f"is not written to {file.value}, since the option {winner} replaces it; set it in {place}, or remove it"
 
 
 def _replaced(settings: Settings) -> dict[Into, str]:

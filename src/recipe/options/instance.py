@@ -50,14 +50,14 @@ class Layout:
     zope_conf: str | None = option(
         "zope-conf",
         kinds.FILE_IN_DIRECTORY,
-        "The path of a ``zope.conf`` of your own. The recipe then generates none, and the options that would go into "
-        "it do nothing.",
+        "The path of a ``zope.conf`` of your own. The recipe then generates no ``zope.conf``, and the options that "
+        "are written to it do nothing.",
     )
 
 
 @dataclass(frozen=True)
 class Zope:
-    """Settings of Zope, which go into ``zope.conf``. Storage has those of the database."""
+    """Settings of Zope in ``zope.conf``, except those of the database, which are listed under Storage."""
 
     INTO: ClassVar = (Into.ZOPE_CONF,)
 
@@ -78,8 +78,8 @@ class Zope:
     verbose_security: bool = option(
         "verbose-security",
         kinds.BOOLEAN,
-        "Writes to the event log why access was denied. This selects the security policy that is written in Python, "
-        "and is not for public sites, since the messages reveal details of the site.",
+        "Writes to the event log why access was denied. This selects the security policy that is written in Python. "
+        "Do not use it for public sites, because the messages reveal details of the site.",
         "off",
     )
     encoding: str = option(
@@ -96,7 +96,7 @@ class Zope:
         "template-cache",
         kinds.PATH_OR_BOOLEAN,
         "The directory in which Chameleon keeps compiled templates between restarts. ``on`` means ``VAR/cache``; "
-        "``off`` means that Chameleon keeps none. If ``environment-vars`` sets ``CHAMELEON_CACHE``, Zope uses that "
+        "``off`` switches this cache off. If ``environment-vars`` sets ``CHAMELEON_CACHE``, Zope uses that "
         "directory instead.",
         "on",
     )
@@ -164,7 +164,7 @@ class Scripts:
         "scripts",
         kinds.TEXT,
         "The scripts of ``eggs`` to generate, as in zc.recipe.egg. If left out, the recipe generates all of them; if "
-        "empty, none.",
+        "empty, it generates no scripts.",
         applies=Applies.WSGI,
         instead="those in the bin directory of zserver-python",
         keep_empty=True,
@@ -201,7 +201,7 @@ class Scripts:
     dependent_scripts: bool | None = option(
         "dependent-scripts",
         kinds.BOOLEAN,
-        "Also generates the scripts of all distributions that ``eggs`` require. If left out, they are not generated.",
+        "Also generates the scripts of all distributions that those in ``eggs`` require. If left out, it does not.",
         applies=Applies.WSGI,
     )
     entry_points: tuple[str, ...] = option(
@@ -215,7 +215,7 @@ class Scripts:
         "interpreter",
         kinds.WORD,
         "The name of a Python interpreter to generate in ``bin``, with the eggs of the part on its path. If left "
-        "out, the recipe generates none.",
+        "out, the recipe generates no interpreter.",
         applies=Applies.WSGI,
         instead="zserver-python",
     )
@@ -236,7 +236,7 @@ class Process:
     graceful_timeout: int | None = option(
         "graceful-timeout",
         kinds.NUMBER,
-        "The number of seconds that running requests have to finish when the server stops. If left out, it is 30.",
+        "The number of seconds that requests in progress have to finish when the server stops. If left out, it is 30.",
         applies=Applies.WSGI,
         into=(Into.WSGI_INI, Into.FACTS),
     )

@@ -153,7 +153,7 @@ def user(text: str) -> tuple[str, str]:
     """Split `name:password`; the password may contain colons."""
     name, colon, password = single_line(text).partition(":")
     if not colon or not name or not password:
-        raise ValueError("has no user name or no password")
+        raise ValueError("lacks a user name or a password")
     return name, password
 
 
@@ -195,8 +195,8 @@ def _check_harmless(node: ast.AST) -> None:
         for child in ast.iter_child_nodes(node):
             _check_harmless(child)
     else:
-        code = f"{ast.unparse(node.func)}(…)" if isinstance(node, ast.Call) else type(node).__name__
-        raise ValueError(f"contains code, which is not allowed: {code}")
+        code = f"the call {ast.unparse(node.func)}(…)" if isinstance(node, ast.Call) else "code"
+        raise ValueError(f"contains {code}, which is not allowed")
 
 
 def _dict_literal(tree: ast.expr) -> ast.expr:

@@ -17,7 +17,7 @@ class EventLog:
         "event-log",
         kinds.LOG_FILE,
         "The file of the event log; the log also goes to the console. ``disable`` logs to the console only. "
-        "``stdout`` and ``stderr``, for containers, log to that stream instead of both.",
+        "``stdout`` and ``stderr``, for containers, log to that stream only.",
         "{var}/log/{name}.log",
         into=(Into.WSGI_INI, Into.FACTS),
     )
@@ -31,7 +31,7 @@ class EventLog:
     level: str = option(
         "event-log-level",
         kinds.LEVEL,
-        "The level of the loggers root, plone and waitress. Records below it are not logged.",
+        "The level of the loggers root, plone and waitress. Records below this level are not logged.",
         "INFO",
     )
     handler: str | None = option(
@@ -80,7 +80,7 @@ class AccessLog:
     level: str = option(
         "access-log-level",
         kinds.LEVEL,
-        "The level of the logger that logs requests. Records below it are not logged.",
+        "The level of the logger that logs requests. Records below this level are not logged.",
         "INFO",
         aliases=("z2-log-level",),
         zserver_default="WARN",
@@ -173,13 +173,13 @@ class Sentry:
     traces_sample_rate: str | None = option(
         "sentry_traces_sample_rate",
         kinds.RATE,
-        "The fraction of requests to trace. If left out, none is traced.",
+        "The fraction of requests to trace. If left out, no request is traced.",
         applies=Applies.WSGI,
     )
     profiles_sample_rate: str | None = option(
         "sentry_profiles_sample_rate",
         kinds.RATE,
-        "The fraction of traced requests to profile. If left out, none is profiled.",
+        "The fraction of traced requests to profile. If left out, no request is profiled.",
         applies=Applies.WSGI,
     )
     send_default_pii: bool | None = option(
@@ -202,7 +202,7 @@ class Profile:
     enabled: bool = option(
         "profile",
         kinds.BOOLEAN,
-        "Puts repoze.profile into the pipeline, which measures where requests spend their time.",
+        "Puts repoze.profile into the pipeline. It measures where requests spend their time.",
         "off",
         applies=Applies.WSGI,
     )

@@ -19,7 +19,8 @@ class Server:
         "wsgi",
         kinds.PATH_OR_BOOLEAN,
         "``on`` runs the WSGI server that ``wsgi-server`` names. ``off`` runs ZServer, in the Python 2.7 that "
-        "``zserver-python`` names. A path names a PasteDeploy file of your own; the recipe then generates none.",
+        "``zserver-python`` names. A path names a PasteDeploy file of your own; the recipe then generates no "
+        "``wsgi.ini``.",
         "on",
         into=(),
     )
@@ -43,8 +44,8 @@ class Server:
     own_options: tuple[tuple[str, str], ...] = option(
         "wsgi-server-options",
         kinds.ASSIGNMENTS,
-        "Lines ``key = value``: settings of the WSGI server, by the names that the server gives them. If an option "
-        "of the part covers a setting, the setting is an error.",
+        "Settings of the WSGI server, as lines ``key = value`` with the names that the server uses. A setting for "
+        "which the part has an option is an error.",
         "",
         applies=Applies.WSGI,
         instead="zope-conf-additional",
@@ -69,20 +70,20 @@ class Server:
     fast_listen: bool = option(
         "http-fast-listen",
         kinds.BOOLEAN,
-        "Lets the server listen before Zope has started, so that early requests wait instead of being refused.",
+        "Makes the server listen before Zope has started, so that early requests wait instead of being refused.",
         "on",
     )
     threads: int = option(
         "threads",
         kinds.COUNT,
-        "The number of worker threads, which is how many requests a process handles at the same time.",
+        "The number of worker threads: each process handles this number of requests at the same time.",
         "4",
         zserver_default="2",
     )
     max_request_body_size: int = option(
         "max-request-body-size",
         kinds.SIZE,
-        "The maximum size of a request body, in bytes or with a unit. The server refuses larger ones.",
+        "The maximum size of a request body, in bytes or with a unit. The server refuses larger bodies.",
         "1073741824",
         applies=Applies.WSGI,
     )
@@ -97,7 +98,7 @@ class Server:
     asyncore_use_poll: bool = option(
         "asyncore-use-poll",
         kinds.BOOLEAN,
-        "Lets waitress use ``poll()`` instead of ``select()``.",
+        "Makes waitress use ``poll()`` instead of ``select()``.",
         "false",
         applies=Applies.WSGI,
     )

@@ -78,8 +78,8 @@ class Storage:
         "blob-storage",
         kinds.FILE_IN_DIRECTORY_OR_EMPTY,
         "The directory of the blobs, which the recipe creates with mode 0700. If left out, it is "
-        "``VAR/blobstorage``, or ``VAR/blobcache`` for a ZEO client without shared blobs; a demo storage then has no "
-        "blobs. If empty, there are no blobs.",
+        "``VAR/blobstorage``, or ``VAR/blobcache`` for a ZEO client without shared blobs; with ``demo-storage``, "
+        "there are then no blobs. If empty, there are no blobs.",
         keep_empty=True,
     )
     zeo_client: bool = option(
@@ -163,8 +163,8 @@ class Storage:
     rel_storage: tuple[tuple[str, str], ...] = option(
         "rel-storage",
         kinds.REL_STORAGE,
-        "Uses RelStorage, with lines ``key value``. ``type`` names the adapter; if left out, it is ``postgresql``. A "
-        "key with a dash, and ``name``, belongs to RelStorage; all others belong to the adapter. If ``postgresql`` "
+        "Uses RelStorage, with lines ``key value``. ``type`` names the adapter; if left out, it is ``postgresql``. "
+        "``name`` and all keys with a dash belong to RelStorage; the others belong to the adapter. If ``postgresql`` "
         "has no ``dsn``, the recipe makes it from ``dbname``, ``user``, ``host``, ``port`` and ``password``. For "
         "``sqlite3``, ``pragmas-NAME`` sets a pragma. Paths are relative to the buildout directory. The recipe "
         "installs RelStorage, but no driver: add psycopg2-binary, mysqlclient or another driver to ``eggs``.",
@@ -201,7 +201,7 @@ class Storage:
     temporary: str | None = option(
         "zodb-temporary-storage",
         kinds.TEXT,
-        "``on`` adds a temporary database at ``/temp_folder``, and ``off`` adds none. Any other value is ZConfig "
+        "``on`` adds a temporary database at ``/temp_folder``, and ``off`` does not. Any other value is ZConfig "
         "text of your own for it. If left out, it is ``on`` if tempstorage and Products.TemporaryFolder are among "
         "the eggs and Products.CMFPlone is not.",
     )

@@ -16,9 +16,9 @@ class Zcml:
     slugs: tuple[str, ...] = option(
         "zcml",
         kinds.SLUGS,
-        "Packages whose ZCML Zope loads. ``pkg`` stands for its ``configure.zcml``, ``pkg-meta``, ``pkg-configure`` "
-        "and ``pkg-overrides`` for the file of that name, and ``pkg:file.zcml`` for any file. ``*`` keeps the slugs "
-        "of former runs.",
+        "Packages whose ZCML Zope loads, as slugs: ``pkg`` stands for its ``configure.zcml``, ``pkg-meta``, "
+        "``pkg-configure`` and ``pkg-overrides`` for the file of that name, and ``pkg:file.zcml`` for any file. "
+        "``*`` keeps the slugs of earlier runs.",
         "",
     )
     additional: str | None = option(

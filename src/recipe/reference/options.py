@@ -61,7 +61,7 @@ def reference() -> str:
 
 def _groups() -> Iterator[str]:
     for field in dataclasses.fields(Settings):
-        title = field.name.replace("_", " ").capitalize()
+        title = {"zserver": "ZServer", "zcml": "ZCML"}.get(field.name, field.name.replace("_", " ").capitalize())
         yield f"{title}\n{'=' * len(title)}\n"
         yield f"{inspect.getdoc(field.type)}\n"
         for option in options_of(field.type).values():  # type: ignore[arg-type]

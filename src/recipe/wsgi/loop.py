@@ -132,7 +132,7 @@ class LoopServer(Server):
         while not self._is_drained(requests, start):
             if self._stops > 1 or time.monotonic() - start > self.settings.graceful_timeout:
                 if requests.under_way:
-                    logger.warning("Stopped with %d request(s) under way", requests.under_way)
+                    logger.warning("Stopped with %d request(s) in progress", requests.under_way)
                 return
             time.sleep(0.05)
 

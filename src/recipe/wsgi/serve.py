@@ -48,7 +48,7 @@ def main(args: list[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 1
     except Exception:
-        log_end("The server ended by an error", exc_info=True)
+        log_end("The server ended because of an error", exc_info=True)
         report.failed(traceback.format_exc())
         raise
     return 0
@@ -58,8 +58,8 @@ def _options(args: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="serve", description=__doc__.split("\n")[0])
     parser.add_argument("wsgi_ini", help="the PasteDeploy file")
     parser.add_argument("--debug", action="store_true", help="Zope's debug mode")
-    parser.add_argument("--debug-exceptions", action="store_true", help="let exceptions through")
-    parser.add_argument("--user", default="", help="become this user, when started as root")
+    parser.add_argument("--debug-exceptions", action="store_true", help="do not turn exceptions into error pages")
+    parser.add_argument("--user", default="", help="become this user if started as root")
     parser.add_argument("--umask", type=lambda text: int(text, 8), help="octal")
     parser.add_argument("--graceful-timeout", help="seconds that requests in progress get when the server stops")
     parser.add_argument("--report", default="", help="a named pipe to which success or failure is written")

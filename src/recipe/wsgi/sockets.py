@@ -256,7 +256,7 @@ def _remove_stale(address: Address) -> None:
     except FileNotFoundError:
         return
     if not stat.S_ISSOCK(mode):
-        raise StartError(f"cannot listen on {address}: a file of that name exists and is not a socket")
+        raise StartError(f"cannot listen on {address}: a file of that name exists and is not a socket; remove it")
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         probe.settimeout(1)
         try:

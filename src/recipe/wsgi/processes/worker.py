@@ -89,7 +89,7 @@ def reporting_failure() -> Iterator[None]:
         print(error, file=sys.stderr)
         _report("failed", str(error))
     except Exception:
-        log_end("The server ended by an error", exc_info=True)
+        log_end("The server ended because of an error", exc_info=True)
         traceback.print_exc()
         _report("failed", traceback.format_exc())
     if not any_has_served():

@@ -24,7 +24,7 @@ SETTLED = 0.5
 def setting_errors(settings: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     """Yield an error for each setting: bjoern has no settings."""
     for name in settings:
-        yield name, "bjoern has no settings of its own"
+        yield name, "bjoern has no settings of its own; remove this one"
 
 
 class BjoernServer(LoopServer):

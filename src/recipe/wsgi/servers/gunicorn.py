@@ -70,10 +70,10 @@ def setting_errors(settings: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     config = Config()
     for name, text in settings.items():
         if name not in config.settings:
-            yield name, f"gunicorn has no such setting{hint(name, config.settings)}"
+            yield name, f"is not a setting of gunicorn{hint(name, config.settings)}"
             continue
         if name == "worker_class" and "gevent" in text:
-            yield name, f"{text!r} makes its own sockets; use gthread or sync, which serve the sockets of http-address"
+            yield name, f"{text!r} opens its own sockets, not those of http-address; use gthread or sync"
             continue
         try:
             config.set(name, text)
@@ -389,7 +389,7 @@ class WorkerMixin(Worker):  # type: ignore[misc]
 
     def _warn_of_busy(self) -> None:
         if busy := getattr(self, "nr_conns", 0):
-            self.log.warning("Stopped with %d request(s) under way", busy)
+            self.log.warning("Stopped with %d request(s) in progress", busy)
 
 
 class DaemonThreadPool:

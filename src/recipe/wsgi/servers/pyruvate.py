@@ -237,7 +237,7 @@ def _reserve(listeners: Sequence[Listener]) -> None:
         if fcntl.fcntl(DESCRIPTOR, fcntl.F_GETFD) & fcntl.FD_CLOEXEC:
             raise StartError(
                 f"[server:main]: pyruvate needs file descriptor {DESCRIPTOR} for its socket, but it is in use for "
-                f"{os.readlink(f'/proc/self/fd/{DESCRIPTOR}')}; start the server by bin/NAME, which leaves it free"
+                f"{os.readlink(f'/proc/self/fd/{DESCRIPTOR}')}; start the server with bin/NAME, which leaves it free"
             )
         fcntl.fcntl(DESCRIPTOR, fcntl.F_DUPFD, DESCRIPTOR + 1)
     placeholder = os.open(os.devnull, os.O_RDONLY)

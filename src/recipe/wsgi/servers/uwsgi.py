@@ -58,7 +58,7 @@ def setting_errors(settings: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     """Yield the name and the error of each setting that uWSGI does not accept."""
     for name in settings:
         if name not in setting_names():
-            yield name, f"uWSGI has no such setting{hint(name, setting_names())}"
+            yield name, f"is not a setting of uWSGI{hint(name, setting_names())}"
 
 
 @cache

@@ -217,7 +217,7 @@ class WaitressServer(Server):
             if self._stops > 1 or now - start > self.graceful_timeout:
                 busy = [channel for channel in channels if not channel.is_idle(now)]
                 if busy:
-                    logger.warning("Stopped with %d request(s) under way", len(busy))
+                    logger.warning("Stopped with %d request(s) in progress", len(busy))
                 break
             self._turn(0.05)
             if now - start > LINGER:

@@ -28,7 +28,7 @@ class WerkzeugServer(LoopServer):
 
     def __call__(self, app: WSGIApp) -> None:
         """Serve as `LoopServer` does."""
-        logger.warning("Werkzeug's server is for development only: it limits no client and is not secure")
+        logger.warning("Werkzeug's server is for development only: it does not limit clients and is not secure")
         super().__call__(app)
 
     def run(self, app: WSGIApp, listener: Listener) -> None:
