@@ -329,7 +329,7 @@ def test_wsgi(tutorial: Buildout, port: int) -> None:
     with serving(tutorial, url=f"http://localhost:{port}/") as server:
         assert server.response.status == 200
     moved = build(tutorial, "wsgi.cfg", "instance:wsgi=elsewhere.ini")
-    assert f"wsgi: {tutorial.directory}/elsewhere.ini is not there yet" in moved
+    assert f"wsgi: {tutorial.directory}/elsewhere.ini does not exist yet" in moved
 
 
 def test_zserver_wants_a_python_of_its_own(tutorial: Buildout) -> None:
@@ -897,3 +897,46 @@ def test_adding_a_storage(package: Package) -> None:
     assert database == "tests {}"
     assert "workers: cannot be above 1 with a MappingStorage: each process would have a memory of its own" in error
     assert "file-storage: does nothing with a MappingStorage" in warning
+
+
+def test_all_follows_from_the_row_of_a_storage(package: Package) -> None:
+    """What the page says of the other fields of a row, by one that has them all."""
+    page = blocks()
+    package.insert("src/recipe/options/storage.py", page["storage-option"], before="zeo_client: bool = option(")
+    fields = """\
+    blobs=Blobs.OWN,
+    blobs_option="blob-dir in mapping-storage",
+    packages=("a.package",),
+    extra="an-extra",
+    read_only=lambda options: options.read_only,
+    options=("read-only",),
+)
+"""
+    row = page["storage-row"].replace('    one_process="each process would have a memory of its own",\n)\n', fields)
+    bases = package.source / "describe/bases.py"
+    text = re.sub(r"(?m)^BASES = .*\n", page["storage-bases"], bases.read_text(encoding="utf-8"))
+    bases.write_text(text, encoding="utf-8")
+    package.insert("src/recipe/describe/bases.py", row + "\n", before="#: What is left when no option")
+    program = """if True:
+        from parts import description, zope_conf
+        from recipe.buildout.resolution import _extras
+        from recipe.describe.storages import read_only
+
+        instance, problems = description("mapping-storage = on\\nread-only = on\\nblob-storage = b\\nworkers = 2"
+                                         "\\nwsgi-server = gunicorn\\nzeo-address = 81")
+        settings = instance.settings
+        print(problems.errors, _extras(settings), read_only(settings.storage))
+        print(*problems.warnings, sep="\\n")
+        print("%import a.package" in zope_conf("mapping-storage = on").splitlines())
+        print("<blobstorage>" in zope_conf("mapping-storage = on"))
+    """
+    done = package.python("-c", program)
+    assert done.returncode == 0, done.stderr
+    first, *warnings, imports, has_blobs = done.stdout.splitlines()
+    # Several processes can share it, so workers are no error
+    assert first == "[] {'an-extra': 'mapping-storage', 'gunicorn': 'wsgi-server'} True"
+    assert warnings == [
+        "[instance] zeo-address: does nothing with a MappingStorage; it is for a ZEO client (zeo-client)",
+        "[instance] blob-storage: does nothing with mapping-storage; set blob-dir in mapping-storage instead",
+    ]
+    assert (imports, has_blobs) == ("True", "False")

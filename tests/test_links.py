@@ -377,6 +377,14 @@ def test_any_eggs_are_seen_as_before(
             ("egg", {"a/data.txt": "data", "a/c.py": ""}),
         ]
     )
+    @example(
+        [
+            ("develop", {"a/__init__.py": EITHER}),
+            ("egg", {}),
+            ("egg", {"a/__init__.py": "", "a/d.py": ""}),
+            ("develop", {"a/__init__.py": "", "a/d.py": ""}),
+        ]
+    )
     def check_them(described: list[tuple[str, dict[str, str]]]) -> None:
         directory = tmp_path_factory.mktemp("eggs")
         paths = [_made(kind, directory, f"p{number}", files) for number, (kind, files) in enumerate(described)]

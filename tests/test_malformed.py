@@ -68,8 +68,8 @@ def test_a_malformed_part_is_told(case: Case) -> None:
 @pytest.mark.parametrize(
     ("value", "error"),
     [
-        ("a\0b", r"'a\x00b' holds '\x00', which cannot be written to a file. Allowed: one line of text."),
-        ("a\ud800", r"'a\ud800' holds '\ud800', which cannot be written to a file. Allowed: one line of text."),
+        ("a\0b", r"'a\x00b' contains '\x00', which a file cannot contain. Allowed: one line of text."),
+        ("a\ud800", r"'a\ud800' contains '\ud800', which a file cannot contain. Allowed: one line of text."),
         ("a\rb", "'a b' has more than one line. Allowed: one line of text."),
     ],
 )

@@ -218,7 +218,7 @@ def test_extra_paths_with_and_without_blanks(text: str, paths: tuple[str, ...]) 
         ("zcml-additional = <?xml version='1.0'?><configure/>", "is not well-formed"),
         ("rel-storage = type x\nzeo-client = on", "rel-storage: cannot be combined with zeo-client"),
         ("zeo-client = on\nzeo-username = u", "zeo-username: needs a password"),
-        ("storage-wrapper =\n  <x>\n  </x>", "storage-wrapper: must hold %s once"),
+        ("storage-wrapper =\n  <x>\n  </x>", "storage-wrapper: must contain %s exactly once"),
         ("storage-wrapper = <x>%s", "storage-wrapper: is not ZConfig text"),
         ("demo-storage = on\nblob-storage = b", "set demo-blob-storage"),
         ("zope-conf-additional = <a", "zope-conf-additional: is not ZConfig text"),

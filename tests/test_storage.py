@@ -171,7 +171,10 @@ def test_a_password_closes_zope_conf_to_others(text: str, secret: bool) -> None:
             "demo-storage = on\nblob-storage = b",
             "demo-storage: needs a directory for the blobs of its changes",
         ),
-        ("storage-wrapper =\n  <x>\n  </x>", "storage-wrapper: must hold %s once, where the storage goes"),
+        (
+            "storage-wrapper =\n  <x>\n  </x>",
+            "storage-wrapper: must contain %s exactly once",
+        ),
         (
             "rel-storage =\n  type",
             "rel-storage: the value has a key without a value (line 1). Allowed: lines of",

@@ -47,7 +47,7 @@ def _link(instance: Instance, working_set: WorkingSet, problems: Problems) -> Tr
         if links.make(tree) and (shadows := links.shadows(tree)):
             log.warning("[%s] link-eggs: %s", instance.name, shadows)  # once, not on every run
     except links.LinkError as error:
-        problems.warn("link-eggs", f"the eggs stay on the path: no links in {instance.location}: {error}")
+        problems.warn("link-eggs", f"cannot create links in {instance.location}, so the eggs stay on the path: {error}")
         return Trees(is_lasting=False)
     earlier = takewhile(lambda location: location != instance.location, parts)
     return Trees(tree, links.shared(tree, earlier))

@@ -36,7 +36,7 @@ def describe_part(part: Part, problems: Problems) -> Described:
         _check_template(instance, texts, problems)
     # Without other mistakes the eggs are looked at next, and one may bring it
     if problems.errors and settings.server.name not in SERVERS and not instance.is_zserver:
-        wsgi_server.refuse(settings.server.name, SERVERS, problems, ", unless an egg of the part brings it")
+        wsgi_server.refuse(settings.server.name, SERVERS, problems, ", unless an egg of the part provides it")
     return Described(instance, texts)
 
 

@@ -40,7 +40,7 @@ def check_ini(text: str, option: str, problems: Problems) -> None:
     try:
         configparser.RawConfigParser().read_string(text, "wsgi.ini")
     except configparser.Error as error:
-        problems.error(option, f"the result does not parse: {' '.join(str(error).split())}")
+        problems.error(option, f"the generated wsgi.ini is not valid: {' '.join(str(error).split())}")
 
 
 def ask(instance: Instance, python: Python, files: Sequence[File], part: Mapping[str, str], problems: Problems) -> None:

@@ -32,11 +32,11 @@ class Problems:
     warned: list[Problem] = field(default_factory=list)
 
     def error(self, option: str, message: str) -> None:
-        """Note what makes the part unusable."""
+        """Add an error: the part cannot be installed."""
         self._errors.append(Problem(option, message))
 
     def warn(self, option: str, message: str) -> None:
-        """Note what is probably not meant."""
+        """Add a warning: the part probably does not do what its author wants."""
         self.warned.append(Problem(option, message))
 
     @property

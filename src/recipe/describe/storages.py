@@ -27,7 +27,7 @@ def check(options: Storage, part: Mapping[str, str], problems: Problems) -> None
     if options.zeo_username and not options.zeo_password:
         problems.error("zeo-username", "needs a password; set zeo-password as well")
     if options.wrapper is not None and options.wrapper.count("%s") != 1:
-        problems.error("storage-wrapper", "must hold %s once, where the storage goes")
+        problems.error("storage-wrapper", "must contain %s exactly once, in the place of the storage")
     if options.demo and options.blobs and not options.demo_blobs and not options.before:
         problems.error(
             "demo-storage",
@@ -44,7 +44,7 @@ def _warn_of_idle(options: Storage, part: Mapping[str, str], problems: Problems)
     declared = {option.name: option for option in options_of(Storage).values()}
     for base in BASES:
         for name in base.options if base.option != chosen.option else ():
-            if declared[name].is_changed(part):
+            if name not in chosen.options and declared[name].is_changed(part):
                 problems.warn(name, f"does nothing with {chosen.title}; it is for {base.title} ({base.option})")
     if options.blobs and chosen.blobs is Blobs.OWN:
         problems.warn("blob-storage", f"does nothing with {chosen.option}; set {chosen.blobs_option} instead")

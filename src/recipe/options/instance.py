@@ -124,7 +124,7 @@ class Zope:
         "Directories with old-style products, one on each line.",
         "",
         applies=Applies.ZSERVER,
-        instead="eggs: a product is an egg under WSGI",
+        instead="eggs, since a product is an egg under WSGI",
     )
     deprecation_warnings: str | None = option(
         "deprecation-warnings",

@@ -76,7 +76,7 @@ _IN_NO_FILE = re.compile("[\0\ud800-\udfff]")
 
 def _check_characters(text: str) -> None:
     if character := _IN_NO_FILE.search(text):
-        raise ValueError(f"holds {character[0]!r}, which cannot be written to a file")
+        raise ValueError(f"contains {character[0]!r}, which a file cannot contain")
 
 
 def _without_credentials(text: str) -> str:
