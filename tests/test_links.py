@@ -262,7 +262,7 @@ def test_metadata(tmp_path: Path, pkg_resources: str) -> None:
     write(Path(paths[0]), {"EGG-INFO/requires.txt": "two>=1\n", "EGG-INFO/top_level.txt": "one\n"})
     tree, _ = check(paths, tmp_path / "part")
     assert sorted(os.listdir(tree.directory)) == [
-        "Some.Name_x-1.0.post1-py3.11.egg-info", "__pycache__", "one.py", "two-2.0a1.dist-info", "two.py",
+        f"Some.Name_x-1.0.post1-py{PYTHON}.egg-info", "__pycache__", "one.py", "two-2.0a1.dist-info", "two.py",
     ]  # fmt: skip
     code = (
         "import pkg_resources as p, json\n"
