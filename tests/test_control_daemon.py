@@ -186,8 +186,7 @@ def test_a_server_not_our_own(instance: Instance) -> None:
 def test_stop_loses_no_request(instance: Instance) -> None:
     started(instance)
     with Client(instance.address) as client:
-        client.ask("/sleep/1.5")
-        time.sleep(0.3)
+        instance.begin(client, 1.5)
         assert instance.call("stop").returncode == 0
         assert client.answer()[1].startswith("pid")
 
@@ -205,8 +204,7 @@ def test_the_graceful_timeout(instance: Instance) -> None:
     instance.describe(graceful_timeout=1)
     started(instance)
     with Client(instance.address) as client:
-        client.ask("/sleep/20")
-        time.sleep(0.3)
+        instance.begin(client, 20)
         begin = time.monotonic()
         assert instance.call("stop").returncode == 0
         assert time.monotonic() - begin < 5

@@ -63,8 +63,7 @@ def test_workers_that_take_one_client_at_a_time_share_them(served: Served) -> No
     process = served.serve()
     served.pids(2)
     with Client(served.address) as busy:
-        busy.ask("/sleep/4")
-        time.sleep(0.2)
+        served.begin(busy, 4)
         start = time.monotonic()
         for _ in range(12):
             get(served.address)

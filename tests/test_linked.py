@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from support import TESTS, Buildout, fetch, free_port, serving, toolchain
+from support import PYTHON, TESTS, Buildout, fetch, free_port, serving, toolchain
 from test_links import EITHER, egg, write, zipped
 
 HEAD = """
@@ -86,7 +86,8 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Buildout:
         file.write("\n[again]\n<= linked\n")
     done = buildout.run()
     warning = (
-        "several eggs contain the same module; Python imports taken from many.one-1.0-py3.11.egg, not from many.two"
+        "several eggs contain the same module; Python imports taken from "
+        f"many.one-1.0-py{PYTHON}.egg, not from many.two"
     )
     assert done.stdout.count(f"[linked] link-eggs: {warning}") == 1
     assert "link-eggs" not in buildout.run("-v").stdout
@@ -116,7 +117,7 @@ def sees(buildout: Buildout, name: str) -> dict[str, Any]:
 def test_the_same_is_seen_with_and_without(both: Buildout) -> None:
     linked, plain = sees(both, "linked"), sees(both, "plain")
     assert linked == plain
-    assert linked["imported"]["many.two"] == "many.two-1.0-py3.11.egg:many/two.py"
+    assert linked["imported"]["many.two"] == f"many.two-1.0-py{PYTHON}.egg:many/two.py"
     assert "ModuleNotFoundError" not in linked["imported"].values()
     assert len(linked["modules"]) > 1000
     assert {"Zope", "many.one", "many.two", "many.three", "many.own"} < linked["distributions"].keys()
@@ -126,7 +127,7 @@ def test_what_is_on_the_path(both: Buildout) -> None:
     interpreter = both.read("parts/linked/bin/interpreter")
     assert str(both.directory / "own") in interpreter
     assert "many.three" in interpreter
-    assert ".egg'" not in interpreter.replace("many.three-1.0-py3.11.egg'", "")
+    assert ".egg'" not in interpreter.replace(f"many.three-1.0-py{PYTHON}.egg'", "")
     assert "/lib" not in both.read("parts/plain/bin/interpreter").replace("/lib/python", "")
     assert "Zope-" in both.read("parts/plain/bin/interpreter")
     assert not (both.part("plain") / "lib").exists()
@@ -214,7 +215,7 @@ def test_a_server_keeps_what_it_has_started_with(buildout: Buildout) -> None:
         # Imported now: what it started with is there, two changes later
         assert fetch(f"{url}late").text == "of 1"
         assert sorted(os.listdir(first / "late")) == sorted(
-            os.listdir(buildout.directory / "develop-eggs/late-1.0-py3.11.egg/late")
+            os.listdir(buildout.directory / f"develop-eggs/late-1.0-py{PYTHON}.egg/late")
         )
         assert (
             "of 3"
@@ -227,7 +228,7 @@ def test_a_server_keeps_what_it_has_started_with(buildout: Buildout) -> None:
     assert sorted(buildout.part().glob("lib-*")) == sorted([first, third])
     build("1.0", "link-eggs = off\n")
     assert not (buildout.part() / "lib").exists()
-    assert "late-1.0-py3.11.egg" in buildout.read("bin/instance")
+    assert f"late-1.0-py{PYTHON}.egg" in buildout.read("bin/instance")
 
 
 def test_links_that_are_lost_are_made_again(buildout: Buildout) -> None:

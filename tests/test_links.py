@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from recipe.disk import links
-from support import CACHE, TESTS
+from support import CACHE, PYTHON, TESTS
 
 PKGUTIL = "__path__ = __import__('pkgutil').extend_path(__path__, __name__)\n"
 PKG_RESOURCES = "__import__('pkg_resources').declare_namespace(__name__)\n"
@@ -47,7 +47,7 @@ def egg(
     directory: Path, name: str, files: Mapping[str, str], version: str = "1.0", points: str = "", info: str = "EGG-INFO"
 ) -> str:
     """Make an egg, with the metadata in EGG-INFO or in NAME-VERSION.dist-info; return its path."""
-    path = directory / f"{name}-{version}-py3.11.egg"
+    path = directory / f"{name}-{version}-py{PYTHON}.egg"
     metadata = "EGG-INFO/PKG-INFO" if info == "EGG-INFO" else f"{name}-{version}.dist-info/METADATA"
     text = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
     more = {os.path.dirname(metadata) + "/entry_points.txt": points} if points else {}
@@ -152,7 +152,7 @@ def test_a_namespace_is_merged(tmp_path: Path, init: str) -> None:
     ]
     tree, imported = check(paths, tmp_path / "part", "ns.one.deep", "ns.two", "ns", "single", "plain")
     assert tree.paths == (tree.directory,)
-    assert imported["ns.two"] == "ns.two-1.0-py3.11.egg:ns/two/__init__.py"
+    assert imported["ns.two"] == f"ns.two-1.0-py{PYTHON}.egg:ns/two/__init__.py"
     lib = Path(tree.directory)
     assert not (lib / "ns").is_symlink()
     assert (lib / "ns/one").readlink() == Path(paths[0], "ns/one")
@@ -172,8 +172,8 @@ def test_a_namespace_of_pkg_resources(tmp_path: Path, pkg_resources: str, init: 
     tree, imported = check(paths, tmp_path / "part", "ns.in_.one", "ns.in_.two", "ns.three", more=pkg_resources)
     assert tree.paths == (tree.directory, pkg_resources)
     assert imported == {
-        "ns.in_.one": "ns.one-1.0-py3.11.egg:ns/in_/one.py",
-        "ns.in_.two": "ns.two-1.0-py3.11.egg:ns/in_/two.py",
+        "ns.in_.one": f"ns.one-1.0-py{PYTHON}.egg:ns/in_/one.py",
+        "ns.in_.two": f"ns.two-1.0-py{PYTHON}.egg:ns/in_/two.py",
         "ns.three": "ModuleNotFoundError",
     }
 
@@ -204,7 +204,7 @@ def test_a_zipped_egg_stays(tmp_path: Path) -> None:
     ]
     tree, imported = check(paths, tmp_path / "part", "ns.first", "ns.zipped", "ns.third", "ns.taken", "fourth")
     assert tree.paths == (tree.directory, paths[1], paths[3])
-    assert imported["ns.taken"] == "ns.zipped-1.0-py3.11.egg:ns/taken.py"
+    assert imported["ns.taken"] == f"ns.zipped-1.0-py{PYTHON}.egg:ns/taken.py"
 
 
 def test_the_first_of_two_wins_and_it_is_said(tmp_path: Path) -> None:
@@ -215,16 +215,16 @@ def test_the_first_of_two_wins_and_it_is_said(tmp_path: Path) -> None:
     ]
     tree, imported = check(paths, tmp_path / "part", "a", "tests", "n.b", "tests.more")
     assert imported == {
-        "a": "one-1.0-py3.11.egg:a.py",
-        "tests": "one-1.0-py3.11.egg:tests/__init__.py",
-        "n.b": "one-1.0-py3.11.egg:n/b.py",
+        "a": f"one-1.0-py{PYTHON}.egg:a.py",
+        "tests": f"one-1.0-py{PYTHON}.egg:tests/__init__.py",
+        "n.b": f"one-1.0-py{PYTHON}.egg:n/b.py",
         "tests.more": "ModuleNotFoundError",
     }
     assert links.shadows(tree) == (
         "several eggs contain the same module; Python imports "
-        "a from one-1.0-py3.11.egg, not from two-1.0-py3.11.egg; "
-        "n.b from one-1.0-py3.11.egg, not from two-1.0-py3.11.egg; "
-        "tests from one-1.0-py3.11.egg, not from two-1.0-py3.11.egg, three-1.0-py3.11.egg"
+        f"a from one-1.0-py{PYTHON}.egg, not from two-1.0-py{PYTHON}.egg; "
+        f"n.b from one-1.0-py{PYTHON}.egg, not from two-1.0-py{PYTHON}.egg; "
+        f"tests from one-1.0-py{PYTHON}.egg, not from two-1.0-py{PYTHON}.egg, three-1.0-py{PYTHON}.egg"
     )
     assert Path(tree.directory, "README").read_text() == "1"
     assert sorted(os.listdir(f"{tree.directory}/docs")) == ["x.txt", "y.txt"]
@@ -240,7 +240,7 @@ def test_the_init_of_the_first_counts(tmp_path: Path, pkg_resources: str, availa
     where = {"more": pkg_resources} if available else {}
     _, imported = check(paths, tmp_path / "part", "ns.one", "ns.two", "ns", **where)
     assert imported["ns"] == "it is the first"
-    assert imported["ns.two"] == "ns.two-1.0-py3.11.egg:ns/two.py"
+    assert imported["ns.two"] == f"ns.two-1.0-py{PYTHON}.egg:ns/two.py"
     # One that stays, between the directory and the one that would follow it
     paths = [
         egg(tmp_path, "other", {"other.py": ""}),
@@ -262,7 +262,7 @@ def test_metadata(tmp_path: Path, pkg_resources: str) -> None:
     write(Path(paths[0]), {"EGG-INFO/requires.txt": "two>=1\n", "EGG-INFO/top_level.txt": "one\n"})
     tree, _ = check(paths, tmp_path / "part")
     assert sorted(os.listdir(tree.directory)) == [
-        "Some.Name_x-1.0.post1-py3.11.egg-info", "__pycache__", "one.py", "two-2.0a1.dist-info", "two.py",
+        f"Some.Name_x-1.0.post1-py{PYTHON}.egg-info", "__pycache__", "one.py", "two-2.0a1.dist-info", "two.py",
     ]  # fmt: skip
     code = (
         "import pkg_resources as p, json\n"

@@ -125,7 +125,9 @@ writer = LogWriter(logging.getLogger(), lambda entry, logger: logging.makeLogRec
 
 
 def run(program: str, path: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-c", PROGRAM + program, str(path)], capture_output=True, text=True)
+    # Python 3.12 warns of a fork beside threads where __main__ is the one that forks
+    command = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", PROGRAM + program, str(path)]
+    return subprocess.run(command, capture_output=True, text=True)
 
 
 def test_the_end_of_the_process_writes_what_is_left(tmp_path: Path) -> None:

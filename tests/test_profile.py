@@ -53,7 +53,7 @@ def test_all_options(end: str, buildout: Buildout, port: int) -> None:
             os.kill(server.pid, signal.SIGINT if end == "interrupt" else signal.SIGTERM)
             assert server.process.wait(60) == 0
     # All requests are in it; the blocks were made while it counted
-    assert {"views.py:__call__", "views.py:__next__", "WSGIPublisher.py:publish_module"} <= functions(raw)
+    assert {"views.py:__call__", "views.py:__next__", "WSGIPublisher.py:publish"} <= functions(raw)
     assert "fn=" in cachegrind.read_text(encoding="utf-8")
     assert not list((buildout.directory / "var/log").glob("*profile*"))
 
@@ -75,7 +75,7 @@ def test_defaults(buildout: Buildout, port: int) -> None:
         assert not raw.exists()
         assert "not yet any profiling data" in fetch(url + "/__profile__").text
         fetch(url + "/stream")
-        assert "WSGIPublisher.py:publish_module" in functions(raw)
+        assert "WSGIPublisher.py:publish" in functions(raw)
         assert "views.py:__next__" not in functions(raw)
         assert "function calls" in fetch(url + "/__profile__").text
     assert not raw.exists()

@@ -30,7 +30,9 @@ def test_an_instance_is_built_serves_is_controlled_restarted_and_rebuilt(buildou
 
     code = "import os, sys; print(sys.version_info[:2], os.environ['CITY'], app.title)"
     buildout.write(code, "script.py")
-    assert buildout.call("bin/instance", "run", "script.py").stdout == f"{sys.version_info[:2]} Gießen Zope\n"
+    # Zope 5.13 warns of pkg_resources before that
+    last = buildout.call("bin/instance", "run", "script.py").stdout.splitlines()[-1]
+    assert last == f"{sys.version_info[:2]} Gießen Zope"
     buildout.call("bin/instance", "adduser", "jo", "word")
 
     def control(*command: str) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from support import CHECKOUT, EGGS, Buildout, toolchain
+from support import CHECKOUT, EGGS, PYTHON, Buildout, toolchain
 
 #: The eggs are the buildout's own, so that a test may change them, and there is no index to get others from.
 CONFIGURATION = """
@@ -190,7 +190,7 @@ def test_other_parts_read_where_it_is_all_the_same(unchanged: Buildout) -> None:
 
 
 def new_egg(buildout: Buildout) -> None:
-    (own_egg(buildout, "Zope").parent / "unrelated-1.0-py3.11.egg").mkdir()
+    (own_egg(buildout, "Zope").parent / f"unrelated-1.0-py{PYTHON}.egg").mkdir()
 
 
 def other_metadata(buildout: Buildout) -> None:
