@@ -121,7 +121,7 @@ def test_a_server_that_cannot_be_had_is_told(buildout: Buildout) -> None:
     buildout.instance("eggs = Zope\nwsgi-server = gunicorn\n[versions]\ngunicorn = 27.0.0\n")
     done = buildout.run("buildout:index=http://127.0.0.1:9/simple", check=False)
     assert done.returncode
-    assert "Error: [instance] wsgi-server: needs plone.recipe.zope2instance[gunicorn], and " in done.stdout
+    assert "Error: [instance] wsgi-server: needs plone.recipe.zope2instance[gunicorn], but " in done.stdout
     assert "Traceback" not in done.stdout
 
 
