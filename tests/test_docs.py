@@ -414,7 +414,7 @@ def test_event_log(tutorial: Buildout, port: int) -> None:
     assert "DEBUG" in file.read_text()
     wrong = {
         "instance:event-log-args='localhost'": "is not a tuple",
-        "instance:event-log-args=(open('x'),)": "contains code",
+        "instance:event-log-args=(open('x'),)": "contains the call open(…)",
     }
     for assignment, message in wrong.items():
         done = tutorial.run("-c", "log-handlers.cfg", "buildout:develop=", assignment, check=False)
