@@ -16,16 +16,19 @@ import pytest
 
 from support import Buildout, clean_environment, fetch, free_port, toolchain
 
-#: Makes a buildout end before its Nth change to the disk, by the signal it is told. Python imports
-#: it when it starts; https://docs.python.org/3/library/audit_events.html has the events.
+#: Makes a buildout end before its Nth change to the disk, by the signal it is told; or copies its directory before
+#: each change. Python imports it when it starts; https://docs.python.org/3/library/audit_events.html has the events.
 SITECUSTOMIZE = """
-import os, sys
+import os, shutil, sys
 
 place, signal, last = os.environ["HOOK_PLACE"], int(os.environ["HOOK_SIGNAL"]), int(os.environ["HOOK_COUNT"])
-count = 0
+copies = os.environ.get("HOOK_COPIES")
+count, copying = 0, False
 
 def hook(event, arguments):
-    global count
+    global count, copying
+    if copying:
+        return
     writes = event == "open" and arguments[2] & (os.O_WRONLY | os.O_RDWR)
     # Of the links to eggs some are enough
     links = event == "os.symlink" and arguments[1].endswith(("/AccessControl", "/zope/interface", "/lib.new"))
@@ -40,6 +43,10 @@ def hook(event, arguments):
     count += 1
     if count == last:
         os.kill(os.getpid(), signal)
+    if copies:
+        copying = True
+        shutil.copytree(place, f"{copies}/{count}", symlinks=True)
+        copying = False
     print("change", count, event, path, flush=True)
 
 sys.addaudithook(hook)
@@ -90,46 +97,58 @@ def changes_of(done: subprocess.CompletedProcess[str]) -> list[str]:
     return [line for line in done.stdout.splitlines() if line.startswith("change ")]
 
 
-def interrupted(buildout: Buildout, tmp_path: Path, number: int, count: int) -> subprocess.CompletedProcess[str]:
+def interrupted(
+    buildout: Buildout, tmp_path: Path, number: int, count: int, **variables: str
+) -> subprocess.CompletedProcess[str]:
     """Run buildout until its change number `count`, and send it the signal `number` then."""
     hook = tmp_path / "hook"
     hook.mkdir(exist_ok=True)
     (hook / "sitecustomize.py").write_text(SITECUSTOMIZE)
-    variables = {"HOOK_PLACE": str(buildout.directory), "HOOK_SIGNAL": str(int(number)), "HOOK_COUNT": str(count)}
+    variables |= {"HOOK_PLACE": str(buildout.directory), "HOOK_SIGNAL": str(int(number)), "HOOK_COUNT": str(count)}
     return buildout.run(check=False, env={"PYTHONPATH": str(hook), **variables})
 
 
 def test_killed_at_any_moment_it_is_the_old_one_or_the_new_one(again: Buildout, tmp_path: Path) -> None:
+    """What a process leaves that is killed is what is on the disk, so a copy of that shows it."""
     buildout, before = again, snapshot(again)
-    pristine = tmp_path / "pristine"
+    pristine, copies = tmp_path / "pristine", tmp_path / "copies"
     shutil.copytree(buildout.directory, pristine, symlinks=True)
     buildout.instance(NEW)
     shutil.copy(buildout.directory / "buildout.cfg", pristine)
 
-    whole = interrupted(buildout, tmp_path, signal.SIGKILL, 0)
+    whole = interrupted(buildout, tmp_path, signal.SIGKILL, 0, HOOK_COPIES=str(copies))
     assert whole.returncode == 0, whole.stdout
     after = snapshot(buildout)
     assert before != after
-    last = len(changes_of(whole))
-    assert last > 20, whole.stdout
+    changes = changes_of(whole)
+    assert len(changes) > 20, whole.stdout
 
     seen = set()
-    for count in range(1, last + 1):
+    for count, change in enumerate(changes, 1):
         shutil.rmtree(buildout.directory)
-        shutil.copytree(pristine, buildout.directory, symlinks=True)
-        killed = interrupted(buildout, tmp_path, signal.SIGKILL, count)
-        assert killed.returncode == -signal.SIGKILL, f"{count}: {killed.stdout}"
-        where = changes_of(killed)[-1] if changes_of(killed) else "the start"
+        (copies / str(count)).rename(buildout.directory)
+        if count in (1, len(changes) // 2, len(changes)):
+            check_a_real_kill(buildout, pristine, tmp_path, count)
         # What the next command finds half done, it finishes
         shown = buildout.call("bin/instance", "show").stdout
-        assert "instance_home: " in shown, f"killed after {where}"
+        assert "instance_home: " in shown, f"killed before {change}"
         found = snapshot(buildout)
-        assert found in (before, after), f"killed after {where}: {differing(found, before)} {differing(found, after)}"
+        assert found in (before, after), f"killed before {change}: {differing(found, before)} {differing(found, after)}"
         seen.add("new" if found == after else "old")
     assert seen == {"old", "new"}
     buildout.run()
     assert snapshot(buildout) == after
     assert not list(buildout.directory.rglob("*.new"))
+
+
+def check_a_real_kill(buildout: Buildout, pristine: Path, tmp_path: Path, count: int) -> None:
+    """Compare a copy with what a process leaves that is killed there, and put that in its place."""
+    copied = {str(path): path.read_bytes() for path in files_of(buildout)}
+    shutil.rmtree(buildout.directory)
+    shutil.copytree(pristine, buildout.directory, symlinks=True)
+    killed = interrupted(buildout, tmp_path, signal.SIGKILL, count)
+    assert killed.returncode == -signal.SIGKILL, f"{count}: {killed.stdout}"
+    assert {str(path): path.read_bytes() for path in files_of(buildout)} == copied
 
 
 def differing(one: dict[str, str], other: dict[str, str]) -> list[str]:
