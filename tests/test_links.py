@@ -385,6 +385,13 @@ def test_any_eggs_are_seen_as_before(
             ("develop", {"a/__init__.py": "", "a/d.py": ""}),
         ]
     )
+    @example(
+        [
+            ("develop", {"a/data.txt": "data", "a/d/__init__.py": EITHER}),
+            ("egg", {}),
+            ("egg", {"a/data.txt": "data", "a/d.py": ""}),
+        ]
+    )
     def check_them(described: list[tuple[str, dict[str, str]]]) -> None:
         directory = tmp_path_factory.mktemp("eggs")
         paths = [_made(kind, directory, f"p{number}", files) for number, (kind, files) in enumerate(described)]

@@ -211,7 +211,14 @@ def overridden(class_: type) -> Iterator[str]:
     for index, derived in enumerate(class_.__mro__):
         for name in vars(derived) if not is_other(derived) else ():
             owner = next((base for base in class_.__mro__[index + 1 :] if is_other(base) and name in vars(base)), None)
-            if owner and name not in ("__module__", "__doc__", "__dict__", "__weakref__"):
+            if owner and name not in (
+                "__module__",
+                "__doc__",
+                "__dict__",
+                "__weakref__",
+                "__firstlineno__",
+                "__static_attributes__",
+            ):
                 yield f"{owner.__module__}:{owner.__qualname__}.{name}"
 
 

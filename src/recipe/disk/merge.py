@@ -145,8 +145,9 @@ class Merge:
             # Entries that stay on the path are merged as well, if they contain the same namespace
             kinds = MERGED if visible[0].kind is Kind.PORTION else (*MERGED, Kind.PACKAGE)
             visible += [offer for offer in offers if offer.root not in self.eggs and offer.kind in kinds]
-        # `strong[0]` decides for all of the name, also if it stays on the path
-        if len(visible) > 1 or any(map(self._resolves_links, (visible[0], *strong[:1]))):
+        # `strong[0]` decides for all directories of the name, also if it stays on the path
+        leads = visible[0].kind not in (Kind.MODULE, Kind.DATA) and any(map(self._resolves_links, strong[:1]))
+        if len(visible) > 1 or leads or self._resolves_links(visible[0]):
             if strong and strong[0].root in self.eggs and strong[0].kind is Kind.NAMESPACE:
                 start = -1  # its __path__ begins with its own directory
             self._level(f"{prefix}{name}/", [(offer.root, offer.place / name) for offer in visible], start)
