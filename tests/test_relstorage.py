@@ -7,7 +7,7 @@ import os
 import sqlite3
 import stat
 from collections.abc import Collection, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -145,7 +145,7 @@ def test_pragmas_and_the_directory_of_sqlite(built: tuple[Buildout, dict[str, in
     with served(buildout, ports, "sqlite-1"):
         pass
     [file] = (buildout.directory / "var/sqlite").glob("main.sqlite3")
-    with sqlite3.connect(file) as connection:
+    with closing(sqlite3.connect(file)) as connection:
         assert connection.execute("PRAGMA page_size").fetchone() == (8192,)
 
 
