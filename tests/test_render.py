@@ -83,7 +83,7 @@ def test_pipeline(text: str, pipeline: str) -> None:
         ("http-address = 8080 unix:/x\nport-base = 10", "fast-listen", "0.0.0.0:8090 unix:/x"),
         ("threads = 9", "threads", "9"),
         ("max-request-body-size = 2MB", "max_request_body_size", "2097152"),
-        ("asyncore-use-poll = 1", "asyncore_use_poll", "true"),
+        ("asyncore-use-poll = off", "asyncore_use_poll", "select"),
         ("http-header-max-length = 16384", "max_request_header_size", "16384"),
     ],
 )

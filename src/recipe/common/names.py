@@ -19,5 +19,8 @@ SOCKET = "zopectlsock"
 #: The environment variable that holds the buildout directory, for files with paths relative to it.
 DIRECTORY_VARIABLE = "BUILDOUT_DIRECTORY"
 
+#: The default of the graceful timeout, in seconds.
+GRACEFUL_TIMEOUT = 30.0
+
 #: The default pipeline. Other parts of a buildout may read it, so a part sets it before its options are read.
 PIPELINE = ("translogger", "egg:Zope#httpexceptions", "zope")

@@ -174,7 +174,11 @@ def server_pid(context: Context) -> int:
             pid = int(file.read())
     except (OSError, ValueError):
         return 0
-    return pid if manager.serves(pid, context.server_file) else 0
+    from recipe.control import serving
+
+    # With setproctitle among the eggs, gunicorn has this title
+    title = f"gunicorn: master [{context.server_file}]"
+    return pid if manager.runs(pid, serving.identity(context), title) else 0
 
 
 def _running_pid(context: Context) -> int:

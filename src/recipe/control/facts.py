@@ -9,7 +9,7 @@ import json
 import os
 import re
 
-from recipe.common.names import FACTS
+from recipe.common.names import FACTS, GRACEFUL_TIMEOUT
 from recipe.control.record import Record
 
 #: Keys whose values are paths; relative ones start at the directory of instance.json.
@@ -40,7 +40,7 @@ class Facts(Record):
     #: addresses the server listens on; empty: unknown or none
     listen: tuple[str, ...] = ()
     #: seconds
-    graceful_timeout: float = 30
+    graceful_timeout: float = GRACEFUL_TIMEOUT
     #: number of worker processes; 0: the server answers requests in its own process
     workers: int = 0
     #: the path of ZServer's Python 2.7; empty: the server is a WSGI server

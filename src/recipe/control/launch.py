@@ -1,7 +1,6 @@
 """Starts the server in the background, and waits until it serves or fails."""
 
 import os
-import select
 import socket
 import subprocess
 import sys
@@ -11,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from recipe.common import address
+from recipe.common.polling import readable
 from recipe.control import logs, manager, serving
 from recipe.control.context import Context
 from recipe.control.errors import CommandError
@@ -118,11 +118,11 @@ def _wait(context: Context, directory: str, pipe: int) -> int:
     server reports a failure, or ends without a report.
     """
     first_pid = 0
-    while not select.select([pipe], [], [], 0.2)[0]:
+    while not readable([pipe], 0.2):
         state = manager.state(directory)
         first_pid = first_pid or (state.pid if state else 0)
         if state is None or state.failures or state.pid != first_pid:
-            if select.select([pipe], [], [], 0)[0]:
+            if readable([pipe], 0):
                 break
             raise CommandError(f"the server ended without a message; run `{context.program} fg` to see what it prints")
     word, _, text = os.read(pipe, 65536).decode("utf-8", "replace").partition(" ")

@@ -11,6 +11,10 @@ from recipe.common.names import SOCKET
 from recipe.control.errors import CommandError
 from recipe.control.record import Record
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 #: The module that runs zdaemon; its name on a command line identifies the process of a manager.
 KEEPER = "recipe.control.keeper"
 
@@ -142,11 +146,12 @@ def directory_of_running(server_file: str) -> str | None:
     return None
 
 
-def serves(pid: int, server_file: str) -> bool:
-    """Whether the process `pid` is the server of `server_file`, and not a later process with the same id."""
+def runs(pid: int, command: "Iterable[str]", title: str) -> bool:
+    """Whether the command line of the process `pid` has the words of `command`, in this order, or is `title`."""
     try:
         with open(f"/proc/{pid}/cmdline", "rb") as file:
-            # A substring, not a word: if setproctitle is installed, gunicorn writes a title of its own there
-            return server_file in os.fsdecode(file.read())
+            words = os.fsdecode(file.read()).rstrip("\0").split("\0")
     except OSError:
         return False
+    following = iter(words)
+    return words == [title] or all(word in following for word in command)

@@ -8,6 +8,9 @@ from recipe.control.context import Context
 from recipe.control.errors import CommandError
 from recipe.control.facts import Facts
 
+#: The words on the command line of a WSGI server that follow Python, and precede wsgi.ini.
+SERVER = ("-m", "recipe.wsgi.serve")
+
 #: The graceful timeout of ``fg``, in seconds.
 PATIENCE = "1"
 
@@ -23,6 +26,15 @@ def console(context: Context, args: list[str]) -> None:
     _become_server(context, args)
 
 
+def identity(context: Context) -> list[str]:
+    """Return the words of `command` by which the process of the server is known."""
+    if context.facts.zserver_python:
+        from recipe.common.zserver import PROGRAM
+
+        return [PROGRAM, "serve", context.server_file]
+    return [*SERVER, context.server_file]
+
+
 def command(context: Context, *flags: str) -> list[str]:
     """Return the command line of the server; `flags` are options of the server."""
     if context.facts.zserver_python:
@@ -30,7 +42,7 @@ def command(context: Context, *flags: str) -> list[str]:
 
         return zserver.server(context, *flags)
     # wsgi.ini comes first, because the interpreter script parses leading options itself
-    command_line = [*context.python(), "-m", "recipe.wsgi.serve", context.wsgi_ini, *flags]
+    command_line = [*context.python(), *SERVER, context.wsgi_ini, *flags]
     if "--graceful-timeout" not in flags and context.facts.graceful_timeout != Facts().graceful_timeout:
         command_line += ["--graceful-timeout", f"{context.facts.graceful_timeout:g}"]
     if context.umask:
@@ -45,8 +57,9 @@ def _become_server(context: Context, args: list[str], *flags: str) -> None:
         raise CommandError(f"unexpected argument: {args[0]}", 2)
     command_line = command(context, *flags)
     sys.stdout.flush()
-    # Blocked until the server has its handlers: a signal during the start of Python would print a traceback
-    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+    # Blocked until the server has its handlers: a signal during the start of Python would print a traceback, or kill it
+    held = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2]
+    signal.pthread_sigmask(signal.SIG_BLOCK, held)
     try:
         os.execve(command_line[0], command_line, context.environment_for_python())
     except OSError as error:

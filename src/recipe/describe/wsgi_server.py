@@ -14,6 +14,11 @@ from recipe.options.server import Server
 #: Keys of ``[server:main]`` that the recipe writes, so that a setting of a server cannot have these names.
 RESERVED = {"use", "listen", "fast-listen", "fast_listen", "graceful_timeout", "workers", *SHARED} - {"backlog"}
 
+SELECT = (
+    "with off, waitress uses select(), which can handle file descriptors below 1024 only;"
+    " the server opens no others, and clients wait at this limit. Remove the option to use poll()."
+)
+
 
 def check(
     server: Description,
@@ -27,8 +32,10 @@ def check(
         return  # the file of the user names its own server
     _check_abilities(server, settings.server, part, servers, problems)
     _check_own_options(server, dict(settings.server.own_options), problems)
-    if settings.server.asyncore_use_poll and server is not WAITRESS:
-        problems.warn("asyncore-use-poll", f"does nothing with wsgi-server = {server.name}")
+    if not settings.server.asyncore_use_poll:
+        problems.warn(
+            "asyncore-use-poll", SELECT if server is WAITRESS else f"does nothing with wsgi-server = {server.name}"
+        )
     if settings.server.workers > 1:
         _check_workers(settings, problems)
 

@@ -98,8 +98,10 @@ class Server:
     asyncore_use_poll: bool = option(
         "asyncore-use-poll",
         kinds.BOOLEAN,
-        "Makes waitress use ``poll()`` instead of ``select()``.",
-        "false",
+        "Whether waitress uses ``poll()``. With ``off`` it uses ``select()``, which can handle file descriptors below "
+        "1024 only: the server then opens no others, and accepts up to 100 connections instead of 500, unless "
+        "``waitress-connection-limit`` is set. In a template, ``%(asyncore_use_poll)s`` is ``true`` or ``select``.",
+        "true",
         applies=Applies.WSGI,
     )
     max_header_size: int | None = option(

@@ -88,7 +88,7 @@ def template_names(instance: Instance, writer: inifile.Writer) -> dict[str, Any]
         "server_main": _server_main(instance, writer),
         "max_request_body_size": server.max_request_body_size,
         "clear_untrusted_proxy_headers": server.clear_untrusted_proxy_headers,
-        "asyncore_use_poll": server.asyncore_use_poll,
+        "asyncore_use_poll": server.asyncore_use_poll or "select",
         "location": instance.location,
         "pipeline": "\n".join(instance.pipeline),
         "root_handlers": _root_handlers(instance.event_log),

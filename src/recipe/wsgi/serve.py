@@ -16,8 +16,8 @@ from typing import Any
 
 from recipe.common import databases, privileges, zeo
 from recipe.common.errors import StartError, log_end
-from recipe.common.names import FINGERPRINT
-from recipe.wsgi import collector, pidfile, signals
+from recipe.common.names import FINGERPRINT, GRACEFUL_TIMEOUT
+from recipe.wsgi import collector, ending, pidfile, signals
 
 logger = logging.getLogger("Zope")
 
@@ -34,24 +34,27 @@ def main(args: list[str] | None = None) -> int:
     """
     options = _options(args)
     report = StartReport(options.report)
+    status = 0
     try:
-        with signals.on_stop(signals.raise_stopped):
-            # The control script has blocked them until the handlers are installed
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, signals.STOP)
-            signals.reopen_logs()
-            _run(options, report)
+        signals.reopen_logs()
+        signals.install(signals.raise_stopped)
+        # The control script has blocked them until the handlers are installed
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, (*signals.STOP, *signals.REOPEN))
+        _run(options, report)
     except KeyboardInterrupt:
-        return 0
+        pass
     except StartError as error:
         log_end(str(error))
         report.failed(str(error))
         print(error, file=sys.stderr)
-        return 1
+        status = 1
     except Exception:
         log_end("The server ended because of an error", exc_info=True)
         report.failed(traceback.format_exc())
         raise
-    return 0
+    signals.ignore()
+    ending.at_latest(_patience(options), status)
+    return status
 
 
 def _options(args: list[str] | None) -> argparse.Namespace:
@@ -61,7 +64,9 @@ def _options(args: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--debug-exceptions", action="store_true", help="do not turn exceptions into error pages")
     parser.add_argument("--user", default="", help="become this user if started as root")
     parser.add_argument("--umask", type=lambda text: int(text, 8), help="octal")
-    parser.add_argument("--graceful-timeout", help="seconds that requests in progress get when the server stops")
+    parser.add_argument(
+        "--graceful-timeout", type=float, help="seconds that requests in progress get when the server stops"
+    )
     parser.add_argument("--report", default="", help="a named pipe to which success or failure is written")
     return parser.parse_args(args)
 
@@ -94,14 +99,20 @@ def _run(options: argparse.Namespace, report: "StartReport") -> None:
                 server(app)
             else:
                 report.loaded()
-                with signals.repeating_stop():
+                with signals.insisting(_patience(options)):
                     server(app)
     finally:
+        signals.ignore()
         # A server that forks gets here in its children, too
         if os.getpid() == process:
             if isinstance(server, Server):
                 server.close()
             databases.close_all()
+
+
+def _patience(options: argparse.Namespace) -> float:
+    """Return the seconds that threads of other packages get when the server stops."""
+    return float(GRACEFUL_TIMEOUT if options.graceful_timeout is None else options.graceful_timeout)
 
 
 def _serve_by_workers(server: Any, ini: Any, report: "StartReport") -> None:
@@ -127,8 +138,8 @@ def _defaults(options: argparse.Namespace) -> dict[str, str]:
         defaults["debug_mode"] = "true"
     if options.debug_exceptions:
         defaults["debug_exceptions"] = "true"
-    if options.graceful_timeout:
-        defaults["graceful_timeout"] = options.graceful_timeout
+    if options.graceful_timeout is not None:
+        defaults["graceful_timeout"] = f"{options.graceful_timeout:g}"
     return defaults
 
 

@@ -21,10 +21,9 @@ from waitress.adjustments import Adjustments
 
 from recipe.common import address
 from recipe.common.errors import StartError
+from recipe.common.names import GRACEFUL_TIMEOUT
 from recipe.common.servers import SHARED
 from recipe.wsgi.sockets import FAMILIES, Listener, bind
-
-GRACEFUL_TIMEOUT = 30.0
 
 
 class Settings(NamedTuple):

@@ -1,10 +1,12 @@
 """The signals of the server.
 
 TERM, HUP and INT stop it gracefully; USR1 and USR2 reopen the logs. A signal that the process ignored when it was
-started (``nohup``, a background job of a shell) stays ignored, except TERM.
+started (``nohup``, a background job of a shell) stays ignored, except TERM. When the server has ended, all are ignored:
+the default action of a late signal would end the process as if it had crashed.
 """
 
 import fcntl
+import math
 import os
 import signal
 import threading
@@ -13,6 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from recipe.wsgi import ending
 from recipe.wsgi.logs import reopen
 
 STOP = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
@@ -20,6 +23,18 @@ REOPEN = (signal.SIGUSR1, signal.SIGUSR2)
 
 #: The handlers that this module has installed.
 _handlers: list[Callable[[int, FrameType | None], None]] = []
+
+
+def install(callback: Callable[[int], None]) -> None:
+    """Call `callback` with the number of each signal to stop, in the main thread."""
+
+    def handler(number: int, _frame: FrameType | None) -> None:
+        callback(number)
+
+    _handlers.append(handler)
+    for number in STOP:
+        if signal.getsignal(number) != signal.SIG_IGN or number == signal.SIGTERM:
+            signal.signal(number, handler)
 
 
 @contextmanager
@@ -31,22 +46,22 @@ def on_stop(callback: Callable[[], None]) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
+    received: list[int] = []
     before = {number: signal.getsignal(number) for number in STOP}
-    for number in STOP:
-        if before[number] != signal.SIG_IGN or number == signal.SIGTERM:
-            handler = _handler(callback)
-            _handlers.append(handler)
-            signal.signal(number, handler)
+
+    def handle(number: int) -> None:
+        received.append(number)
+        callback()
+
+    install(handle)
     try:
         yield
     finally:
         for number, previous in before.items():
+            # The process ends if it has been stopped; this is not known of another program that runs the server
+            ends = received and previous in _handlers
             # None stands for a handler that Python did not install, and cannot install again
-            signal.signal(number, signal.SIG_DFL if previous is None else previous)
-
-
-def _handler(callback: Callable[[], None]) -> Callable[[int, FrameType | None], None]:
-    return lambda _number, _frame: callback()
+            signal.signal(number, signal.SIG_IGN if ends else signal.SIG_DFL if previous is None else previous)
 
 
 class Stopped(KeyboardInterrupt):
@@ -56,12 +71,28 @@ class Stopped(KeyboardInterrupt):
     """
 
 
-def raise_stopped() -> None:
-    """Raise `Stopped`, so that all context managers are left."""
-    global _noticed
-    _noticed = True
-    raise Stopped
+def raise_stopped(_number: int) -> None:
+    """Raise `Stopped`, so that all context managers are left.
 
+    If the exception was raised a moment ago, and no server of another package runs, this does nothing: the context
+    managers are being left.
+    """
+    global _raised
+    now = time.monotonic()
+    if _insist or now - _raised > ON_ITS_WAY:
+        _raised = now
+        raise Stopped
+
+
+def ignore() -> None:
+    """Ignore all signals that this module handles: the process ends, and its exit status will say how."""
+    for number in (*STOP, *REOPEN):
+        signal.signal(number, signal.SIG_IGN)
+
+
+#: Seconds in which an exception that was raised by a signal reaches the end of the program; after that, it may have
+#: been dropped by code that catches all exceptions.
+ON_ITS_WAY = 1.0
 
 #: Seconds after which a signal to stop counts as lost: if Python's handler has not run, because the server is in C
 #: code, and if it has run, but the server may have dropped the exception.
@@ -71,23 +102,40 @@ DEAF, SWALLOWED = 0.5, 5.0
 HIGH = 10
 
 _reopening = False
-_repeating = False
-_noticed = False
+#: when `Stopped` was last raised (`time.monotonic()`)
+_raised = -math.inf
+#: called in a thread after a signal to stop, while a server of another package runs
+_insist: Callable[[], None] | None = None
 
 
 @contextmanager
-def repeating_stop() -> Iterator[None]:
-    """Repeat a signal to stop as SIGINT, while the block runs, if the server does not react to it.
+def insisting(seconds: float) -> Iterator[None]:
+    """Repeat a signal to stop as SIGINT, while the block runs, and end the process at most `seconds` after it.
 
     Servers in C may not let Python's handlers run (pyruvate), or may drop the exception that a handler raises (bjoern);
-    they handle SIGINT themselves.
+    they handle SIGINT themselves. Others wait for their threads, which wait for the next request on a connection.
     """
-    global _repeating, _noticed
-    _repeating, _noticed = True, False
+    global _insist
+    begin = time.monotonic()
+
+    def insist() -> None:
+        ending.at_latest(seconds)
+        time.sleep(min(DEAF, seconds / 2))
+        if _raised < begin:
+            _interrupt()
+        time.sleep(min(SWALLOWED, seconds) / 2)
+        _interrupt()
+
+    _insist = insist
     try:
         yield
     finally:
-        _repeating = False
+        _insist = None
+
+
+def _interrupt() -> None:
+    if _insist:
+        os.kill(os.getpid(), signal.SIGINT)
 
 
 def reopen_logs() -> None:
@@ -123,15 +171,13 @@ def reset_after_fork() -> None:
 
 
 def _wait(pipe: int) -> None:
+    insists = False
     while numbers := os.read(pipe, 1024):
         if any(number in REOPEN for number in numbers):
             reopen.reopen()
-        if _repeating and any(map(_is_ours, numbers)):
-            time.sleep(DEAF)
-            if _noticed:
-                time.sleep(SWALLOWED - DEAF)
-            if _repeating:
-                os.kill(os.getpid(), signal.SIGINT)
+        if _insist and not insists and any(map(_is_ours, numbers)):
+            insists = True
+            threading.Thread(target=_insist, name="insist", daemon=True).start()
 
 
 def _is_ours(number: int) -> bool:

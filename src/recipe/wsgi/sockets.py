@@ -2,7 +2,6 @@
 
 import errno
 import os
-import select
 import socket
 import stat
 import struct
@@ -14,6 +13,7 @@ from itertools import chain
 
 from recipe.common.address import Address
 from recipe.common.errors import StartError, describe
+from recipe.common.polling import readable
 
 #: Socket options from <asm/socket.h>, which Python does not define.
 SO_ATTACH_FILTER, SO_ATTACH_REUSEPORT_CBPF = 26, 51
@@ -147,10 +147,10 @@ def siblings(listener: Listener, backlog: int, number: int) -> list[Listener]:
 
 def has_waiting_clients(listeners: Sequence[Listener]) -> bool:
     """Whether a client waits in the backlog of one of these."""
-    # select() reports a socket that does not listen yet as readable
+    # poll() reports a socket that does not listen yet as readable
     bound = [listener.socket for listener in listeners]
     listening = [sock for sock in bound if sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)]
-    return bool(select.select(listening, [], [], 0)[0])
+    return readable([sock.fileno() for sock in listening], 0)
 
 
 def distribute(group: Sequence[Listener], serving: Sequence[int]) -> bool:

@@ -45,7 +45,7 @@ class LogWriter(Generic[EntryT]):
         self._begin()
         # The parent writes the entries that it has queued
         os.register_at_fork(after_in_child=self._begin)
-        atexit.register(self._end)
+        _writers.append(self)
 
     def _begin(self) -> None:
         self._entries: deque[EntryT] = deque()
@@ -54,7 +54,8 @@ class LogWriter(Generic[EntryT]):
         self._most_behind = MOST_BEHIND
         self._latest = math.inf
 
-    def _end(self) -> None:
+    def end(self) -> None:
+        """Write all entries; entries that are queued later are written immediately."""
         self._most_behind = 0  # threads are not reliable while the process ends
         self.flush()
 
@@ -101,6 +102,16 @@ class LogWriter(Generic[EntryT]):
             self._some.wait()
             time.sleep(INTERVAL)
             self.flush()
+
+
+_writers: list[LogWriter[Any]] = []
+
+
+@atexit.register
+def flush_all() -> None:
+    """Write all entries of all writers."""
+    for writer in _writers:
+        writer.end()
 
 
 @contextmanager

@@ -6,7 +6,6 @@ siblings of them. The supervisor replaces workers that end, and passes signals o
 
 import logging
 import os
-import select
 import signal
 import sys
 import time
@@ -16,6 +15,7 @@ from functools import partial
 from typing import NamedTuple
 
 from recipe.common import databases
+from recipe.common.polling import readable
 from recipe.wsgi import loop, signals
 from recipe.wsgi.base import Server, ServerWithWorkers, WSGIApp
 from recipe.wsgi.loop import LoopServer
@@ -105,7 +105,7 @@ class Supervisor(ServerWithWorkers):
     def _wait_for_exit(self) -> None:
         """Wait until a worker ends, at most TICK seconds."""
         exits = [process.exit_fd for process in self._workers.values() if process.exit_fd is not None]
-        select.select(exits, [], [], TICK)
+        readable(exits, TICK)
 
     def _replace_ended(self) -> bool:
         """Start a successor for each worker that has ended; return False if the application cannot be loaded."""

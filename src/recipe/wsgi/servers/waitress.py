@@ -25,9 +25,14 @@ from recipe.wsgi.settings import Settings, bind_all, read_adjustments, read_comm
 from recipe.wsgi.sockets import Listener, url
 
 #: The number of connections: slow clients soon use up waitress's own default of 100, and all other clients wait then.
-#: A connection may have one or two temporary files, and select() fails, and ends the server, at a file descriptor of
-#: 1024 or more.
-DEFAULTS = {"connection_limit": "500", "asyncore_use_poll": str(hasattr(select, "poll"))}
+CONNECTIONS = "500"
+
+#: The value of ``asyncore_use_poll`` with which the server uses select(). Not ``false``, since 9.1.0 and former
+#: releases of this package wrote that into each wsgi.ini.
+SELECT = "select"
+
+#: select() fails at this file descriptor (FD_SETSIZE), which would end the server.
+SELECT_LIMIT = 1024
 
 #: Seconds for which idle connections are kept open when the server stops. A request that a client sends in this time
 #: is answered, and the response says that the connection will be closed.
@@ -53,7 +58,20 @@ def read_settings(global_conf: Mapping[str, str], settings: Mapping[str, str]) -
     rest, addresses, timeout = read_common(global_conf, settings)
     if rest.pop("workers", "1") != "1":
         raise StartError("[server:main] workers: waitress can only run in one process; remove the setting")
-    return Settings(addresses, read_adjustments(DEFAULTS | rest), timeout)
+    if rest.get("asyncore_use_poll", "").lower() == SELECT or not hasattr(select, "poll"):
+        rest["asyncore_use_poll"] = "false"
+    else:
+        rest = {"connection_limit": CONNECTIONS} | rest | {"asyncore_use_poll": "true"}
+    return Settings(addresses, read_adjustments(rest), timeout)
+
+
+def _keep_below(limit: int) -> None:
+    """Let this process open no file descriptor of `limit` or above: opening a file or a connection fails instead."""
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft > limit:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
 
 
 def serve(app: WSGIApp, global_conf: Mapping[str, str], **settings: str) -> None:
@@ -154,6 +172,9 @@ class WaitressServer(Server):
         Raises StartError if another process took an address while the application was loaded.
         """
         signals.reopen_logs()
+        if not self.adjustments.asyncore_use_poll:
+            _keep_below(SELECT_LIMIT)
+            logger.warning("Using select(): file descriptors of %d and above are not opened", SELECT_LIMIT)
         tasks = ThreadedTaskDispatcher()
         tasks.queue_logger = QueueLog(tasks.queue_logger)
         try:

@@ -1,0 +1,189 @@
+"""Signals that come often, and together: the server ends once, with status 0, and stays ended."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from handmade import App, Client, Instance, refused
+from recipe.common.servers import SERVERS
+from waiting import wait_for
+from wsgi_servers import Served, battery
+
+STOPS = [signal.SIGTERM, signal.SIGHUP, signal.SIGINT]
+OTHERS = [signal.SIGUSR1, signal.SIGUSR2]
+
+#: Each server, and each that has workers with two of them.
+TEAMS = [
+    pytest.param(*param.values, workers, marks=param.marks, id=f"{param.values[0]}-{workers}")
+    for workers in (1, 2)
+    for param in battery(*(name for name, server in SERVERS.items() if workers == 1 or server.workers))
+]
+
+
+@pytest.fixture
+def served(tmp_path: Path, port: int, server: str, workers: int) -> Iterator[Served]:
+    app = Served(tmp_path, server, port)
+    app.configure("workers = 2" if workers == 2 else "")
+    yield app
+    app.close()
+
+
+def storm(pid: int, numbers: list[signal.Signals], pause: float) -> None:
+    """Send signals, until the process has ended."""
+    for number in numbers:
+        with suppress(ProcessLookupError):
+            os.kill(pid, number)
+        time.sleep(pause)
+
+
+@pytest.mark.parametrize(("server", "workers"), TEAMS)
+def test_it_ends_once(served: Served) -> None:
+    """Each time with one that has answered on a connection that stays."""
+    for numbers, pause in (
+        ([signal.SIGTERM] * 2, 0.02),
+        ([signal.SIGTERM] * 10, 0.02),
+        ([signal.SIGINT] * 2, 0.3),
+        (random.choices(STOPS + OTHERS, k=60), 0.02),
+    ):
+        process = served.serve()
+        with Client(served.address) as client:
+            client.get()
+            storm(process.pid, numbers, pause)
+            if not set(numbers) & set(STOPS):
+                process.send(signal.SIGTERM)
+            assert process.ended() == 0, f"{numbers}\n{process.output}"
+        assert "Traceback" not in process.output, f"{numbers}\n{process.output}"
+
+
+def test_it_ends_once_while_it_starts(tmp_path: Path, port: int) -> None:
+    app = Served(tmp_path, "waitress", port)
+    app.configure()
+    try:
+        for number in range(8):
+            process = app.start(SLOW_START="0.2")
+            wait_for(partial(catches, process.pid, signal.SIGTERM))
+            time.sleep(number * 0.05)
+            storm(process.pid, [*random.choices(STOPS + OTHERS, k=30), signal.SIGTERM], 0.01)
+            assert process.ended() == 0, process.output
+            assert "Traceback" not in process.output
+    finally:
+        app.close()
+
+
+def catches(pid: int, number: signal.Signals) -> bool:
+    """Whether a process has a handler for a signal (proc(5))."""
+    with suppress(FileNotFoundError):
+        text = Path(f"/proc/{pid}/status").read_text()
+        return bool(int(text.partition("SigCgt:")[2].split()[0], 16) & 1 << number - 1)
+    return False
+
+
+@pytest.fixture
+def instance(tmp_path: Path, port: int) -> Iterator[Instance]:
+    instance = Instance(tmp_path, port)
+    instance.serve_application()
+    yield instance
+    instance.close()
+
+
+def test_a_killed_server_is_not_started_again(instance: Instance) -> None:
+    """Of ten signals, none is taken for a crash by the daemon manager."""
+    assert instance.call("start").returncode == 0
+    pid = json.loads(instance.call("status", "--json").stdout)["pid"]
+    storm(pid, [signal.SIGTERM] * 10, 0.02)
+    assert instance.call("wait", timeout=20).returncode == 0
+    assert instance.call("status").returncode == 3
+
+
+#: A server of another package whose threads do not end, and which drops what a signal raises.
+STUBBORN = """
+import threading, time
+
+def serve(app, conf):
+    threading.Thread(target=time.sleep, args=(60,), name="worker").start()
+    print("stubborn", flush=True)
+    while True:
+        try:
+            time.sleep(60)
+        except KeyboardInterrupt:
+            pass
+"""
+
+
+def test_a_stubborn_server_is_ended(app: App) -> None:
+    (app.directory / "servers.py").write_text(STUBBORN)
+    app.write("#use =\npaste.server_runner = servers:serve")
+    process = app.start("--graceful-timeout", "1")
+    process.expect("stubborn")
+    begin = time.monotonic()
+    process.send(signal.SIGINT)
+    assert process.ended() == 0
+    assert time.monotonic() - begin < 2
+    assert "have not ended within 1 seconds: worker" in app.log.read_text()
+
+
+@pytest.mark.one_python
+def test_another_cheroot(app: App, port: int) -> None:
+    """dataflake.wsgi.cheroot waits for threads that wait for the next request."""
+    app.write(f"use = egg:dataflake.wsgi.cheroot#main\nhost = 127.0.0.1\nport = {port}")
+    process = app.start("--graceful-timeout", "1")
+    wait_for(lambda: not refused(port))
+    clients = [Client(("127.0.0.1", port)) for _ in range(5)]
+    for client in clients:
+        client.get()
+    begin = time.monotonic()
+    process.send(signal.SIGINT)
+    assert process.ended() == 0
+    assert time.monotonic() - begin < 2
+    for client in clients:
+        client.socket.close()
+
+
+@pytest.fixture
+def app(tmp_path: Path) -> Iterator[App]:
+    app = App(tmp_path)
+    yield app
+    app.close()
+
+
+def test_a_thread_of_an_add_on_does_not_keep_the_process(app: App, port: int) -> None:
+    with (app.directory / "application.py").open("a") as file:
+        file.write("import threading\nthreading.Thread(target=time.sleep, args=(60,), name='add-on').start()\n")
+    app.write(f"listen = 127.0.0.1:{port}")
+    process = app.serve("--graceful-timeout", "1")
+    process.send(signal.SIGTERM)
+    assert process.ended(5) == 0
+    assert "have not ended within 1 seconds: add-on" in app.log.read_text()
+
+
+@pytest.mark.parametrize("command", ["kill", "logreopen"])
+def test_another_process_gets_no_signal(instance: Instance, command: str) -> None:
+    """A program that only reads wsgi.ini, whose process id is in a pid file that was left over."""
+    with subprocess.Popen(["tail", "-f", instance.ini], stdout=subprocess.DEVNULL) as tail:
+        instance.pid_file.write_text(f"{tail.pid}\n")
+        done = instance.call(command)
+        assert (done.returncode, "daemon process not running" in done.stderr) == (3, True)
+        assert tail.poll() is None
+        tail.kill()
+
+
+def test_a_title_of_gunicorn(instance: Instance, port: int) -> None:
+    """With setproctitle, gunicorn's command line is its title."""
+    instance.write(f"use = egg:plone.recipe.zope2instance#gunicorn\nfast-listen = 127.0.0.1:{port}")
+    process = instance.background("console")
+    process.expect("Serving on")
+    assert Path(f"/proc/{process.pid}/cmdline").read_text().startswith("gunicorn: master [")
+    instance.pid_file.write_text(f"{process.pid}\n")
+    assert instance.call("kill").returncode == 0
+    assert process.ended() == 0
