@@ -130,7 +130,7 @@ def test_a_stubborn_server_is_ended(app: App) -> None:
     process.send(signal.SIGINT)
     assert process.ended() == 0
     assert time.monotonic() - begin < 2
-    assert "have not ended within 1 seconds: worker" in app.log.read_text()
+    assert "have not ended within 1 seconds: MainThread, worker" in app.log.read_text()
 
 
 @pytest.mark.one_python

@@ -4,7 +4,7 @@ import logging
 import os
 import sys
 import threading
-import time
+from collections.abc import Callable
 from typing import NoReturn
 
 from recipe.common import databases
@@ -16,19 +16,31 @@ logger = logging.getLogger("Zope")
 CLOSING = 0.3
 
 
-def at_latest(seconds: float, status: int = 0) -> None:
-    """End the process with this exit status if it still runs after `seconds`; return at once.
+def limit_server(seconds: float) -> None:
+    """End the process with status 0 if it still runs after `seconds`; return at once."""
+    _later(seconds, lambda: _end(seconds, 0, threading.main_thread(), *_others()))
+
+
+def limit_threads(seconds: float, status: int) -> None:
+    """End the process with this exit status if threads still run after `seconds`; return at once.
 
     Python waits without a limit for threads that are not daemons.
     """
-    threading.Thread(target=_end, args=(seconds, status), name="end", daemon=True).start()
+    _later(seconds, lambda: _end(seconds, status, *others) if (others := _others()) else None)
 
 
-def _end(seconds: float, status: int) -> NoReturn:
-    time.sleep(seconds)
-    main = threading.main_thread()
-    others = [thread.name for thread in threading.enumerate() if not thread.daemon and thread is not main]
-    names = ", ".join(others or [main.name])  # the main thread waits for the others
+def _later(seconds: float, call: Callable[[], None]) -> None:
+    timer = threading.Timer(seconds, call)
+    timer.daemon = True
+    timer.start()
+
+
+def _others() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if not thread.daemon and thread is not threading.main_thread()]
+
+
+def _end(seconds: float, status: int, *running: threading.Thread) -> NoReturn:
+    names = ", ".join(thread.name for thread in running)
     logger.warning("Ending the process, since these threads have not ended within %g seconds: %s", seconds, names)
     pidfile.remove()
     closing = threading.Thread(target=databases.close_all, daemon=True)

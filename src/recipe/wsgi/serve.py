@@ -53,7 +53,7 @@ def main(args: list[str] | None = None) -> int:
         report.failed(traceback.format_exc())
         raise
     signals.ignore()
-    ending.at_latest(_patience(options), status)
+    ending.limit_threads(_patience(options), status)
     return status
 
 

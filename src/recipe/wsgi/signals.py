@@ -119,7 +119,7 @@ def insisting(seconds: float) -> Iterator[None]:
     begin = time.monotonic()
 
     def insist() -> None:
-        ending.at_latest(seconds)
+        ending.limit_server(seconds)
         time.sleep(min(DEAF, seconds / 2))
         if _raised < begin:
             _interrupt()
