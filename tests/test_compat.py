@@ -31,6 +31,7 @@ EVERYWHERE = re.compile(
         | /container-class\ Products.TemporaryFolder.TemporaryContainer
       )$
     | wsgi.ini: \ filter:translogger/  # our own, which counts what is sent
+    | wsgi.ini: \ (server:main/|names/(n_)?)asyncore_use_poll   # poll() is the default
     | wsgi.ini: \ logger_(plone|waitress)/handlers   # a line is written once
     """,
     re.VERBOSE,
