@@ -1,4 +1,4 @@
-"""Closing the databases that Zope has opened."""
+"""Zope's databases: closing them, and opening them again in a process that has loaded the application."""
 
 import logging
 import sys
@@ -20,6 +20,32 @@ def close_all() -> None:
             database.close()
         except Exception:
             logger.exception("cannot close the database %r", database.database_name)
+
+
+def can_reopen() -> bool:
+    """Whether `open_again` can open all databases: zope.conf configures them, and not a ``custom_zodb.py``."""
+    return configured("dbtab") is None or "Zope2.custom_zodb" not in sys.modules
+
+
+def open_again() -> None:
+    """Open the databases that `close_all` has closed, in this process or in its parent, and serve from them.
+
+    Raises what opening a database raises. Does nothing in a process that does not run Zope.
+    """
+    table = configured("dbtab")
+    if table is None:
+        return
+    import Zope2
+
+    # All databases share this dict, and each adds itself
+    table.databases.clear()
+    root = table.getDatabase("/", is_root=1)
+    for path, _ in table.listMountPaths():
+        table.getDatabase(path)
+    Zope2.DB = root
+    Zope2.opened[:] = [root]
+    # The object that the publisher calls for each request; it is kept in several places
+    Zope2.bobo_application._db = root
 
 
 def configured(name: str) -> Any:

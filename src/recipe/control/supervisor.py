@@ -1,0 +1,392 @@
+"""The supervisor: keeps one server running, replaces it without a gap, and answers commands on its socket.
+
+It knows nothing of Zope, WSGI or ZServer: it runs a command line, and starts it again when the process fails. A server
+that knows of its supervisor (`recipe.common.supervision`) lends it the listening sockets, so that clients wait while
+no server is there, and lets itself be replaced by a successor.
+"""
+
+import json
+import os
+import selectors
+import signal
+import socket
+import stat
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+
+from recipe.common.supervision import Channel, Order
+
+#: Exit statuses after which the server is not started again.
+DONE = (0, 2)
+
+#: A server that ends within this time (seconds) has failed. The pause before the next start is a second longer each
+#: time, and after so many failures in a row the supervisor gives up.
+SOON, MOST_FAILURES = 10.0, 10
+
+#: Seconds after its graceful timeout in which a server can close its databases.
+CLOSING = 30.0
+
+#: The longest command, in bytes.
+MOST_BYTES = 1_000_000
+
+STOP = (signal.SIGTERM, signal.SIGINT)
+REOPEN = (signal.SIGUSR1, signal.SIGUSR2)
+
+
+class Generation:
+    """A process that serves, or is about to, or has to end."""
+
+    def __init__(self, command: Sequence[str], sockets: Mapping[str, Sequence[socket.socket]], **order: bool) -> None:
+        """Start the process; it gets `sockets` if it is the first after a crash. Raises OSError."""
+        ours, theirs = socket.socketpair()
+        inherited = {address: [sock.fileno() for sock in held] for address, held in sockets.items()}
+        if order.get("succeeds"):
+            descriptors = []
+            for held in sockets.values():
+                for sock in held:
+                    if sock.family != socket.AF_UNIX:
+                        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        else:
+            descriptors = [descriptor for numbers in inherited.values() for descriptor in numbers]
+        variable = Order(os.getpid(), theirs.fileno(), sockets=inherited, **order).environment()
+        with theirs:
+            self.process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, pass_fds=[theirs.fileno(), *descriptors], env=os.environ | variable
+            )
+        self.channel = Channel(ours)
+        self.started = time.time()
+        #: by address; the sockets of a server that crashed go on to its successor
+        self.sockets: dict[str, list[socket.socket]] = {}
+        #: when it is killed, because it has not ended in time (`time.monotonic()`)
+        self.deadline = float("inf")
+        self.patience = 0.0
+        self.serves = False
+        self.pid_file = ""
+
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        return self.process.pid
+
+    def tell(self, word: str) -> None:
+        """Send a word; a server that has ended, or knows of no supervisor, does not hear it."""
+        with suppress(OSError):
+            self.channel.send({"do": word})
+
+    def signal(self, number: int) -> None:
+        """Send a signal."""
+        self.process.send_signal(number)
+
+    def end(self, number: int = signal.SIGTERM) -> None:
+        """Send a signal after which it must end in time."""
+        self.signal(number)
+        self.deadline = min(self.deadline, time.monotonic() + self.patience + CLOSING)
+
+    def close(self) -> None:
+        """Close the connection and the sockets."""
+        self.channel.close()
+        for sock in [sock for held in self.sockets.values() for sock in held]:
+            sock.close()
+        self.sockets = {}
+
+
+class Supervisor:
+    """The main loop: it waits for signals, for the servers' messages and for commands."""
+
+    def __init__(self, command: Sequence[str], commands: socket.socket | None) -> None:
+        """`commands` is a listening unix socket; None: there are no commands."""
+        self.command = list(command)
+        self.current: Generation | None = None
+        self.successor: Generation | None = None
+        self.retired: list[Generation] = []
+        self.failures = 0
+        self.due = 0.0  # when the server is started (`time.monotonic()`)
+        self.stopping = False
+        self.status = 0  # the exit status
+        self._orphans: dict[str, list[socket.socket]] = {}  # the sockets of a server that has crashed
+        self._pid_file = ""
+        self._waiting: list[socket.socket] = []  # the clients that wait for the end of a reload
+        self._reload_again = False
+        self._selector = selectors.DefaultSelector()
+        self._commands = commands
+        if commands is not None:
+            commands.setblocking(False)
+            self._selector.register(commands, selectors.EVENT_READ, self._accept)
+        self._handle_signals()
+
+    def _handle_signals(self) -> None:
+        reading, writing = os.pipe()
+        os.set_blocking(reading, False)
+        os.set_blocking(writing, False)
+        self._selector.register(reading, selectors.EVENT_READ, lambda: self._signals(reading))
+        for number in (*STOP, *REOPEN, signal.SIGHUP, signal.SIGCHLD):
+            if number == signal.SIGTERM or signal.getsignal(number) != signal.SIG_IGN:
+                signal.signal(number, lambda _number, _frame: None)
+        signal.set_wakeup_fd(writing)
+
+    def run(self) -> int:
+        """Keep the server running until a signal or a command; return the exit status."""
+        while not self.stopping or self._generations():
+            self._start_if_due()
+            for key, _ in self._selector.select(self._timeout()):
+                key.data()
+            self._reap()
+            self._kill_late()
+        self._remove_pid_file()
+        return self.status
+
+    def _generations(self) -> list[Generation]:
+        return [*filter(None, (self.current, self.successor)), *self.retired]
+
+    def _timeout(self) -> float | None:
+        limits = [generation.deadline for generation in self._generations()]
+        if not (self.current or self.successor or self.stopping):
+            limits.append(self.due)
+        limit = min(limits, default=float("inf"))
+        return None if limit == float("inf") else max(0.0, limit - time.monotonic())
+
+    # --- the server ---
+
+    def _start_if_due(self) -> None:
+        if self.current or self.successor or self.stopping or time.monotonic() < self.due:
+            return
+        try:
+            self.current = self._spawn(self._orphans)
+        except OSError:
+            self.due = time.monotonic() + SOON
+            return
+        self.current.sockets, self._orphans = self._orphans, {}
+
+    def _spawn(self, sockets: Mapping[str, Sequence[socket.socket]], **order: bool) -> Generation:
+        generation = Generation(self.command, sockets, **order)
+        self._selector.register(generation.channel, selectors.EVENT_READ, lambda: self._hear(generation))
+        return generation
+
+    def _hear(self, generation: Generation) -> None:
+        messages = generation.channel.receive()
+        if messages is None:
+            self._selector.unregister(generation.channel)
+            return
+        for message in messages:
+            for address, descriptor in message.get("sockets", ()):
+                generation.sockets.setdefault(address, []).append(socket.socket(fileno=descriptor))
+            getattr(self, f"_on_{message['event']}")(generation, message)
+
+    def _on_bound(self, generation: Generation, message: Mapping[str, Any]) -> None:
+        """The server has bound its sockets."""
+        generation.patience = message["patience"]
+
+    def _on_ready(self, generation: Generation, message: Mapping[str, Any]) -> None:
+        """The server accepts requests."""
+        generation.serves = True
+        if generation is self.successor:
+            self._promote(generation)
+        self._remove_pid_file(message["pid_file"])
+        self._pid_file = message["pid_file"]
+        self._write_pid_file()
+
+    def _promote(self, generation: Generation) -> None:
+        if self.current:
+            self._retire(self.current)
+        self.current, self.successor = generation, None
+        self.failures = 0
+        self._answer(f"ok {generation.pid}")
+
+    def _retire(self, generation: Generation) -> None:
+        generation.deadline = time.monotonic() + generation.patience + CLOSING
+        generation.tell("retire")
+        self.retired.append(generation)
+        self.current = None
+
+    def _on_warm(self, generation: Generation, message: Mapping[str, Any]) -> None:
+        """The successor has loaded the application. If it is `alone`, the other one has to end before it serves."""
+        if message["alone"] and self.current:
+            generation.tell("listen")
+            self._retire(self.current)
+        if message["alone"] and self.retired:
+            return  # until the last one has been reaped
+        generation.tell("serve")
+
+    def _on_waiting(self, generation: Generation, message: Mapping[str, Any]) -> None:
+        if generation is self.successor:
+            self._say(f"waiting {message['text']}")
+
+    def _on_failed(self, generation: Generation, message: Mapping[str, Any]) -> None:
+        if generation is self.successor:
+            self._answer(f"failed {message['text']}")
+
+    def _on_unable(self, generation: Generation, message: Mapping[str, Any]) -> None:
+        """The successor cannot be loaded beside the other one: that one ends first."""
+        self._say(f"waiting {message['text']}")
+        generation.waits = True
+
+    def _reap(self) -> None:
+        for generation in self._generations():
+            if generation.process.poll() is not None:
+                self._ended(generation, generation.process.returncode)
+
+    def _ended(self, generation: Generation, code: int) -> None:
+        with suppress(KeyError, ValueError):
+            self._selector.unregister(generation.channel)
+        if generation in self.retired:
+            self.retired.remove(generation)
+            generation.close()
+            if self.successor and not self.retired and not self.current:
+                self.successor.tell("serve")
+        elif generation is self.successor:
+            generation.close()
+            self.successor = None
+            self._answer("failed the new server ended without a message; see the event log")
+        else:
+            self.current = None
+            self._crashed(generation, code)
+
+    def _crashed(self, generation: Generation, code: int) -> None:
+        if self.successor:
+            self._orphans = {}
+            generation.close()
+            self.successor.tell("serve")
+        elif self.stopping or code in DONE:
+            generation.close()
+            self.status = max(code, 0) if not self.stopping else 0
+            self.stopping = True
+        else:
+            self._orphans, generation.sockets = generation.sockets, {}
+            generation.close()
+            self._govern(time.time() - generation.started)
+
+    def _govern(self, lived: float) -> None:
+        """Pause before the next start if the server failed soon; give up if it did so too often."""
+        self.failures = self.failures + 1 if lived < SOON else 0
+        self.due = time.monotonic() + self.failures
+        if self.failures >= MOST_FAILURES:
+            self.status, self.stopping = 1, True
+
+    def _kill_late(self) -> None:
+        for generation in self._generations():
+            if time.monotonic() > generation.deadline:
+                generation.signal(signal.SIGKILL)
+                generation.deadline = float("inf")
+
+    def stop(self) -> None:
+        """End all servers, and then this process; end them immediately if called again."""
+        self.stopping = True
+        for generation in self._generations():
+            generation.end()
+
+    def reload(self, command: Sequence[str] = ()) -> str:
+        """Start a successor; return an error, or the empty text."""
+        if self.stopping:
+            return "the server is stopping"
+        if self.successor:
+            return "another reload is in progress"
+        self.command = list(command) or self.command
+        if not self.current:
+            self.due = self.failures = 0
+            return ""
+        try:
+            self.successor = self._spawn(self.current.sockets, succeeds=True)
+        except OSError as error:
+            return f"cannot start {self.command[0]}: {error.strerror}"
+        return ""
+
+    # --- signals ---
+
+    def _signals(self, pipe: int) -> None:
+        with suppress(BlockingIOError):
+            for number in os.read(pipe, 1024):
+                if number in STOP:
+                    self.stop()
+                elif number == signal.SIGHUP:
+                    self.reload()
+                elif number in REOPEN:
+                    for generation in self._generations():
+                        generation.signal(number)
+
+    # --- the pid file ---
+
+    def _write_pid_file(self) -> None:
+        if self._pid_file:
+            with suppress(OSError), open(self._pid_file, "w", encoding="ascii") as file:
+                file.write(f"{os.getpid()}\n")
+
+    def _remove_pid_file(self, unless: str = "") -> None:
+        """Remove it, if this process has written it, and its path is not `unless`."""
+        if self._pid_file and self._pid_file != unless:
+            with suppress(OSError, ValueError):
+                with open(self._pid_file, encoding="ascii") as file:
+                    is_ours = int(file.read()) == os.getpid()
+                if is_ours:
+                    os.unlink(self._pid_file)
+
+    # --- commands ---
+
+    def _accept(self) -> None:
+        assert self._commands is not None
+        with suppress(OSError):
+            client, _ = self._commands.accept()
+            client.settimeout(1)  # a client sends its command at once, and takes the answer
+            received = bytearray()
+            self._selector.register(client, selectors.EVENT_READ, lambda: self._receive(client, received))
+
+    def _receive(self, client: socket.socket, received: bytearray) -> None:
+        try:
+            data = client.recv(65536)
+        except OSError:
+            data = b""
+        received += data
+        if data and b"\n" not in received and len(received) < MOST_BYTES:
+            return
+        self._selector.unregister(client)
+        word, _, rest = received.partition(b"\n")[0].decode("utf-8", "replace").partition(" ")
+        answer = getattr(self, f"_command_{word}", None)
+        self._reply(client, answer(client, rest) if answer else f"Unknown command {word!r}")
+
+    def _reply(self, client: socket.socket, text: str | None) -> None:
+        """Send the answer; None: the client waits for another one."""
+        if text is None:
+            self._waiting.append(client)
+            return
+        with suppress(OSError):
+            client.sendall(f"{text}\n".encode())
+        client.close()
+
+    def _say(self, text: str) -> None:
+        for client in self._waiting:
+            with suppress(OSError):
+                client.sendall(f"{text}\n".encode())
+
+    def _answer(self, text: str) -> None:
+        for client in self._waiting:
+            self._reply(client, text)
+        self._waiting = []
+
+    def _command_status(self, _client: socket.socket, _rest: str) -> str:
+        server = self.current or self.successor
+        values = {
+            "application": server.pid if server else 0,
+            "manager": os.getpid(),
+            "lasttime": server.started if server else 0.0,
+            "backoff": self.failures,
+            "supervisor": 1,
+        }
+        return "\n".join(f"{key}={value}" for key, value in values.items())
+
+    def _command_stop(self, _client: socket.socket, _rest: str) -> str:
+        self.stop()
+        return "Stopping"
+
+    def _command_kill(self, _client: socket.socket, rest: str) -> str:
+        for generation in self._generations():
+            generation.signal(int(rest or signal.SIGTERM))
+        return "Signal sent"
+
+    def _command_reopen_transcript(self, _client: socket.socket, _rest: str) -> str:
+        return ""
+
+    def _command_reload(self, client: socket.socket, rest: str) -> str | None:
+        error = self.reload(json.loads(rest)["command"] if rest else ())
+        return f"failed {error}" if error else None
