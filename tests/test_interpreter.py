@@ -91,10 +91,10 @@ def run(buildout: Buildout, command: str, **env: str) -> Run:
             else:
                 server.process.wait(60)
             wait_for(lambda: (probe / "application.json").exists(), 30)
-            if command == "start":
-                subprocess.run([program, "stop"], cwd=elsewhere, capture_output=True, timeout=60)
     finally:
         os.umask(umask)
+        if command == "start":
+            subprocess.run([program, "stop"], cwd=elsewhere, capture_output=True, timeout=60)
     facts = {
         f"{file.stem} {name}".removeprefix("application "): plain(value, buildout)
         for file in sorted(probe.glob("*.json"))
