@@ -296,7 +296,7 @@ def test_umask_directory_and_environment(instance: Instance) -> None:
     )
     (instance.directory / ".env").write_text("WHO=env\n")
     started(instance, "--umask", "007")
-    assert get(instance.address) == f"{instance.directory} 7 env"
+    assert get(instance.address) == f"{instance.home} 7 env"
 
 
 def test_after_a_rebuild(instance: Instance, port: int) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from recipe.control import facts
 from support import Buildout, fetch, free_port, serving, toolchain
 
 SHOW = "import os, sys; print('>', *(os.environ.get(name) for name in sys.argv[1:]), sep='|')"
@@ -263,8 +264,8 @@ def test_subclasses_and_macros(buildout: Buildout) -> None:
     assert done.stdout.strip().endswith("True Recipe")
 
 
-def test_values_arrive_in_the_environment(buildout: Buildout, port: int) -> None:
-    """As Zope sets it, with the escapes that the documentation promises."""
+def test_values_arrive_in_the_environment(buildout: Buildout, port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As Zope sets it, and the control script before, with the escapes that the documentation promises."""
     buildout.instance(
         f"""
         eggs = Zope
@@ -290,6 +291,9 @@ def test_values_arrive_in_the_environment(buildout: Buildout, port: int) -> None
     assert values == [
         "a value  with blanks", "pa$s%w#rd;\"'", "a$b", "from outside", f"{buildout.part()}/x", "it is",
     ]  # fmt: skip
+    assert "OUTER" not in facts.read_environment(conf)
+    monkeypatch.setenv("FROM_OUTSIDE", "from outside")
+    assert [facts.read_environment(conf)[name] for name in names] == values
 
 
 def test_initialization_extra_paths_scripts_and_control_script(buildout: Buildout) -> None:

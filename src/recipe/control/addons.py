@@ -104,10 +104,10 @@ def _run_script(context: Context, entry_point: "EntryPoint", args: list[str]) ->
 
     from recipe.control import zope
 
-    sys.argv = zope.legacy_argv(context, [entry_point.name, *args])
+    module = zope.imitate_interpreter(context, [entry_point.name, *args])
     logging.basicConfig()
     with zope.opened(context) as app:
-        zope.main_module(sys.argv[0], {"app": app})
+        vars(module)["app"] = app
         if not context.options.no_request:
             zope.with_request(app)
         if not context.options.no_login:
@@ -121,8 +121,7 @@ def _run_hosted(context: Context, entry_point: "EntryPoint", args: list[str]) ->
 
     host = Host(context)
     function = entry_point.load()
-    if not context.options.interpreter:
-        os.environ.update(context.environment_for_python())
+    os.environ.update(context.environment_for_python())
     try:
         result = function(host, " ".join(args))
     finally:

@@ -4,7 +4,7 @@ import os
 import sys
 
 from recipe.control.commandline import Options
-from recipe.control.facts import Facts
+from recipe.control.facts import Facts, read_environment
 from recipe.control.record import Record
 
 
@@ -49,9 +49,18 @@ class Context(Record):
     def _has_script(self) -> bool:
         return bool(self.options.interpreter and not self.facts.zserver_python)
 
+    def environment(self) -> dict[str, str]:
+        """Return the environment for Zope, as 9.1.0 makes it: with the variables that Zope is going to set.
+
+        Zope sets them when Python has started, the logs have been set up and many modules have been imported.
+        """
+        variables = {} if self.facts.zserver_python else read_environment(self.zope_conf)
+        homes = {"INSTANCE_HOME": self.facts.instance_home, "CLIENT_HOME": self.facts.client_home}
+        return {**os.environ, **variables, **homes}
+
     def environment_for_python(self) -> dict[str, str]:
         """Return the environment for a command line made with `python`."""
-        environment = dict(os.environ)
+        environment = self.environment()
         if not self._has_script:
             environment["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
         return environment

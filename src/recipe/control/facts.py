@@ -22,10 +22,11 @@ class Facts(Record):
     """The facts about an instance; all paths are absolute."""
 
     name: str = ""
-    #: the buildout directory: contains the ``.env`` files, and is the working directory of the daemon
+    #: the buildout directory: contains the ``.env`` files
     directory: str = ""
     #: the zope.conf of the instance
     zope_conf: str = ""
+    #: the directory of the part, and the working directory of the daemon
     instance_home: str = ""
     client_home: str = ""
     #: None: no file; "": unknown (see `recipe.control.logs`)
@@ -91,7 +92,7 @@ def _from_json(path: str) -> Facts:
 
 def _from_zope_conf(zope_conf: str) -> Facts:
     """Return the facts in a zope.conf, whose directory is assumed to be ``etc``. Raises OSError."""
-    values = _top_level_values(zope_conf)
+    values = {name.lower(): value for name, value in _values(zope_conf).items()}
     facts = Facts(
         zope_conf=zope_conf,
         instance_home=values.get("instancehome", ""),
@@ -117,35 +118,56 @@ def _with_defaults(facts: Facts, home: str) -> Facts:
     )
 
 
-def _top_level_values(zope_conf: str) -> dict[str, str]:
-    """Return the values of the keys outside of sections in zope.conf, by lower-case key.
+def read_environment(zope_conf: str) -> dict[str, str]:
+    """Return the variables in the section ``<environment>`` of zope.conf, by name; none if it cannot be read."""
+    try:
+        return _values(zope_conf, "environment")
+    except OSError:
+        return {}
 
-    ZConfig is not used because loading it takes a tenth of a second.
+
+def _values(zope_conf: str, *path: str) -> dict[str, str]:
+    """Return the values of the keys in a section of zope.conf, by key. Raises OSError.
+
+    `path`: the names of the sections around the keys. A value with an environment variable that is not set is left
+    out. ZConfig is not used because loading it takes a tenth of a second.
     """
     values: dict[str, str] = {}
     defined: dict[str, str] = {}
-    depth = 0
+    sections: list[str] = []
     with open(zope_conf, encoding="utf-8", errors="replace") as file:
         lines = file.readlines()
     for line in map(str.strip, lines):
-        if line.startswith("<"):
-            depth += -1 if line.startswith("</") else 0 if line.endswith("/>") else 1
-            continue
-        name, _, value = line.partition(" ")
-        if depth or not name or name.startswith("#"):
-            continue
-        if name == "%define":
-            name, _, value = value.strip().partition(" ")
-            defined[name.lower()] = _substituted(value.strip(), defined)
-        else:
-            values[name.lower()] = _substituted(value.strip(), defined)
+        if line.startswith("</"):
+            del sections[-1:]
+        elif line.startswith("<"):
+            sections += [] if line.endswith("/>") else [line.strip("<> ").lower()]
+        elif line.startswith("%define "):
+            _add(defined, line.removeprefix("%define "), defined)
+        elif sections == [*path] and not line.startswith(("#", "%")):
+            _add(values, line, defined)
     return values
 
 
+def _add(values: dict[str, str], line: str, defined: dict[str, str]) -> None:
+    """Add a key with its value, unless it has an environment variable that is not set."""
+    name, _, value = line.strip().partition(" ")
+    try:
+        values[name] = _substituted(value.strip(), defined)
+    except KeyError:
+        values.pop(name, None)
+
+
 def _substituted(text: str, defined: dict[str, str]) -> str:
-    """Return `text` with ZConfig's ``$name``, ``${name}`` and ``$$`` replaced."""
+    """Return `text` with ZConfig's ``$name``, ``${name}``, ``$(VARIABLE)`` and ``$$`` replaced.
+
+    Raises KeyError if the environment variable is not set.
+    """
 
     def value(match: re.Match[str]) -> str:
-        return "$" if match[0] == "$$" else defined.get((match[1] or match[2]).lower(), "")
+        if match[3]:
+            return os.environ[match[3]]
+        names = {name.lower(): value for name, value in defined.items()}
+        return "$" if match[0] == "$$" else names.get((match[1] or match[2]).lower(), "")
 
-    return re.sub(r"\$(?:\$|\{(\w+)\}|(\w+))", value, text)
+    return re.sub(r"\$(?:\$|\{(\w+)\}|(\w+)|\((\w+)\))", value, text) if "$" in text else text

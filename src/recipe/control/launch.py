@@ -73,10 +73,11 @@ def _start_manager(context: Context, directory: str, report: str) -> None:
     socket_path = manager.SocketPath(directory)
     with socket_path as path:
         _remove_stale(path)
-        keeper = [directory, path, context.umask or "022", facts.directory, *server]
+        keeper = [directory, path, context.umask or "022", facts.instance_home, *server]
         result = subprocess.run(
             [*context.python(), "-m", manager.KEEPER, *keeper],
-            env=context.environment_for_python(),
+            # 9.1.0 sets the variable for a server that can be started again
+            env=context.environment_for_python() | {"ZMANAGED": "1"},
             stdin=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             pass_fds=() if socket_path.descriptor is None else (socket_path.descriptor,),

@@ -3,6 +3,7 @@
 import os
 import sys
 import traceback
+from types import ModuleType
 from typing import Any
 
 from recipe.control import zope
@@ -14,8 +15,7 @@ from recipe.control.errors import CommandError
 def run(context: Context, args: list[str]) -> int:
     """Run a script as 9.1.0 does: `sys.argv[0]` and `__file__` are the interpreter script."""
     script, code = read_script("run", args)
-    sys.argv = zope.legacy_argv(context, args)
-    return _run(context, script, code, sys.argv[0])
+    return _run(context, script, code, zope.imitate_interpreter(context, args))
 
 
 def execute(context: Context, args: list[str]) -> int:
@@ -23,7 +23,7 @@ def execute(context: Context, args: list[str]) -> int:
     script, code = read_script("exec", args)
     sys.argv = args
     sys.path.insert(0, os.path.dirname(os.path.abspath(script)))
-    return _run(context, script, code, script)
+    return _run(context, script, code, zope.main_module(script))
 
 
 def read_script(command: str, args: list[str]) -> tuple[str, bytes]:
@@ -40,10 +40,10 @@ def read_script(command: str, args: list[str]) -> tuple[str, bytes]:
         raise CommandError(f"cannot read {args[0]}: {error.strerror}") from None
 
 
-def _run(context: Context, script: str, source: bytes, file: str) -> int:
-    """Run a script; return 0, or 1 if it raises an Exception. SystemExit is not caught."""
+def _run(context: Context, script: str, source: bytes, module: ModuleType) -> int:
+    """Run a script in a module; return 0, or 1 if it raises an Exception. SystemExit is not caught."""
     with zope.opened(context) as app:
-        module = zope.main_module(file, zope.script_globals(context, app))
+        vars(module).update(zope.script_globals(context, app))
         try:
             exec(compile(source, script, "exec"), vars(module))
         except Exception as error:
@@ -63,9 +63,10 @@ def debug(context: Context, args: list[str]) -> int:
     context = context._replace(options=options)
     import code
 
-    sys.argv = zope.legacy_argv(context, [])[:1]
+    module = zope.imitate_interpreter(context, [])
+    del sys.argv[1:]
     with zope.opened(context) as app:
-        module = zope.main_module(sys.argv[0], zope.script_globals(context, app))
+        vars(module).update(zope.script_globals(context, app))
         # Line editing, history and completion, if this Python has them
         if sys.stdin.isatty():
             getattr(sys, "__interactivehook__", lambda: None)()

@@ -16,14 +16,17 @@ PATIENCE = "1"
 
 
 def foreground(context: Context, args: list[str]) -> None:
-    """Become the server, in debug mode."""
+    """Become the server, in debug mode; it prints Python's warnings, unless $PYTHONWARNINGS is set."""
+    environment = context.environment_for_python()
+    # An option -W of Python (deprecation-warnings) takes precedence over the variable
+    environment.setdefault("PYTHONWARNINGS", "default")
     # A developer who presses Ctrl-C does not want to wait for the timeout of a production site
-    _become_server(context, args, "--debug", "--graceful-timeout", PATIENCE)
+    _become_server(context, args, environment, "--debug", "--graceful-timeout", PATIENCE)
 
 
 def console(context: Context, args: list[str]) -> None:
     """Become the server, with the debug mode in zope.conf; also as process 1 of a container."""
-    _become_server(context, args)
+    _become_server(context, args, context.environment_for_python())
 
 
 def identity(context: Context) -> list[str]:
@@ -52,7 +55,7 @@ def command(context: Context, *flags: str) -> list[str]:
     return command_line
 
 
-def _become_server(context: Context, args: list[str], *flags: str) -> None:
+def _become_server(context: Context, args: list[str], environment: dict[str, str], *flags: str) -> None:
     if args:
         raise CommandError(f"unexpected argument: {args[0]}", 2)
     command_line = command(context, *flags)
@@ -61,6 +64,6 @@ def _become_server(context: Context, args: list[str], *flags: str) -> None:
     held = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2]
     signal.pthread_sigmask(signal.SIG_BLOCK, held)
     try:
-        os.execve(command_line[0], command_line, context.environment_for_python())
+        os.execve(command_line[0], command_line, environment)
     except OSError as error:
         raise CommandError(f"cannot run {command_line[0]}: {error.strerror}") from None

@@ -27,6 +27,7 @@ def opened(context: Context) -> Iterator[Any]:
     from recipe.common import databases
     from recipe.common.errors import StartError, explain
 
+    os.environ.update(context.environment())
     _set_warnings(context.facts.python_flags)
     try:
         try:
@@ -111,6 +112,7 @@ def script_globals(context: Context, app: Any) -> dict[str, Any]:
     """
     path = context.options.object_path
     names: dict[str, Any] = {"sys": sys, "Zope2": sys.modules["Zope2"]}
+    names |= _imported("Zope2.Startup.run:configure_wsgi")
     if not context.options.no_request:
         app = with_request(app)
         names |= _imported("Testing.makerequest:makerequest", "zope.globalrequest:setRequest")
@@ -153,18 +155,23 @@ def _explained(path: str) -> Iterator[None]:
         raise CommandError(f"there is no object at {path}: {error!r}") from None
 
 
-def main_module(file: str, values: dict[str, Any]) -> ModuleType:
-    """Create a module ``__main__`` with these globals, and register it in `sys.modules`."""
+def main_module(file: str) -> ModuleType:
+    """Create a module ``__main__`` of this file, and register it in `sys.modules`."""
     module = ModuleType("__main__")
     module.__file__ = file
-    vars(module).update(values)
     sys.modules["__main__"] = module
     return module
 
 
-def legacy_argv(context: Context, words: list[str]) -> list[str]:
-    """Return the `sys.argv` of `run` in all releases: that of ``python -c``, which scripts slice.
+def imitate_interpreter(context: Context, words: list[str]) -> ModuleType:
+    """Set `sys.argv` and `sys.path` as they are in the interpreter script in all releases; return its ``__main__``.
 
-    It is the interpreter script, ``-c``, and `words`: the script or command with its arguments.
+    `sys.argv` is that of ``python -c``, which scripts slice: the interpreter script, ``-c``, and `words`, which are
+    the script or command with its arguments. `sys.path` has the directory of the interpreter script.
     """
-    return [context.options.interpreter or os.path.abspath(sys.argv[0]), "-c", *words]
+    script = os.path.abspath(sys.argv[0])
+    file = context.options.interpreter or script
+    directories = {os.path.dirname(os.path.realpath(script)): os.path.dirname(file)}
+    sys.path[:] = [directories.get(path, path) for path in sys.path]
+    sys.argv = [file, "-c", *words]
+    return main_module(file)

@@ -130,7 +130,8 @@ class Zope:
         "deprecation-warnings",
         kinds.WARNINGS,
         "What Python does with deprecation warnings. ``on`` shows them and ``off`` suppresses them; the other values "
-        "are the actions of Python's warnings filter. If left out, Python's defaults apply.",
+        "are the actions of Python's warnings filter. If left out, Python's defaults apply, but ``fg`` of a WSGI "
+        "server shows all warnings.",
         into=(Into.FACTS,),
         zserver_into=(Into.ZOPE_CONF,),
     )

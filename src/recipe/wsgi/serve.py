@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 import traceback
+import warnings
 from contextlib import suppress
 from glob import escape, glob
 from typing import Any
@@ -72,6 +73,8 @@ def _options(args: list[str] | None) -> argparse.Namespace:
 
 
 def _run(options: argparse.Namespace, report: "StartReport") -> None:
+    if options.debug:
+        _print_warnings_in_one_line()
     # Imported late, so that the signal handlers are installed first; Zope is imported even later, with the application
     from recipe.common.pastefile import PasteFile
     from recipe.wsgi.base import Server, ServerWithWorkers
@@ -113,6 +116,25 @@ def _run(options: argparse.Namespace, report: "StartReport") -> None:
 def _patience(options: argparse.Namespace) -> float:
     """Return the seconds that threads of other packages get when the server stops."""
     return float(GRACEFUL_TIMEOUT if options.graceful_timeout is None else options.graceful_timeout)
+
+
+def _print_warnings_in_one_line() -> None:
+    """Let Python print each warning as one line, and once for each place unless a filter says ``always``.
+
+    Python itself repeats a warning after any change of the filters, such as by `warnings.catch_warnings`.
+    """
+    printed: set[str] = set()
+
+    def show(
+        message: Warning | str, category: type[Warning], filename: str, lineno: int, file: Any = None, line: Any = None
+    ) -> None:
+        text = f"{filename}:{lineno}: {category.__name__}: {' '.join(str(message).split())}"
+        if text not in printed or any(action == "always" for action, *_ in warnings.filters):
+            printed.add(text)
+            with suppress(OSError):
+                print(text, file=file or sys.stderr)
+
+    warnings.showwarning = show
 
 
 def _serve_by_workers(server: Any, ini: Any, report: "StartReport") -> None:
