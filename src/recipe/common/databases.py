@@ -1,7 +1,10 @@
 """Zope's databases: closing them, and opening them again in a process that has loaded the application."""
 
 import logging
+import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 logger = logging.getLogger("Zope")
@@ -52,3 +55,29 @@ def configured(name: str) -> Any:
     """Return a value of Zope's configuration; None if there is no such value, or no Zope."""
     module = sys.modules.get("App.config")
     return getattr(module.getConfiguration(), name, None) if module else None
+
+
+@contextmanager
+def read_only() -> Iterator[list[Any]]:
+    """Let Zope open each FileStorage read-only while the block runs, since another process has it open for writing.
+
+    Yields the configurations of those that were opened so; after the block, `open_again` opens them for writing.
+    """
+    from ZODB.config import FileStorage
+
+    opened: list[Any] = []
+    original = FileStorage.open
+
+    def open_read_only(self: Any) -> Any:
+        if not self.config.read_only and os.path.exists(self.config.path):
+            self.config.read_only = True
+            opened.append(self.config)
+        return original(self)
+
+    FileStorage.open = open_read_only
+    try:
+        yield opened
+    finally:
+        FileStorage.open = original
+        for config in opened:
+            config.read_only = False

@@ -26,8 +26,6 @@ class Order(NamedTuple):
     channel: int
     #: whether another server of this instance still serves
     succeeds: bool = False
-    #: whether the application may be loaded only when that server has ended
-    waits: bool = False
     #: the addresses on which that server listens, each with the sockets of a server that has crashed
     sockets: Mapping[str, Sequence[int]] = {}
 
@@ -36,10 +34,9 @@ class Order(NamedTuple):
         return {VARIABLE: json.dumps(self._asdict())}
 
 
-def read_order() -> Order | None:
-    """Return the order of this process, and remove it from the environment; None if it has no supervisor."""
-    text = os.environ.pop(VARIABLE, "")
-    return Order(**json.loads(text)) if text else None
+def read_order() -> Order:
+    """Return the order of this process, and remove it from the environment. Raises KeyError without a supervisor."""
+    return Order(**json.loads(os.environ.pop(VARIABLE)))
 
 
 class Channel:

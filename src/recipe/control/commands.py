@@ -35,7 +35,8 @@ class Command(Record):
 COMMANDS = {
     "start": Command("daemon:start", "", "start the server in the background"),
     "stop": Command("daemon:stop", "", "stop the server after it has finished its requests"),
-    "restart": Command("daemon:restart", "", "stop the server and start it with the new configuration"),
+    "restart": Command("daemon:restart", "", "start the server with the new configuration"),
+    "reload": Command("daemon:reload", "", "replace the server by one with the new configuration, without a gap"),
     "status": Command("daemon:status", "[--json]", "print whether the server runs"),
     "wait": Command("daemon:wait", "", "wait until the server has stopped"),
     "kill": Command("daemon:kill", "[SIGNAL]", "send a signal to the server (default: TERM)"),

@@ -1,6 +1,6 @@
-"""Commands for a server in the background: start, stop, restart, status and others.
+"""Commands for a server in the background: start, stop, reload, status and others.
 
-zdaemon keeps the server running: `recipe.control.keeper` is its process, `recipe.control.manager` talks to it.
+`recipe.control.supervisor` keeps the server running, `recipe.control.manager` talks to it.
 """
 
 import json
@@ -16,6 +16,9 @@ from recipe.control.manager import State
 
 #: Exit status if the server does not run. LSB and systemd define it for `status`; other commands use it, too.
 NOT_RUNNING = 3
+
+#: The signals that the supervisor handles, or passes on to the server.
+PASSED_ON = ("SIGTERM", "SIGINT", "SIGHUP", "SIGUSR1", "SIGUSR2")
 
 #: Seconds after the graceful timeout in which a server can close its databases.
 CLOSING = 30
@@ -38,7 +41,7 @@ def status(context: Context, args: list[str]) -> int:
         print(f"program running; pid={state.pid}")
         # Without workers, the process id is the only number in the output; programs search for it
         if context.facts.workers > 1:
-            print("workers:", *_workers(state.pid))
+            print("workers:", *_workers(state.server))
     else:
         print("daemon manager running; daemon process not running")
     return 0 if state and state.pid else NOT_RUNNING
@@ -49,12 +52,13 @@ def _print_json(context: Context, state: State | None) -> None:
     values: dict[str, object] = {"name": context.facts.name, "running": running}
     if state:
         values["pid"] = state.pid or None
+        values["server"] = state.server or None
         values["manager"] = state.manager
         values["since"] = round(state.since, 3)
         values["failures"] = state.failures
     values["listen"] = list(context.facts.listen)
     if context.facts.workers:
-        values["workers"] = _workers(state.pid) if state and state.pid else []
+        values["workers"] = _workers(state.server) if state and state.server else []
     print(json.dumps(values))
 
 
@@ -95,20 +99,77 @@ def stop(context: Context, args: list[str]) -> int:
 
 
 def restart(context: Context, args: list[str]) -> int:
-    """Stop the server and start it again, unless its new configuration is wrong."""
+    """Start the server with its new configuration, unless that is wrong; replace one that runs as `reload` does.
+
+    A server that cannot be replaced is stopped first.
+    """
     _no_arguments(args)
     with _StartLock(context):
         directory = _socket_directory(context)
-        was_running = manager.state(directory) is not None
-        if was_running:
-            from recipe.control import check
-
-            if check.report(context):
-                raise CommandError("not restarted; the server keeps running with its old configuration")
+        state = manager.state(directory)
+        if state is None:
+            print(f"daemon process started, pid={_start(context)}")
+            return 0
+        _check(context, "not restarted")
+        try:
+            _reload(context, directory, state)
+            pid = state.pid
+        except CannotReloadError as reason:
+            print(f"stopping the server first, since {reason}", flush=True)
             _stop(context, directory)
-        pid = _start(context)
-    print(f"daemon process {'restarted' if was_running else 'started'}, pid={pid}")
+            pid = _start(context)
+    print(f"daemon process restarted, pid={pid}")
     return 0
+
+
+def reload(context: Context, args: list[str]) -> int:
+    """Replace the server by one with the new configuration, without refusing a client."""
+    _no_arguments(args)
+    with _StartLock(context):
+        directory = _socket_directory(context)
+        state = manager.state(directory)
+        if state is None:
+            raise CommandError("daemon manager not running", NOT_RUNNING)
+        _check(context, "not reloaded")
+        try:
+            _reload(context, directory, state)
+        except CannotReloadError as reason:
+            raise CommandError(f"{reason}; run `{context.program} restart`") from None
+    print(f"daemon process reloaded, pid={state.pid}")
+    return 0
+
+
+def _check(context: Context, result: str) -> None:
+    from recipe.control import check
+
+    if check.report(context):
+        raise CommandError(f"{result}; the server keeps running with its old configuration")
+
+
+class CannotReloadError(Exception):
+    """The server cannot be replaced while it runs; the text says why."""
+
+
+def _reload(context: Context, directory: str, state: State) -> None:
+    """Let the supervisor replace the server. Raises CannotReloadError, or CommandError if the new server fails."""
+    from recipe.control import serving
+
+    if not state.reloads:
+        raise CannotReloadError("it was started by another release")
+    if context.facts.zserver_python:
+        raise CannotReloadError("ZServer cannot be replaced while it runs")
+    order = {"command": serving.command(context)}
+    for line in manager.follow(directory, f"reload {json.dumps(order)}"):
+        word, _, text = line.partition(" ")
+        if word == "waiting":
+            print(text, flush=True)
+        elif word == "ok":
+            return
+        elif word == "unable":
+            raise CannotReloadError(text)
+        else:
+            raise CommandError(f"{text}; the server keeps running with its old configuration")
+    raise CommandError("the supervisor has ended")
 
 
 def wait(context: Context, args: list[str]) -> int:
@@ -127,7 +188,9 @@ def kill(context: Context, args: list[str]) -> int:
         raise CommandError(f"unexpected argument: {args[1]}", 2)
     number, name = _signal(args[0] if args else "TERM")
     pid = _running_pid(context)
-    _send(pid, number)
+    state = manager.state(_socket_directory(context))
+    # What the supervisor does not pass on would end it alone
+    _send(state.server if state and state.reloads and name not in PASSED_ON else pid, number)
     print(f"signal {name} sent to process {pid}")
     return 0
 

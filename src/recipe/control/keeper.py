@@ -1,34 +1,52 @@
-"""The daemon manager: zdaemon's ``zdrun``, which keeps one server running.
+"""The process in the background that keeps one server running: a `recipe.control.supervisor`.
 
 ``python -m recipe.control.keeper PLACE SOCKET UMASK DIRECTORY COMMAND…``: PLACE is the directory
-of the socket; SOCKET is a path of the socket that is short enough for the system.
+of the socket for commands; SOCKET is a path of the socket that is short enough for the system.
 """
 
+import os
+import socket
 import sys
 
 from recipe.control.errors import CommandError
-
-#: Exit statuses after which zdaemon does not start the server again.
-DONE = "0,2"
+from recipe.control.supervisor import Supervisor
 
 
-def main(args: list[str]) -> None:
-    """Go into the background and start COMMAND; start it again whenever it fails.
+def main(args: list[str]) -> int:
+    """Go into the background and keep COMMAND running; return the exit status.
 
     Raises CommandError if the socket cannot be created.
     """
-    from zdaemon.zdrun import main as run
-
-    _place, socket, umask, directory, *command = args
-    options = ["-s", socket, "-d", "-x", DONE, "-m", umask, "-z", directory]
+    _place, path, umask, directory, *command = args
+    commands = socket.socket(socket.AF_UNIX)
+    os.umask(0o077)
     try:
-        run([*options, *command])
+        commands.bind(path)
+        commands.listen()
     except OSError as error:
         raise CommandError(f"cannot create the control socket: {error.strerror or error}") from None
+    _go_into_background()
+    os.umask(int(umask, 8))
+    os.chdir(directory)
+    try:
+        return Supervisor(command, commands).run()
+    finally:
+        os.unlink(path)
+
+
+def _go_into_background() -> None:
+    """Leave the session of the terminal, and its files."""
+    if os.fork():
+        os._exit(0)
+    os.setsid()
+    null = os.open(os.devnull, os.O_RDWR)
+    for standard in (0, 1, 2):
+        os.dup2(null, standard)
+    os.close(null)
 
 
 if __name__ == "__main__":
     try:
-        main(sys.argv[1:])
+        sys.exit(main(sys.argv[1:]))
     except CommandError as error:
         sys.exit(str(error))

@@ -121,8 +121,8 @@ def _wait(context: Context, directory: str, pipe: int) -> int:
     first_pid = 0
     while not readable([pipe], 0.2):
         state = manager.state(directory)
-        first_pid = first_pid or (state.pid if state else 0)
-        if state is None or state.failures or state.pid != first_pid:
+        first_pid = first_pid or (state.server if state else 0)
+        if state is None or state.failures or state.server != first_pid:
             if readable([pipe], 0):
                 break
             raise CommandError(f"the server ended without a message; run `{context.program} fg` to see what it prints")
@@ -147,7 +147,7 @@ def _wait_for_port(context: Context, directory: str) -> None:
         if state is None or state.failures or time.monotonic() > deadline:
             message = f"the server does not listen on any address; run `{context.program} fg` to see what it prints"
             raise CommandError(message)
-        if _listens(context, state.pid):
+        if _listens(context, state.server):
             return
         time.sleep(0.1)
 

@@ -1,7 +1,7 @@
-"""The client of the daemon manager (zdaemon's ``zdrun``): sends it commands over its socket.
+"""The client of the daemon manager (`recipe.control.supervisor`): sends it commands over its socket.
 
-In its protocol, a client sends one line and receives some lines (``zdaemon.zdrun``, ``docommand``). This
-module implements it because importing zdaemon takes ten times as long as a command.
+A client sends one line and receives some lines. The protocol is that of zdaemon's ``zdrun``, with more commands: a
+manager that was started by a former release, or by 9.1.0, is a zdaemon.
 """
 
 import os
@@ -13,7 +13,7 @@ from recipe.control.record import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 #: The module that runs zdaemon; its name on a command line identifies the process of a manager.
 KEEPER = "recipe.control.keeper"
@@ -33,14 +33,18 @@ TRIES = 1000
 class State(Record):
     """The state of the manager and of its server."""
 
-    #: the process id of the server; 0: it does not run
+    #: the process id of the instance, which stays the same when a supervisor replaces the server; 0: it does not run
     pid: int
+    #: the process id of the server; 0: it does not run
+    server: int
     #: the process id of the manager
     manager: int
     #: when the server was started, in seconds since the epoch
     since: float
     #: how many times in a row the server ended soon after its start
     failures: int
+    #: whether the manager is a supervisor, which can replace the server; zdaemon of former releases cannot
+    reloads: bool = False
 
 
 def state(directory: str) -> State | None:
@@ -52,12 +56,36 @@ def state(directory: str) -> State | None:
     if response is None:
         return None
     values = dict(line.split("=", 1) for line in response.splitlines() if "=" in line)
+    server, manager = int(values.get("application", 0)), int(values.get("manager", 0))
     return State(
-        pid=int(values.get("application", 0)),
-        manager=int(values.get("manager", 0)),
+        pid=manager if server and "supervisor" in values else server,
+        server=server,
+        manager=manager,
         since=float(values.get("lasttime", 0)),
         failures=int(values.get("backoff", 0)),
+        reloads="supervisor" in values,
     )
+
+
+def follow(directory: str, command: str) -> "Iterator[str]":
+    """Send a command to the supervisor whose socket is in `directory`; yield each line of its answer when it comes.
+
+    Raises CommandError as `ask` does, or if there is no supervisor.
+    """
+    with SocketPath(directory) as path:
+        sock = socket(AF_UNIX)
+        try:
+            sock.connect(path)
+            sock.sendall(f"{command}\n".encode())
+            rest = b""
+            while data := sock.recv(8192):
+                *lines, rest = (rest + data).split(b"\n")
+                for line in lines:
+                    yield line.decode("utf-8", "replace")
+        except OSError as error:
+            raise CommandError(f"cannot reach the supervisor: {error.strerror}") from None
+        finally:
+            sock.close()
 
 
 def ask(directory: str, command: str) -> str | None:

@@ -10,10 +10,9 @@ import os
 import selectors
 import signal
 import socket
-import stat
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -76,13 +75,13 @@ class Generation:
         with suppress(OSError):
             self.channel.send({"do": word})
 
-    def signal(self, number: int) -> None:
+    def send(self, number: int) -> None:
         """Send a signal."""
         self.process.send_signal(number)
 
-    def end(self, number: int = signal.SIGTERM) -> None:
-        """Send a signal after which it must end in time."""
-        self.signal(number)
+    def end(self) -> None:
+        """Send the signal after which it must end in time."""
+        self.send(signal.SIGTERM)
         self.deadline = min(self.deadline, time.monotonic() + self.patience + CLOSING)
 
     def close(self) -> None:
@@ -193,7 +192,7 @@ class Supervisor:
             self._retire(self.current)
         self.current, self.successor = generation, None
         self.failures = 0
-        self._answer(f"ok {generation.pid}")
+        self._answer("ok")
 
     def _retire(self, generation: Generation) -> None:
         generation.deadline = time.monotonic() + generation.patience + CLOSING
@@ -219,9 +218,7 @@ class Supervisor:
             self._answer(f"failed {message['text']}")
 
     def _on_unable(self, generation: Generation, message: Mapping[str, Any]) -> None:
-        """The successor cannot be loaded beside the other one: that one ends first."""
-        self._say(f"waiting {message['text']}")
-        generation.waits = True
+        self._answer(f"unable {message['text']}")
 
     def _reap(self) -> None:
         for generation in self._generations():
@@ -268,7 +265,7 @@ class Supervisor:
     def _kill_late(self) -> None:
         for generation in self._generations():
             if time.monotonic() > generation.deadline:
-                generation.signal(signal.SIGKILL)
+                generation.send(signal.SIGKILL)
                 generation.deadline = float("inf")
 
     def stop(self) -> None:
@@ -304,7 +301,7 @@ class Supervisor:
                     self.reload()
                 elif number in REOPEN:
                     for generation in self._generations():
-                        generation.signal(number)
+                        generation.send(number)
 
     # --- the pid file ---
 
@@ -381,7 +378,7 @@ class Supervisor:
 
     def _command_kill(self, _client: socket.socket, rest: str) -> str:
         for generation in self._generations():
-            generation.signal(int(rest or signal.SIGTERM))
+            generation.send(int(rest or signal.SIGTERM))
         return "Signal sent"
 
     def _command_reopen_transcript(self, _client: socket.socket, _rest: str) -> str:

@@ -16,10 +16,14 @@ WSGIApp = Callable[..., Iterable[bytes]]
 class Server:
     """A server with its bound sockets; called with an application, it serves it in this process."""
 
-    def __init__(self, listeners: list[Listener]) -> None:
+    def __init__(self, listeners: list[Listener], backlog: int) -> None:
         self.listeners = listeners
+        #: how many clients wait on each socket
+        self.backlog = backlog
         #: called when the server accepts requests
         self.on_ready: Callable[[], None] = lambda: None
+        #: called before the server waits for the requests that are in progress
+        self.on_drain: Callable[[], None] = self.block_new_clients
 
     def __call__(self, app: WSGIApp) -> None:
         """Serve `app` until TERM, HUP or INT; return when the last request has been answered.
@@ -27,6 +31,25 @@ class Server:
         The listeners that are not `early` begin to listen.
         """
         raise NotImplementedError
+
+    def stop(self) -> None:
+        """Stop gracefully; stop immediately if called again. Signal handlers may call this."""
+        raise NotImplementedError
+
+    def retire(self) -> None:
+        """Stop gracefully; a successor listens on the same addresses, so that new clients are not blocked."""
+        self.on_drain = lambda: None
+        self.stop()
+
+    def listen(self) -> None:
+        """Begin to listen on all sockets, so that clients wait. Raises StartError."""
+        for listener in self.listeners:
+            listener.listen(self.backlog)
+
+    def block_new_clients(self) -> None:
+        """Block new clients on all listeners."""
+        for listener in self.listeners:
+            listener.block_new_clients()
 
     def close(self) -> None:
         """Close all sockets. A second call does nothing."""
@@ -42,7 +65,7 @@ class ServerWithWorkers(Server):
 
     def __init__(self, settings: Settings) -> None:
         """Bind the addresses. Raises StartError if one cannot be bound; no socket is left open then."""
-        super().__init__(bind_all(settings))
+        super().__init__(bind_all(settings), settings.adjustments.backlog)
         self.settings = settings
 
     def share_sockets(self, sockets: type[SharedSockets]) -> None:

@@ -44,7 +44,7 @@ class LoopServer(Server):
 
     def __init__(self, settings: Settings, listeners: list[Listener]) -> None:
         """Raise StartError, and close the sockets, if there are more than the server can serve."""
-        super().__init__(listeners)
+        super().__init__(listeners, settings.adjustments.backlog)
         if len(listeners) > 1 and not self.several_addresses:
             names = ", ".join(url(listener.socket) for listener in listeners)
             self.close()
@@ -56,8 +56,6 @@ class LoopServer(Server):
         # Wakes the main thread. `put` may be called by a signal handler that interrupts `get` in the same thread; the
         # methods of an Event must not.
         self._wakeups: SimpleQueue[None] = SimpleQueue()
-        #: called before the server waits for the requests that are in progress
-        self.on_drain: Callable[[], None] = self.block_new_clients
 
     def run(self, app: WSGIApp, listener: Listener) -> None:
         """Serve `app` on a listening socket; does not return. Called in a thread."""
@@ -118,11 +116,6 @@ class LoopServer(Server):
         """Stop gracefully; stop immediately if called again. Signal handlers may call this."""
         self._stops += 1
         self._wakeups.put(None)
-
-    def block_new_clients(self) -> None:
-        """Block new clients on all listeners."""
-        for listener in self.listeners:
-            listener.block_new_clients()
 
     def _drain(self, requests: RequestCounter, logger: logging.Logger) -> None:
         """Block new clients, and wait until all requests are answered."""

@@ -18,7 +18,12 @@ from typing import Any
 from recipe.common import databases, privileges, zeo
 from recipe.common.errors import StartError, log_end
 from recipe.common.names import FINGERPRINT, GRACEFUL_TIMEOUT
+from recipe.common.supervision import VARIABLE
 from recipe.wsgi import collector, ending, pidfile, signals
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from recipe.wsgi.supervised import Supervision
 
 logger = logging.getLogger("Zope")
 
@@ -89,14 +94,17 @@ def _run(options: argparse.Namespace, report: "StartReport") -> None:
             _drop_privileges(options, server, report)
         # After privileges were dropped, so that the user owns the log files, and root follows no link of the user's
         ini.configure_logging()
+        supervision = report.supervision
+        if supervision:
+            _introduce(server, supervision, _patience(options))
         _wait_for_databases(ini, report)
         if isinstance(server, ServerWithWorkers):
             _serve_by_workers(server, ini, report)
             return
-        with collector.deferred():
-            app = ini.load()
+        app = _load(ini, server, supervision)
         print(f"Starting server in PID {process}.", flush=True)
-        with pidfile.written(databases.configured("pid_filename") or ""):
+        # The supervisor writes the pid file itself
+        with pidfile.written("" if supervision else databases.configured("pid_filename") or ""):
             if isinstance(server, Server):
                 server.on_ready = report.ready
                 server(app)
@@ -191,12 +199,48 @@ def _wait_for_databases(ini: Any, report: "StartReport") -> None:
             report.waiting(missing.text)
 
 
+def _supervision() -> "Supervision | None":
+    """Connect to the supervisor, if there is one."""
+    if VARIABLE not in os.environ:
+        return None
+    from recipe.wsgi.supervised import Supervision
+
+    return Supervision()
+
+
+def _load(ini: Any, server: Any, supervision: "Supervision | None") -> Any:
+    """Load the application; if another server of the instance serves, return when this one may."""
+    if supervision and supervision.succeeds:
+        from recipe.wsgi import succession
+
+        return succession.load(ini, supervision, ["/"], server.listen)
+    with collector.deferred():
+        return ini.load()
+
+
+def _introduce(server: Any, supervision: "Supervision", patience: float) -> None:
+    """Lend the supervisor the sockets of a server. Raises StartError if the server cannot take another one's place."""
+    from recipe.wsgi.base import Server, ServerWithWorkers
+
+    if isinstance(server, Server) and not isinstance(server, ServerWithWorkers):
+        supervision.on_retire, supervision.on_orphaned = server.retire, server.stop
+        supervision.bound(server.listeners, patience)
+    elif supervision.succeeds:
+        text = "only a server of this package, without workers, can replace another while that runs"
+        supervision.unable(text)
+        raise StartError(text)
+
+
 class StartReport:
-    """The result of the start, for the process that started this one: one message, written to a named pipe."""
+    """The result of the start, for the process that started this one: one message, written to a named pipe.
+
+    The supervisor gets it, too, if there is one.
+    """
 
     def __init__(self, path: str) -> None:
         self._path = path
         self._file: int | None = None
+        self.supervision = _supervision()
 
     def open(self) -> None:
         """Open the pipe early, while this process may still do so."""
@@ -209,6 +253,8 @@ class StartReport:
     def ready(self) -> None:
         """Report that the server accepts requests."""
         self._send("ready")
+        if self.supervision:
+            self.supervision.ready(databases.configured("pid_filename") or "")
 
     def loaded(self) -> None:
         """Report that a server of another package begins, which does not report when it accepts requests."""
@@ -217,10 +263,14 @@ class StartReport:
     def waiting(self, text: str) -> None:
         """Report what the server waits for, and that this may take long."""
         self._send(f"waiting {text}")
+        if self.supervision:
+            self.supervision.waiting(text)
 
     def failed(self, text: str) -> None:
         """Report why the server cannot start."""
         self._send(f"failed {text}")
+        if self.supervision:
+            self.supervision.failed(text)
 
     def _send(self, text: str) -> None:
         self.open()

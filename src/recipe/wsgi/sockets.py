@@ -6,7 +6,7 @@ import socket
 import stat
 import struct
 import sys
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import chain
@@ -35,7 +35,10 @@ class Listener:
     address: Address
     socket: socket.socket
     early: bool
+    #: of the file of a unix socket
     inode: int = 0
+    #: whether another server of this instance listens on the address until this one has taken its place
+    succeeds: bool = False
 
     @property
     def is_unix(self) -> bool:
@@ -47,12 +50,23 @@ class Listener:
 
         Raises StartError if another process has taken the address since it was bound.
         """
-        if self.is_unix and not self._owns_file():
+        if self.is_unix and not self.succeeds and not self._owns_file():
             raise _bind_error(self.address, OSError(errno.EADDRINUSE, ""))
         try:
             self.socket.listen(backlog)
+            if self.succeeds:
+                self._succeed()
         except OSError as error:
             raise _bind_error(self.address, error) from None
+
+    def _succeed(self) -> None:
+        """Let new clients connect to this socket, and not to that of the other server."""
+        self.succeeds = False
+        if self.is_unix:
+            os.rename(self.socket.getsockname(), self.address.path)
+        else:
+            # The other socket is the first of the two; when it is closed, all clients connect to the one that is left
+            _attach(self.socket, SO_ATTACH_REUSEPORT_CBPF, [(RETURN, 0, 0, 1)])
 
     def block_new_clients(self) -> None:
         """Block new clients; those in the backlog can still be accepted.
@@ -84,7 +98,7 @@ class Listener:
     def give_to(self, uid: int, gid: int) -> None:
         """Change the owner of a unix socket's file to the user of the server."""
         if self.is_unix:
-            os.chown(self.address.path, uid, gid, follow_symlinks=False)
+            os.chown(self.socket.getsockname(), uid, gid, follow_symlinks=False)
 
     def close(self) -> None:
         """Close the socket and remove its file, unless another process has replaced the file."""
@@ -105,6 +119,11 @@ class Listener:
             return False
 
 
+#: The sockets, by address, of a server of this instance: of one that still listens there, and of one that has crashed.
+taken: Mapping[str, object] = {}
+adopted: dict[str, list[socket.socket]] = {}
+
+
 def bind(
     address: Address, *, early: bool, backlog: int, permissions: int, families: Collection[int] = FAMILIES
 ) -> list[Listener]:
@@ -113,10 +132,15 @@ def bind(
     `permissions` are those of a unix socket's file; `families` are the IP address families to use.
     Raises StartError if an address cannot be bound; no socket is left open then.
     """
+    if held := adopted.pop(str(address), None):
+        inode = os.stat(address.path).st_ino if address.path else 0
+        return [Listener(address, sock, True, inode) for sock in held]
+    succeeds = str(address) in taken
+    early = early and not succeeds
     if address.path:
-        listeners = [Listener(address, *_bind_unix(address, permissions, early))]
+        listeners = [_bind_unix(address, permissions, early, succeeds)]
     else:
-        listeners = _bind_tcp(address, early, families)
+        listeners = _bind_tcp(address, early, succeeds, families)
     for listener in listeners:
         if early:
             listener.listen(backlog)
@@ -164,14 +188,14 @@ def distribute(group: Sequence[Listener], serving: Sequence[int]) -> bool:
     return _attach(group[0].socket, SO_ATTACH_REUSEPORT_CBPF, [*draw, *chain(*cases), (RETURN, 0, 0, serving[0])])
 
 
-def _bind_tcp(address: Address, early: bool, families: Collection[int]) -> list[Listener]:
+def _bind_tcp(address: Address, early: bool, succeeds: bool, families: Collection[int]) -> list[Listener]:
     listeners: list[Listener] = []
     missing: OSError | None = None
     for family, sockaddr in _resolve(address):
         if family not in families:
             continue
         try:
-            sock = _tcp_socket(family, sockaddr)
+            sock = _tcp_socket(family, sockaddr, reuse_port=succeeds)
         except OSError as error:
             # `localhost` and `*` may include IPv6 on a machine without it; the other addresses are sufficient
             if error.errno in NO_SUCH_FAMILY:
@@ -180,7 +204,7 @@ def _bind_tcp(address: Address, early: bool, families: Collection[int]) -> list[
             for listener in listeners:
                 listener.close()
             raise _bind_error(address, error) from None
-        listeners.append(Listener(address, sock, early))
+        listeners.append(Listener(address, sock, early, succeeds=succeeds))
     if not listeners:
         raise _bind_error(address, missing or OSError(errno.EADDRNOTAVAIL, ""))
     return listeners
@@ -234,13 +258,15 @@ def _attach(sock: socket.socket, option: int, instructions: Sequence[tuple[int, 
     return False
 
 
-def _bind_unix(address: Address, permissions: int, early: bool) -> tuple[socket.socket, bool, int]:
+def _bind_unix(address: Address, permissions: int, early: bool, succeeds: bool) -> Listener:
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    path = f"{address.path}.{os.getpid()}" if succeeds else address.path
     try:
-        _remove_stale(address)
-        sock.bind(address.path)
-        os.chmod(address.path, permissions)
-        return sock, early, os.lstat(address.path).st_ino
+        if not succeeds:
+            _remove_stale(address)
+        sock.bind(path)
+        os.chmod(path, permissions)
+        return Listener(address, sock, early, os.lstat(path).st_ino, succeeds)
     except OSError as error:
         sock.close()
         raise _bind_error(address, error) from None

@@ -159,7 +159,7 @@ class WaitressServer(Server):
     """waitress, with its bound sockets."""
 
     def __init__(self, listeners: list[Listener], adjustments: Adjustments, graceful_timeout: float) -> None:
-        super().__init__(listeners)
+        super().__init__(listeners, adjustments.backlog)
         self.adjustments = adjustments
         self.graceful_timeout = graceful_timeout
         self._map: dict[int, Any] = {}
@@ -225,8 +225,8 @@ class WaitressServer(Server):
 
     def _drain(self) -> None:
         """Accept no more connections, and let the present ones finish their requests."""
+        self.on_drain()
         for listener, server in zip(self.listeners, self._servers, strict=True):
-            listener.block_new_clients()
             self._accept_waiting(server)
             server.draining_since = time.time()
             server.accepting = False

@@ -1,0 +1,87 @@
+"""The connection of a server to its supervisor (`recipe.control.supervisor`), which lets a successor replace it."""
+
+import os
+import socket
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from queue import SimpleQueue
+from typing import Any
+
+from recipe.common.supervision import Channel, read_order
+from recipe.wsgi import sockets
+from recipe.wsgi.sockets import Listener
+
+
+class Supervision:
+    """The connection to the supervisor that the environment names."""
+
+    def __init__(self) -> None:
+        self._order = order = read_order()
+        os.set_inheritable(order.channel, False)
+        self._channel = Channel(socket.socket(fileno=order.channel))
+        #: called in a thread when a successor serves, or when the supervisor has ended
+        self.on_retire: Callable[[], None] = lambda: None
+        self.on_orphaned: Callable[[], None] = lambda: None
+        self._words: SimpleQueue[str] = SimpleQueue()
+        sockets.taken = order.sockets
+        if not order.succeeds:
+            sockets.taken = {}
+            sockets.adopted = {address: list(map(_adopt, held)) for address, held in order.sockets.items()}
+        threading.Thread(target=self._listen, name="supervision", daemon=True).start()
+
+    @property
+    def succeeds(self) -> bool:
+        """Whether another server of this instance still serves."""
+        return self._order.succeeds
+
+    def bound(self, listeners: Sequence[Listener], patience: float) -> None:
+        """Lend the supervisor the listening sockets; `patience` is the graceful timeout in seconds."""
+        addresses = [str(listener.address) for listener in listeners]
+        descriptors = [listener.socket.fileno() for listener in listeners]
+        self._send({"event": "bound", "sockets": addresses, "patience": patience}, descriptors)
+
+    def warm(self, alone: bool, listen: Callable[[], None]) -> None:
+        """Report that the application is loaded, and wait until this server may serve.
+
+        If it is to serve `alone`, the other server ends first; `listen` is called before that.
+        """
+        self._send({"event": "warm", "alone": alone})
+        while (word := self._words.get()) != "serve":
+            if word == "listen":
+                listen()
+
+    def ready(self, pid_file: str) -> None:
+        """Report that the server accepts requests; the supervisor writes its process id to `pid_file`."""
+        self._send({"event": "ready", "pid_file": pid_file})
+
+    def waiting(self, text: str) -> None:
+        """Report what the server waits for."""
+        self._send({"event": "waiting", "text": text})
+
+    def failed(self, text: str) -> None:
+        """Report why the server cannot start."""
+        self._send({"event": "failed", "text": text})
+
+    def unable(self, text: str) -> None:
+        """Report why this server cannot take the place of another one."""
+        self._send({"event": "unable", "text": text})
+
+    def _send(self, message: Mapping[str, Any], descriptors: Sequence[int] = ()) -> None:
+        with suppress(OSError):  # the supervisor has ended
+            self._channel.send(message, descriptors)
+
+    def _listen(self) -> None:
+        while messages := self._channel.receive():
+            for message in messages:
+                if message["do"] == "retire":
+                    self.on_retire()
+                else:
+                    self._words.put(message["do"])
+        self._words.put("serve")
+        self.on_orphaned()
+
+
+def _adopt(descriptor: int) -> socket.socket:
+    os.set_inheritable(descriptor, False)
+    return socket.socket(fileno=descriptor)
