@@ -17,9 +17,6 @@ from recipe.control.manager import State
 #: Exit status if the server does not run. LSB and systemd define it for `status`; other commands use it, too.
 NOT_RUNNING = 3
 
-#: The signals that the supervisor handles, or passes on to the server.
-PASSED_ON = ("SIGTERM", "SIGINT", "SIGHUP", "SIGUSR1", "SIGUSR2")
-
 #: Seconds after the graceful timeout in which a server can close its databases.
 CLOSING = 30
 
@@ -187,10 +184,10 @@ def kill(context: Context, args: list[str]) -> int:
     if len(args) > 1:
         raise CommandError(f"unexpected argument: {args[1]}", 2)
     number, name = _signal(args[0] if args else "TERM")
-    pid = _running_pid(context)
     state = manager.state(_socket_directory(context))
-    # What the supervisor does not pass on would end it alone
-    _send(state.server if state and state.reloads and name not in PASSED_ON else pid, number)
+    # Only the supervisor can reload; all else goes to the server itself, whose user may be another one
+    pid = state.pid if state and state.server and name == "SIGHUP" else _running_pid(context)
+    _send(pid, number)
     print(f"signal {name} sent to process {pid}")
     return 0
 
@@ -230,8 +227,8 @@ def server_pid(context: Context) -> int:
     The manager knows it; for a server in the foreground, it is in the pid file.
     """
     state = manager.state(_socket_directory(context))
-    if state and state.pid:
-        return state.pid
+    if state and state.server:
+        return state.server
     try:
         with open(context.facts.pid_file, encoding="ascii") as file:
             pid = int(file.read())

@@ -63,6 +63,7 @@ class Generation:
         self.deadline = float("inf")
         self.patience = 0.0
         self.serves = False
+        #: the pid file; its content is the process id of the supervisor
         self.pid_file = ""
 
     @property
@@ -70,10 +71,10 @@ class Generation:
         """The process id."""
         return self.process.pid
 
-    def tell(self, word: str) -> None:
+    def tell(self, word: str, **more: str) -> None:
         """Send a word; a server that has ended, or knows of no supervisor, does not hear it."""
         with suppress(OSError):
-            self.channel.send({"do": word})
+            self.channel.send({"do": word} | more)
 
     def send(self, number: int) -> None:
         """Send a signal."""
@@ -106,7 +107,6 @@ class Supervisor:
         self.stopping = False
         self.status = 0  # the exit status
         self._orphans: dict[str, list[socket.socket]] = {}  # the sockets of a server that has crashed
-        self._pid_file = ""
         self._waiting: list[socket.socket] = []  # the clients that wait for the end of a reload
         self._reload_again = False
         self._selector = selectors.DefaultSelector()
@@ -134,7 +134,6 @@ class Supervisor:
                 key.data()
             self._reap()
             self._kill_late()
-        self._remove_pid_file()
         return self.status
 
     def _generations(self) -> list[Generation]:
@@ -183,28 +182,26 @@ class Supervisor:
         generation.serves = True
         if generation is self.successor:
             self._promote(generation)
-        self._remove_pid_file(message["pid_file"])
-        self._pid_file = message["pid_file"]
-        self._write_pid_file()
 
     def _promote(self, generation: Generation) -> None:
         if self.current:
-            self._retire(self.current)
+            self._retire(self.current, generation)
         self.current, self.successor = generation, None
         self.failures = 0
         self._answer("ok")
 
-    def _retire(self, generation: Generation) -> None:
+    def _retire(self, generation: Generation, successor: Generation) -> None:
         generation.deadline = time.monotonic() + generation.patience + CLOSING
-        generation.tell("retire")
+        generation.tell("retire", pid_file=successor.pid_file)
         self.retired.append(generation)
         self.current = None
 
     def _on_warm(self, generation: Generation, message: Mapping[str, Any]) -> None:
         """The successor has loaded the application. If it is `alone`, the other one has to end before it serves."""
+        generation.pid_file = message["pid_file"]
         if message["alone"] and self.current:
             generation.tell("listen")
-            self._retire(self.current)
+            self._retire(self.current, generation)
         if message["alone"] and self.retired:
             return  # until the last one has been reaped
         generation.tell("serve")
@@ -302,22 +299,6 @@ class Supervisor:
                 elif number in REOPEN:
                     for generation in self._generations():
                         generation.send(number)
-
-    # --- the pid file ---
-
-    def _write_pid_file(self) -> None:
-        if self._pid_file:
-            with suppress(OSError), open(self._pid_file, "w", encoding="ascii") as file:
-                file.write(f"{os.getpid()}\n")
-
-    def _remove_pid_file(self, unless: str = "") -> None:
-        """Remove it, if this process has written it, and its path is not `unless`."""
-        if self._pid_file and self._pid_file != unless:
-            with suppress(OSError, ValueError):
-                with open(self._pid_file, encoding="ascii") as file:
-                    is_ours = int(file.read()) == os.getpid()
-                if is_ours:
-                    os.unlink(self._pid_file)
 
     # --- commands ---
 

@@ -7,15 +7,15 @@ from contextlib import contextmanager, suppress
 
 logger = logging.getLogger("Zope")
 
-#: The path of the file that this process has written, and the process id in it.
-_path, _pid = "", ""
+#: The path of the file, the process id in it, and the process that has written it.
+_path, _pid, _writer = "", "", 0
 
 
 @contextmanager
-def written(path: str) -> Iterator[None]:
-    """Keep the id of this process in the file at `path` while the block runs; do nothing if `path` is empty."""
-    global _path, _pid
-    _path, _pid = path, str(os.getpid())
+def written(path: str, process: int) -> Iterator[None]:
+    """Keep the id of a process in the file at `path` while the block runs; do nothing if `path` is empty."""
+    global _path, _pid, _writer
+    _path, _pid, _writer = path, str(process), os.getpid()
     if path:
         try:
             with open(path, "w", encoding="ascii") as file:
@@ -30,9 +30,16 @@ def written(path: str) -> Iterator[None]:
 
 def remove() -> None:
     """Remove the file that `written` has written; not in a fork, and not if another process has written it since."""
-    if _path and _read(_path) == _pid == str(os.getpid()):
+    if _path and _writer == os.getpid() and _read(_path) == _pid:
         with suppress(OSError):
             os.unlink(_path)
+
+
+def leave_to(path: str) -> None:
+    """Do not remove the file, if `path` is its path: a successor has the same."""
+    global _path
+    if _path == path:
+        _path = ""
 
 
 def _read(path: str) -> str:

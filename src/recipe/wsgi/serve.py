@@ -103,8 +103,8 @@ def _run(options: argparse.Namespace, report: "StartReport") -> None:
             return
         app = _load(ini, server, supervision)
         print(f"Starting server in PID {process}.", flush=True)
-        # The supervisor writes the pid file itself
-        with pidfile.written("" if supervision else databases.configured("pid_filename") or ""):
+        instance = supervision.supervisor if supervision else process
+        with pidfile.written(databases.configured("pid_filename") or "", instance):
             if isinstance(server, Server):
                 server.on_ready = report.ready
                 server(app)
@@ -254,7 +254,7 @@ class StartReport:
         """Report that the server accepts requests."""
         self._send("ready")
         if self.supervision:
-            self.supervision.ready(databases.configured("pid_filename") or "")
+            self.supervision.ready()
 
     def loaded(self) -> None:
         """Report that a server of another package begins, which does not report when it accepts requests."""

@@ -21,7 +21,8 @@ def load(ini: Any, supervision: Supervision, paths: Sequence[str], listen: Calla
         warm_up(app, paths)
     if opened:
         databases.close_all()
-    supervision.warm(alone=bool(opened), listen=listen)
+    pid_file = databases.configured("pid_filename") or ""
+    supervision.warm(bool(opened), pid_file, listen)
     if opened:
         databases.open_again()
     return app

@@ -9,7 +9,7 @@ from queue import SimpleQueue
 from typing import Any
 
 from recipe.common.supervision import Channel, read_order
-from recipe.wsgi import sockets
+from recipe.wsgi import pidfile, sockets
 from recipe.wsgi.sockets import Listener
 
 
@@ -41,19 +41,24 @@ class Supervision:
         descriptors = [listener.socket.fileno() for listener in listeners]
         self._send({"event": "bound", "sockets": addresses, "patience": patience}, descriptors)
 
-    def warm(self, alone: bool, listen: Callable[[], None]) -> None:
+    @property
+    def supervisor(self) -> int:
+        """The process id of the supervisor."""
+        return self._order.supervisor
+
+    def warm(self, alone: bool, pid_file: str, listen: Callable[[], None]) -> None:
         """Report that the application is loaded, and wait until this server may serve.
 
         If it is to serve `alone`, the other server ends first; `listen` is called before that.
         """
-        self._send({"event": "warm", "alone": alone})
+        self._send({"event": "warm", "alone": alone, "pid_file": pid_file})
         while (word := self._words.get()) != "serve":
             if word == "listen":
                 listen()
 
-    def ready(self, pid_file: str) -> None:
-        """Report that the server accepts requests; the supervisor writes its process id to `pid_file`."""
-        self._send({"event": "ready", "pid_file": pid_file})
+    def ready(self) -> None:
+        """Report that the server accepts requests."""
+        self._send({"event": "ready"})
 
     def waiting(self, text: str) -> None:
         """Report what the server waits for."""
@@ -75,6 +80,7 @@ class Supervision:
         while messages := self._channel.receive():
             for message in messages:
                 if message["do"] == "retire":
+                    pidfile.leave_to(message["pid_file"])
                     self.on_retire()
                 else:
                     self._words.put(message["do"])

@@ -70,7 +70,7 @@ class WorkerChannel:
             self.failure = news["failed"]
             return
         self._served = True
-        self._kept.enter_context(pidfile.written(news["ready"]))
+        self._kept.enter_context(pidfile.written(news["ready"], os.getpid()))
         self._on_ready()
 
     def close(self) -> None:
