@@ -375,6 +375,14 @@ def test_no_option_is_hinted_at_as_another() -> None:
     assert list(hints({name: "x" for option in declared() for name in option.names})) == []
 
 
+@pytest.mark.parametrize("zserver", [False, True])
+def test_dashes_underscores_and_case_are_hinted_at(zserver: bool) -> None:
+    """Whatever option is meant, and however short it is."""
+    names = [name for option in declared() if option.applies_to(zserver) for name in option.names]
+    changed = {name.translate(str.maketrans("-_", "_-")).title(): name for name in names}
+    assert dict(hints(dict.fromkeys(changed, "x"), zserver)) == changed
+
+
 # The options that existing buildouts rely on: what 9.1.0 takes, and what has been promised beside it.
 CONTRACT = """
     access-log access-log-args access-log-custom access-log-handler access-log-kwargs access-log-level

@@ -10,6 +10,7 @@ from recipe.common.servers import SHARED, WAITRESS, Description
 from recipe.options import Settings, idle
 from recipe.options.declare import Into
 from recipe.options.kinds import BOOLEAN, FALSE, LINE
+from recipe.options.unknown import misspelt, not_an_option
 
 PREFIX = "waitress-"
 
@@ -34,6 +35,9 @@ def settings(part: Mapping[str, str], settings: Settings, server: Description, p
     An empty option counts as left out. If `server` is not waitress, it uses only those in SHARED.
     """
     options = {key: text.strip() for key, text in part.items() if key.startswith(PREFIX) and text.strip()}
+    names = {PREFIX + name.replace("_", "-") for name, _ in Adjustments._params if name not in COVERED}
+    for key, meant in misspelt((key for key in part if not key.startswith(PREFIX)), names):
+        problems.warn(key, not_an_option(meant))
     values = {}
     for key, text in options.items():
         name = key.removeprefix(PREFIX).replace("-", "_")
