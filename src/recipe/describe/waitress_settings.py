@@ -41,14 +41,12 @@ def settings(part: Mapping[str, str], settings: Settings, server: Description, p
     values = {}
     for key, text in options.items():
         name = key.removeprefix(PREFIX).replace("-", "_")
-        if not _check(key, name, text, problems):
-            continue
         if isinstance(settings.server.wsgi, str):
-            problems.warn(key, idle.not_written(Into.WSGI_INI, "wsgi"))
-        elif server is WAITRESS or name in SHARED:
+            problems.set_idle(key, idle.not_written(Into.WSGI_INI, "wsgi"))
+        elif server is not WAITRESS and name not in SHARED:
+            problems.set_idle(key, f"does nothing with wsgi-server = {server.name}")
+        elif _check(key, name, text, problems):
             values[name] = text
-        else:
-            problems.warn(key, f"does nothing with wsgi-server = {server.name}")
     if values:
         _check_together(values, problems)
     return values

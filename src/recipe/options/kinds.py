@@ -8,6 +8,7 @@ import ast
 import os
 import re
 from collections.abc import Callable
+from encodings.aliases import aliases
 from typing import Any, TypeVar
 from xml.parsers import expat
 
@@ -145,7 +146,7 @@ def zeo_addresses(text: str) -> tuple[str, ...]:
         if server.startswith("unix:"):
             raise ValueError(f"{server!r} is not a ZEO address; did you mean {server.removeprefix('unix:')}?")
         if "/" not in server and "$" not in server:
-            address.parse(server)
+            address.parse(server, usual=8100)
     return servers
 
 
@@ -366,6 +367,32 @@ SLUG = re.compile(
 )
 
 
+def wrapper(text: str) -> tuple[str, str]:
+    """Split a text at its ``%s``; ``%%`` is one ``%``, and any other ``%`` is a plain character."""
+    pieces = re.split(r"(%[%s])", text)
+    if pieces.count("%s") != 1:
+        raise ValueError("must contain %s exactly once")
+    place = pieces.index("%s")
+    pieces = ["%" if piece == "%%" else piece for piece in pieces]
+    return "".join(pieces[:place]), "".join(pieces[place + 1 :])
+
+
+def encoding(text: str) -> str:
+    """Check the name of an encoding of text; Python's codecs ignore case, and take a dash for an underscore."""
+    if not _encodes(word(text)):
+        meant = nearest(text, filter(_encodes, aliases.keys() | aliases.values())).replace("_", "-")
+        raise ValueError("is not an encoding of text" + (f"; did you mean {meant}?" if meant else ""))
+    return text
+
+
+def _encodes(encoding: str) -> bool:
+    try:
+        "x".encode(encoding)
+    except (LookupError, ValueError):  # an unknown name; rot13, which encodes no text to bytes
+        return False
+    return True
+
+
 def pairs(text: str) -> tuple[tuple[str, str], ...]:
     """Split lines ``key value``."""
     keys_and_values = [line.split(None, 1) for line in lines(text)]
@@ -465,6 +492,8 @@ OCTAL = without_context("octal mask", "an octal number of 1 to 4 digits, such as
 LINE = without_context("text", "one line of text", single_line)
 TEXT = without_context("text", "any text", raw)
 WORD = without_context("word", "one word without white space", word)
+ENCODING = without_context("encoding", "the name of an encoding of Python, such as utf-8", encoding)
+WRAPPER = without_context("text", "ZConfig text with %s in the place of the storage", wrapper)
 WORDS = without_context("words", "words separated by white space", words)
 PIPELINE = without_context("pipeline", "names of sections and eggs, separated by white space", pipeline)
 ENTRY_POINTS = without_context(

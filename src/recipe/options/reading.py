@@ -31,7 +31,7 @@ def read(part: Mapping[str, str], context: Context, problems: Problems) -> Setti
         for group in dataclasses.fields(Settings)
     }
     settings = Settings(**groups)
-    idle.warn(part, settings, problems)
+    idle.note(part, settings, problems)
     for key, meant in hints(part, zserver):
         problems.warn(key, not_an_option(meant))
     return settings
