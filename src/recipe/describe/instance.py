@@ -130,7 +130,7 @@ def describe(
     wrong with the part goes to `problems`. `with_eggs` adds what the eggs decide.
     """
     _check(settings, part, problems)
-    _warn_of_odd_words(part, problems)
+    _warn_of_odd_words(settings, part, problems)
     if settings.server.wsgi is False:
         settings = zserver.settled(settings, part, problems)
     event_log = handler("event-log", settings.event_log, part, problems)
@@ -213,7 +213,7 @@ def _note_switched_off(instance: Instance, problems: Problems) -> None:
             problems.set_idle(name, "does nothing, since scripts is empty", warn=False)
 
 
-def _warn_of_odd_words(part: Mapping[str, str], problems: Problems) -> None:
+def _warn_of_odd_words(settings: Settings, part: Mapping[str, str], problems: Problems) -> None:
     """Warn of words that 9.1.0 accepts without a message and reads differently."""
     shared = part.get("shared-blob", "").strip().lower()
     if shared in kinds.FALSE - {"no"}:
@@ -222,6 +222,11 @@ def _warn_of_odd_words(part: Mapping[str, str], problems: Problems) -> None:
         word = part.get(option, "").strip().lower()
         if word in kinds.NO_LOG - {"disable"}:
             problems.warn(option, f"{word!r} is read as disable; write disable")
+    for slug in settings.zcml.slugs:
+        if meant := kinds.meant_slug(slug):
+            package, _, rest = slug.partition("-")
+            reading = f"the type {rest.partition(':')[0]} of the package {package}"
+            problems.warn("zcml", f"{slug!r} is read as {reading}; did you mean {meant}?")
 
 
 def _check(settings: Settings, part: Mapping[str, str], problems: Problems) -> None:

@@ -362,9 +362,8 @@ def warning_action(text: str) -> str:
     return one_of(*WARNING_ACTIONS)(text)
 
 
-SLUG = re.compile(
-    r"(?P<package>[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)(?:-(?P<kind>meta|configure|overrides)|:(?P<file>\S+))?"
-)
+SLUG = re.compile(r"(?P<package>[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)(?:-(?P<kind>[\w.]+))?(?::(?P<file>[^\s:]+))?")
+SLUG_KINDS = ("meta", "configure", "overrides")  # those that site.zcml knows; a package may have others
 
 
 def wrapper(text: str) -> tuple[str, str]:
@@ -453,16 +452,24 @@ def slugs(text: str) -> tuple[str, ...]:
     names = tuple(" ".join(line.partition("#")[0] for line in text.split("\n")).split())
     for slug in names:
         if slug != "*" and not SLUG.fullmatch(slug):
-            raise ValueError(f"{slug!r} is not a ZCML slug{_slug_hint(slug)}")
+            reason = "has more than one colon" if slug.count(":") > 1 else "is not a ZCML slug"
+            meant = meant_slug(slug)
+            raise ValueError(f"{slug!r} {reason}" + (f"; did you mean {meant}?" if meant else ""))
     return names
 
 
-def _slug_hint(slug: str) -> str:
-    """Return a hint at a similar slug, with an existing kind or without dashes; empty if there is none."""
-    package, _, kind = slug.rpartition("-")
-    meant = nearest(kind, ("meta", "configure", "overrides"))
-    candidate = f"{package}-{meant}" if meant else slug.replace("-", "_")
-    return f"; did you mean {candidate}?" if SLUG.fullmatch(candidate) and candidate != slug else ""
+def meant_slug(slug: str) -> str:
+    """Return the slug that was probably meant, with a known type or without dashes; empty if there is none."""
+    package, _, rest = slug.rpartition("-")
+    kind, colon, file = rest.partition(":")
+    meant = nearest(kind, SLUG_KINDS)
+    if meant:
+        candidate = f"{package.replace('-', '_')}-{meant}{colon}{file}"
+    elif "." in package and "-" not in package:
+        return ""  # a type of the package's own
+    else:
+        candidate = slug.replace("-", "_")
+    return candidate if SLUG.fullmatch(candidate) and candidate != slug else ""
 
 
 DISABLED = ""
@@ -541,4 +548,4 @@ WARNINGS = without_context(
 )
 LOG_FORMAT = without_context("word", "plain or json", one_of("plain", "json"), "plain", "json")
 SENTRY_DSN = without_context("DSN", "https://KEY@HOST/PROJECT-NUMBER", lambda text: sentry_dsn(text) if text else "")
-SLUGS = without_context("slugs", "pkg, pkg-meta, pkg-configure, pkg-overrides, pkg:file.zcml or *", slugs)
+SLUGS = without_context("slugs", "pkg, pkg-TYPE, pkg:file.zcml, pkg-TYPE:file.zcml or *", slugs)
