@@ -101,7 +101,8 @@ def _report_handler(finding: Finding, part: Mapping[str, str], problems: Problem
             template or "wsgi.ini", f"the server will not start: [handler_{finding.handler}]: {finding.message}"
         )
     elif finding.final:
-        options = [name for name in (f"{log}-args", f"{log}-kwargs") if part.get(name, "").strip()]
+        keys = [finding.option] if finding.option else ["args", "kwargs"]
+        options = [name for key in keys if part.get(name := f"{log}-{key}", "").strip()]
         problems.error((options or [f"{log}-handler"])[0], finding.message)
     else:
         problems.warn(f"{log}-handler", f"the server will not start: {finding.message}")
