@@ -270,7 +270,7 @@ def _class(name: str) -> Any:
         # A module may make its attributes only when they are asked for
         if number == 1 or not hasattr(owner, word):
             module = _imported(owner, ".".join(words[:number]), name)
-        owner = getattr(owner, word) if owner else module
+        owner = module if number == 1 else getattr(owner, word)
     return owner
 
 

@@ -233,6 +233,9 @@ def _check(settings: Settings, part: Mapping[str, str], problems: Problems) -> N
     server, layout = settings.server, settings.layout
     if server.ini_template and server.logging_template:
         problems.error("wsgi-ini-template", "cannot be combined with wsgi-logging-ini-template; remove one of them")
+    if not server.addresses and not server.ini_template:
+        rest = "" if server.wsgi is False else "; only an external WSGI server can serve this instance"
+        problems.warn("http-address", f"is empty, so no server is configured{rest}")
     if layout.import_directory != f"{layout.client_home}/import":
         problems.warn("import-directory", f"Zope imports only from {layout.client_home}/import; remove the option")
     storages.check(settings.storage, part, problems)
