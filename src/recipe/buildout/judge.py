@@ -21,6 +21,7 @@ from recipe.common.servers import Description
 from recipe.describe.instance import Instance
 from recipe.describe.storages import checked
 from recipe.render.file import File
+from recipe.render.provenance import Traced, source_of
 from recipe.render.scripts import Python
 
 SECONDS = 120
@@ -35,12 +36,27 @@ print({MARK!r} + json.dumps(answer(question)))
 """
 
 
-def check_ini(text: str, option: str, problems: Problems) -> None:
-    """Note that the text of a wsgi.ini does not parse."""
+def check_ini(ini: Traced, option: str, file: str, template: str, problems: Problems) -> None:
+    """Note what does not parse in a wsgi.ini that is made from a template, with the line of the template."""
     try:
-        configparser.RawConfigParser().read_string(text, "wsgi.ini")
+        configparser.RawConfigParser().read_string(ini.text)
     except configparser.Error as error:
-        problems.error(option, f"the generated wsgi.ini is not valid: {' '.join(str(error).split())}")
+        for line, mistake in _ini_mistakes(error):
+            number, text = source_of(ini, line, template)
+            problems.error(option, f"{file}, line {number}: {mistake}: {text}")
+
+
+def _ini_mistakes(error: Any) -> list[tuple[int, str]]:
+    """The lines that configparser rejects, and why."""
+    match error:
+        case configparser.MissingSectionHeaderError():
+            return [(error.lineno, "a section such as [server:main] must begin before this line")]
+        case configparser.DuplicateSectionError():
+            return [(error.lineno or 0, f"wsgi.ini has the section [{error.section}] already")]
+        case configparser.DuplicateOptionError():
+            return [(error.lineno or 0, f"[{error.section}] has {error.option} already")]
+    lines = [line for line, _ in getattr(error, "errors", ())] or [error.lineno]
+    return [(line, "is not a line key = value") for line in lines]
 
 
 def ask(instance: Instance, python: Python, files: Sequence[File], part: Mapping[str, str], problems: Problems) -> None:
