@@ -8,8 +8,9 @@ edit the files afterwards; ``bin/NAME`` refuses it when it starts.
 import configparser
 import json
 import os
+import re
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -44,6 +45,22 @@ def check_ini(ini: Traced, option: str, file: str, template: str, problems: Prob
         for line, mistake in _ini_mistakes(error):
             number, text = source_of(ini, line, template)
             problems.error(option, f"{file}, line {number}: {mistake}: {text}")
+    for line in _single_percents(ini.text):
+        number, text = source_of(ini, line, template)
+        mistake = f"{file}, line {number}: wsgi.ini gets a single %; write %%%%: {text}"
+        problems.warn(option, f"the server will not start: {mistake}")
+
+
+def _single_percents(text: str) -> Iterator[int]:
+    """Yield the number of each line of an ini text with a ``%`` that configparser cannot interpolate."""
+    section = ""
+    for number, line in enumerate(map(str.strip, text.split("\n")), start=1):
+        if line.startswith("["):
+            section = line
+        # logging reads the formats as they are
+        is_interpolated = not section.startswith("[formatter_") and not line.startswith(("#", ";"))
+        if is_interpolated and re.search(r"%(?![%(])", line.replace("%%", "")):
+            yield number
 
 
 def _ini_mistakes(error: Any) -> list[tuple[int, str]]:
