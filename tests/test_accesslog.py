@@ -97,6 +97,8 @@ def test_a_client_cannot_forge_a_line(lines: list[str]) -> None:
     ask(page, HTTP_USER_AGENT='x" 200 - "\n\\', HTTP_REFERER="\x1b[2J")
     assert lines[0].endswith(r'''"\x1b[2J" "x\" 200 - \"\x0a\\"''')
     assert "\n" not in lines[0]
+    ask(page, SERVER_PROTOCOL='x" 200\n')
+    assert r'"GET / x\" 200\x0a" 200 5 ' in lines[1]
 
 
 def test_blocks_are_counted_and_closed(lines: list[str]) -> None:

@@ -415,13 +415,14 @@ def test_event_log(tutorial: Buildout, port: int) -> None:
     wrong = {
         "instance:event-log-args='localhost'": "is not a tuple",
         "instance:event-log-args=(open('x'),)": "contains the call open(…)",
+        "instance:event-log-handler=logging.handlers.NoHandler": "there is no class logging.handlers.NoHandler",
     }
     for assignment, message in wrong.items():
         done = tutorial.run("-c", "log-handlers.cfg", "buildout:develop=", assignment, check=False)
         assert done.returncode
         assert message in done.stdout
-    assert "logging.handlers.NoHandler" in build(
-        tutorial, "log-handlers.cfg", "instance:event-log-handler=logging.handlers.NoHandler"
+    assert "no_such_package.Handler" in build(
+        tutorial, "log-handlers.cfg", "instance:event-log-handler=no_such_package.Handler"
     )
 
 

@@ -56,12 +56,12 @@ def test_values_of_other_types() -> None:
 
 def test_a_template_is_filled_in() -> None:
     template = "a = %(name)s\nb = %%(here)s 100%%\n"
-    assert ELSEWHERE.fill(template, {"name": "x%y"}, "t.in") == "a = x%%y\nb = %(here)s 100%\n"
+    assert "\n".join(ELSEWHERE.fill(template, {"name": "x%y"}, "t.in")) == "a = x%%y\nb = %(here)s 100%\n"
 
 
 def test_names_of_a_template_s_default_section_are_references() -> None:
     template = "[DEFAULT]\nlogs = /logs\n\n[x]\na = %(args)s\n"
-    filled = ELSEWHERE.fill(template, {"args": "('%(logs)s/a', '%(nowhere)s')"}, "t.in")
+    filled = "\n".join(ELSEWHERE.fill(template, {"args": "('%(logs)s/a', '%(nowhere)s')"}, "t.in"))
     assert filled.endswith("a = ('%(logs)s/a', '%%(nowhere)s')\n")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -90,6 +91,18 @@ def test_both_logs_go_to_a_handler(case: Case, buildout: Buildout, port: int) ->
     assert len(REQUEST.findall(requests)) == 1
 
 
+LAZY = """\
+import logging
+def __getattr__(name):
+    if name == "Needing":
+        import nowhere
+    if name == "Handler":
+        return logging.NullHandler
+    raise AttributeError(name)
+def __dir__():
+    return ["Handler"]
+"""
+
 WRONG = """\
 eggs = Zope
 event-log-handler = logging.handlers.SocketHandler
@@ -111,6 +124,10 @@ def test_arguments_that_a_class_does_not_take_are_an_error(buildout: Buildout) -
     assert "logging.handlers.SysLogHandler does not accept these arguments: " in done.stdout
     assert "Traceback" not in done.stdout
     assert not list(buildout.part().rglob("*.ini"))
+    buildout.instance("eggs = Zope\nevent-log-handler = logging.handlers.LabHandler\nevent-log-args = ('x',)")
+    done = buildout.run(check=False)
+    assert done.returncode
+    assert "[instance] event-log-handler: there is no class logging.handlers.LabHandler; did you mean " in done.stdout
     # A handler that comes later, or with another egg, is a warning
     buildout.instance("eggs = Zope\nevent-log-handler = graypy.GELFUDPHandler\nevent-log-args = ('127.0.0.1', 12201)")
     output = buildout.run().stdout
@@ -152,12 +169,37 @@ def test_a_template_s_handler_is_a_warning(buildout: Buildout) -> None:
         ("handlers.SysLogHandler", "(('a', 1), handlers.SysLogHandler.LOG_NOPE)", "{}", "no attribute 'LOG_NOPE'"),
         ("FileHandler", "('x' + 1,)", "{}", "can only concatenate str"),
         ("INFO", "()", "{}", "20 is not a callable object"),
-        ("logging.handlers.Nothing", "()", "{}", "cannot be imported: "),
+        ("logging.handlers.Nothing", "()", "{}", "there is no class logging.handlers.Nothing"),
+        ("handlers.SyslogHander", "()", "{}", "there is no class handlers.SyslogHander; did you mean handlers.SysLog"),
+        ("FileHander", "()", "{}", "there is no class FileHander; did you mean FileHandler?"),
+        ("logging.handler.SysLogHandler", "()", "{}", "did you mean logging.handlers.SysLogHandler?"),
+        ("email.message.Mesage", "()", "{}", "there is no class email.message.Mesage; did you mean email.message.Mes"),
+        ("email.Nothing", "()", "{}", "there is no class email.Nothing"),
+        ("email.message.Message.Nothing", "()", "{}", "there is no class email.message.Message.Nothing"),
+        # Not an attribute of its package until it is imported, an attribute of a class, one that is made when asked for
+        ("xmlrpc.client.Transport", "()", "{}", ""),
+        ("unittest.mock.Mock.assert_called", "(1,)", "{}", ""),
+        ("lazy.Handler", "()", "{}", ""),
+        ("lazy.Handlr", "()", "{}", "there is no class lazy.Handlr; did you mean lazy.Handler?"),
+        # Another egg can bring these
+        ("nowhere.Handler", "()", "{}", "nowhere.Handler cannot be imported"),
+        ("email.nowhere.Handler", "()", "{}", "email.nowhere.Handler cannot be imported"),
+        ("space.Handler", "()", "{}", "space.Handler cannot be imported"),
+        ("needing.Handler", "()", "{}", "needing.Handler cannot be imported: No module named 'nowhere'"),
+        ("lazy.Needing", "()", "{}", "lazy.Needing cannot be imported: No module named 'nowhere'"),
     ],
 )
-def test_what_a_handler_takes(class_: str, args: str, kwargs: str, why: str, tmp_path: Path) -> None:
+def test_what_a_handler_takes(
+    class_: str, args: str, kwargs: str, why: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "space").mkdir()
+    (tmp_path / "needing.py").write_text("import nowhere")
+    (tmp_path / "lazy.py").write_text(LAZY)
     text = f"[handlers]\nkeys = one\n[handler_one]\nclass = {class_}\nargs = {args}\nkwargs = {kwargs}\n"
     found = list(inspection.handlers(text, f"{tmp_path}/a%b/wsgi.ini"))
     assert [finding.handler for finding in found] == (["one"] if why else [])
     assert all(why in finding.message for finding in found)
     assert all(finding.final != ("imported" in finding.message) for finding in found)
+    for module in ("lazy", "needing", "space"):
+        sys.modules.pop(module, None)

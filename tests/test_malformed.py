@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,8 +13,9 @@ from parts import part
 from recipe.buildout.checks import describe_part
 from recipe.buildout.part import Part
 from recipe.common.problems import Problems
+from recipe.describe.bases import FILE_STORAGE, ZEO_CLIENT
 from recipe.options import declared
-from recipe.options.declare import Applies, Context
+from recipe.options.declare import Applies, Context, Into, Option
 from support import Buildout
 
 MALFORMED = Path(__file__).parent / "malformed"
@@ -75,7 +77,9 @@ def test_a_malformed_part_is_told(case: Case) -> None:
 )
 def test_what_no_file_can_hold_is_refused(value: str, error: str) -> None:
     """A part has it from another recipe only: buildout's file cannot hold it either."""
-    assert plain(told({"sentry_environment": value}).errors) == (f"sentry_environment: {error}",)
+    assert plain(told({"sentry_dsn": "https://k@example.com/1", "sentry_environment": value}).errors) == (
+        f"sentry_environment: {error}",
+    )
 
 
 def test_there_are_enough_of_them() -> None:
@@ -92,6 +96,40 @@ def test_every_option_that_can_be_wrong_is_wrong_once() -> None:
     names = {option.name: option.names for option in declared() if option.applies is not Applies.ZSERVER}
     assert {name for name, others in names.items() if not wrong & set(others)} == ANYTHING_GOES
     assert {"z2-log", "z2-log-level"} <= wrong
+
+
+#: A text that almost every option rejects.
+WRONG = "a\n</x>"
+
+#: Parts in which options do nothing: they belong to another file, storage, server or log, or to what is off.
+IDLE: list[tuple[str, Callable[[Option], bool]]] = [
+    ("zope-conf = my.conf", lambda option: option.into == (Into.ZOPE_CONF,)),
+    ("wsgi = my.ini", lambda option: option.into == (Into.WSGI_INI,)),
+    ("site-zcml = <configure/>", lambda option: option.into == (Into.SITE_ZCML,)),
+    ("", lambda option: option.applies is Applies.ZSERVER),
+    ("wsgi = off\nzserver-python = python2.7", lambda option: option.applies is Applies.WSGI),
+    ("", lambda option: option.name in ZEO_CLIENT.options),
+    ("rel-storage = type mysql", lambda option: option.name in (*ZEO_CLIENT.options, "file-storage", "blob-storage")),
+    ("zeo-client = on", lambda option: option.name in FILE_STORAGE.options),
+    ("demo-storage = off", lambda option: option.name in ("demo-file-storage", "demo-blob-storage")),
+    ("profile = off", lambda option: option.name.startswith("profile_")),
+    ("sentry_dsn =", lambda option: option.name.startswith("sentry_") and option.name != "sentry_dsn"),
+    ("event-log = disable", lambda option: bool(re.match("event-log-(?!level|custom)", option.name))),
+    ("access-log = stdout", lambda option: bool(re.match("access-log-(?!level|custom)", option.name))),
+    ("wsgi-server = gunicorn", lambda option: option.name == "asyncore-use-poll"),
+]
+
+
+@pytest.mark.parametrize(("text", "does_nothing"), IDLE, ids=[text.partition("\n")[0] or "default" for text, _ in IDLE])
+def test_an_option_that_does_nothing_stops_no_build(text: str, does_nothing: Callable[[Option], bool]) -> None:
+    """What is left over in a part is worth a warning, whatever its value is."""
+    options = [option for option in declared() if does_nothing(option)]
+    assert options
+    for option in options:
+        problems = told(part(text) | {option.name: WRONG})
+        assert problems.errors == [], option.name
+        about = [warning for warning in problems.warnings if warning.startswith(f"[{NAME}] {option.name}: ")]
+        assert len(about) == 1 or (option.name in ANYTHING_GOES and not about), option.name
 
 
 def test_all_are_told_in_one_run_of_buildout(buildout: Buildout) -> None:

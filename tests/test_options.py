@@ -201,12 +201,12 @@ def test_extra_paths_with_and_without_blanks(text: str, paths: tuple[str, ...]) 
         ("event-log-args = (handlers.socket.socket,)", "contains handlers.socket.socket, which is neither a literal"),
         ("access-log-kwargs = ['x']", "is not a dict"),
         ("access-log-handler = no such class", "is not a dotted name"),
-        ("zcml = my-package", "'my-package' is not a ZCML slug; did you mean my_package?"),
+        ("zcml = my-package-meta", "'my-package-meta' is not a ZCML slug; did you mean my_package-meta?"),
+        ("zcml = lab:package:x", "'lab:package:x' has more than one colon"),
         ("zcml-additional = <include", "is not well-formed"),
         ("site-zcml = <configure>", "is not well-formed"),
         ("wsgi-ini-template = nowhere.ini", "is not a file: /bd/nowhere.ini"),
         ("zlib-storage = maybe", "Allowed: active or passive."),
-        ("sentry_traces_sample_rate = 2", "is not a fraction"),
         ("sentry_dsn = foo", "the value is not a Sentry DSN. Allowed: https://KEY@HOST/PROJECT-NUMBER."),
         ("port-base = 60000", "port-base: 60000 is too high"),
         ("event-log-level = 15", "is not a log level"),
@@ -217,8 +217,8 @@ def test_extra_paths_with_and_without_blanks(text: str, paths: tuple[str, ...]) 
         ("zcml-additional = <browser:page/>", "is not well-formed XML: unbound prefix"),
         ("zcml-additional = <?xml version='1.0'?><configure/>", "is not well-formed"),
         ("rel-storage = type x\nzeo-client = on", "rel-storage: cannot be combined with zeo-client"),
-        ("zeo-client = on\nzeo-username = u", "zeo-username: needs a password"),
-        ("storage-wrapper =\n  <x>\n  </x>", "storage-wrapper: must contain %s exactly once"),
+        ("zeo-client = on\nzeo-username = u", "zeo-username: has no zeo-password; set it"),
+        ("storage-wrapper =\n  <x>\n  </x>", "storage-wrapper: '<x> </x>' must contain %s exactly once"),
         ("storage-wrapper = <x>%s", "storage-wrapper: is not ZConfig text"),
         ("demo-storage = on\nblob-storage = b", "set demo-blob-storage"),
         ("zope-conf-additional = <a", "zope-conf-additional: is not ZConfig text"),
@@ -373,6 +373,14 @@ def test_zserver_s_addresses_are_ipv4() -> None:
 
 def test_no_option_is_hinted_at_as_another() -> None:
     assert list(hints({name: "x" for option in declared() for name in option.names})) == []
+
+
+@pytest.mark.parametrize("zserver", [False, True])
+def test_dashes_underscores_and_case_are_hinted_at(zserver: bool) -> None:
+    """Whatever option is meant, and however short it is."""
+    names = [name for option in declared() if option.applies_to(zserver) for name in option.names]
+    changed = {name.translate(str.maketrans("-_", "_-")).title(): name for name in names}
+    assert dict(hints(dict.fromkeys(changed, "x"), zserver)) == changed
 
 
 # The options that existing buildouts rely on: what 9.1.0 takes, and what has been promised beside it.

@@ -28,6 +28,8 @@ pythonjsonlogger.core:BaseJsonFormatter.add_fields(self, log_data, record, messa
 pythonjsonlogger.json:JsonFormatter.__init__(self, *args, json_default=None, json_encoder=None, json_serializer=Ellipsis, json_indent=None, json_ensure_ascii=True, **kwargs)
 cheroot.server:HTTPConnection.RequestHandlerClass(server, conn, proxy_mode=False, strict_mode=True)
 cheroot.server:HTTPRequest.header_reader(rfile, hdict=None)
+cheroot.server:HTTPRequest.read_request_line(self)
+cheroot.server:HTTPRequest.simple_response(self, status, msg='')
 cheroot.server:HTTPServer.ConnectionClass(server, sock, makefile=Ellipsis)
 cheroot.server:HTTPServer.bind(self, family, type, proto=0)
 cheroot.server:HTTPServer.bind_unix_socket(self, bind_addr)
@@ -94,14 +96,17 @@ gunicorn.workers.gthread:ThreadWorker.set_accept_enabled(self, enabled)
 gunicorn.workers.gthread:ThreadWorker.wait_for_and_dispatch_events(self, timeout)
 gunicorn.workers.sync:SyncWorker.run(self)
 waitress.adjustments:Adjustments._params
+waitress.buffers:ReadOnlyFileBasedBuffer#file
 waitress.channel:HTTPChannel#requests
 waitress.channel:HTTPChannel.__init__(self, server, sock, addr, adj, map=None)
 waitress.channel:HTTPChannel.handle_close(self)
 waitress.channel:HTTPChannel.last_activity
+waitress.channel:HTTPChannel.parser_class(adj)
 waitress.channel:HTTPChannel.request
 waitress.channel:HTTPChannel.task_class(channel, request)
 waitress.channel:HTTPChannel.total_outbufs_len
 waitress.channel:HTTPChannel.write_soon(self, data)
+waitress.parser:HTTPRequestParser.parse_header(self, header_plus)
 waitress.proxy_headers:proxy_headers_middleware(app, trusted_proxy=None, trusted_proxy_count=1, trusted_proxy_headers=None, clear_untrusted=True, log_untrusted=False, logger=Ellipsis)
 waitress.server:BaseWSGIServer#accepting
 waitress.server:BaseWSGIServer#trigger
@@ -123,7 +128,11 @@ waitress.task:ThreadedTaskDispatcher.queue_logger
 waitress.task:ThreadedTaskDispatcher.set_thread_count(self, count)
 waitress.task:ThreadedTaskDispatcher.shutdown(self, cancel_pending=True, timeout=5)
 waitress.wasyncore:loop(timeout=30.0, use_poll=False, map=None, count=None)
+werkzeug.serving:WSGIRequestHandler#environ
+werkzeug.serving:WSGIRequestHandler.log_error(self, format, *args)
+werkzeug.serving:WSGIRequestHandler.log_message(self, format, *args)
 werkzeug.serving:WSGIRequestHandler.log_request(self, code='-', size='-')
+werkzeug.serving:WSGIRequestHandler.run_wsgi(self)
 werkzeug.serving:make_server(host, port, app, threaded=False, processes=1, request_handler=None, passthrough_errors=False, ssl_context=None, fd=None)
 werkzeug.wsgi:get_input_stream(environ, safe_fallback=True, max_content_length=None)
 ZEO.asyncio.client:ClientIO#connect_poll

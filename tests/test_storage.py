@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict, replace
 
 import pytest
@@ -60,6 +61,13 @@ def tree(text: str) -> str:
 )
 def test_what_wraps_what(text: str, expected: str) -> None:
     assert tree(text) == expected
+
+
+@pytest.mark.parametrize("sign", ["%", "%%"])
+def test_a_directive_in_a_wrapper(sign: str) -> None:
+    """9.1.0 makes a doubled sign a single one; a single one fails there, and so it means itself."""
+    text = zope_conf(f"storage-wrapper =\n  {sign}import x\n  <x>\n  a 5%% %%s %(y)s\n  %s\n  </x>\nblob-storage =")
+    assert re.search(r"\n *%import x\n *<x>\n *a 5% %s %\(y\)s\n *<filestorage>\n", text)
 
 
 def test_blobs_are_where_they_always_were() -> None:
@@ -166,14 +174,14 @@ def test_a_password_closes_zope_conf_to_others(text: str, secret: bool) -> None:
             "zeo-client = on\nrel-storage =\n  type sqlite3",
             "rel-storage: cannot be combined with zeo-client; remove one of them",
         ),
-        ("zeo-client = on\nzeo-username = a", "zeo-username: needs a password; set zeo-password as well"),
+        ("zeo-client = on\nzeo-username = a", "zeo-username: has no zeo-password; set it as well"),
         (
             "demo-storage = on\nblob-storage = b",
             "demo-storage: needs a directory for the blobs of its changes",
         ),
         (
             "storage-wrapper =\n  <x>\n  </x>",
-            "storage-wrapper: must contain %s exactly once",
+            "storage-wrapper: '<x> </x>' must contain %s exactly once",
         ),
         (
             "rel-storage =\n  type",

@@ -38,7 +38,7 @@ shared-blob = off
 
 TEMPLATE = "[server:main]\nuse = egg:waitress#main\nthreads = %(threads)s\n"
 
-WARNING = "instance: [instance] shared-blob: 'off' is read as no; write no"
+WARNING = "instance: [instance] shared-blob: is not written to zope.conf, since the option zope-conf replaces it"
 UNCHANGED = "instance: Nothing has changed since the last run."
 
 

@@ -6,6 +6,7 @@ A server more is one more in the table of `recipe.common.servers`, and nothing h
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import pwd
 import re
@@ -176,6 +177,103 @@ def test_a_head_that_is_too_large_is_refused(running: Served) -> None:
     status = running.status(f"GET / HTTP/1.1\r\nHost: localhost\r\nX-Long: {'x' * 15000}\r\n\r\n")
     assert running.server.header_limit == any(each in status for each in (" 431 ", " 400 ", " 413 ")), status
     assert get(running.address).startswith("pid ")
+
+
+#: Request lines to which every server answers 400: Python or Zope cannot read them.
+UNREADABLE = [
+    b"GET http://[::1/ HTTP/1.1",
+    b"GET http://]/ HTTP/1.1",
+    b"GET /%ff HTTP/1.1",
+    b"HEAD /%ff HTTP/1.1",
+    b"GET /tell/%E4?x=1 HTTP/1.1",
+    b"GET /%ed%a0%80 HTTP/1.1",
+]
+#: Request lines that some servers accept.
+ODD = [
+    *(b"GET %b HTTP/1.1" % target for target in (
+        b"http://[x]/", "http://a\u2100b/".encode(), b"http://a:b/", b"://x", b"a:b", b"localhost:80", b"foo", b"*",
+        b"//[::1/", b"//a/b", b"///", b"/../..", b"?x=1", b"#f", b"/#f", b"", b"/a b", b"/\ta", b"/a\rb", b"/a\nb",
+        b"/\xff", b"/\xd0", b"/\xc3\xa4", b"/\x00", b"/\x01\x1b", b"/\x7f", b"/%", b"/%zz", b"/%00", b"/%0d%0aX:y",
+        b"/?\xff", b"/?\x00", b"/[x]{y}|^`",
+    )),
+    b"CONNECT localhost:80 HTTP/1.1", b"OPTIONS * HTTP/1.1", b"PRI * HTTP/2.0", b"GET", b"GET HTTP/1.1", b"GET /",
+    b"GET / bleh", b"GET /info?a&b RTSP/1.0", b"GET / HTTP/.1.", b"GET / HTTP/1", b"GET / HTTP/8.4",
+    b"GET / HTTP/1.1 xxxxxx", b"get / HTTP/1.1", b"GE\x00 / HTTP/1.1", b"HTTP/1.0 GET /", b"\x16\x03\x01\x00\xa5",
+]  # fmt: skip
+HOSTS = [
+    b"",
+    b"Host:",
+    b"Host: a b",
+    b"Host: a\x00b",
+    b"Host: \xff",
+    b"Host: [::1",
+    b"Host: a:b:c",
+    b"Host: a\r\nHost: b",
+]
+#: Paths as they are sent, and as the application gets them. cheroot leaves %2F in the path.
+VALID = {
+    "/tell": "/tell",
+    "/tell/": "/tell/",
+    "/tell/%25%20%3f%23": "/tell/% ?#",
+    "/tell/%C3%A4/%E2%82%AC": "/tell/ä/€",
+    "/tell/~-._!$&'()*+,;=:@": "/tell/~-._!$&'()*+,;=:@",
+    "/tell/http://[::1/": "/tell/http://[::1/",
+    "/tell/" + "x" * 7000: "/tell/" + "x" * 7000,
+}
+
+
+def answered(served: Served, head: bytes) -> bytes:
+    """The answer to a request; empty if the connection ends without an answer."""
+    with Client(served.address) as client:
+        client.socket.sendall(head)
+        return client.file.read()
+
+
+@pytest.mark.parametrize("line", UNREADABLE)
+def test_a_target_that_cannot_be_read_is_the_client_s_mistake(running: Served, line: bytes) -> None:
+    before = running.log.stat().st_size
+    answer = answered(running, line + b"\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+    assert b" 400 " in answer.split(b"\r\n")[0]
+    if line.startswith(b"HEAD"):
+        assert answer.endswith(b"\r\n\r\n")
+    assert get(running.address).startswith("pid ")
+    assert_one_line(running, before)
+
+
+def test_an_odd_request_is_no_fault_of_the_server(running: Served) -> None:
+    for line in ODD:
+        answers_well(running, line + b"\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+    for host in HOSTS:
+        answers_well(running, b"GET / HTTP/1.1\r\nConnection: close\r\n" + host + b"\r\n\r\n")
+    for digit in (b"0", b"9"):
+        length = b"Content-Length: " + digit * 5000
+        answers_well(running, b"POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n" + length + b"\r\n\r\n")
+
+
+def answers_well(served: Served, head: bytes) -> None:
+    """See that a request gets an answer other than 500, and that the server goes on and logs one line at most."""
+    before = served.log.stat().st_size
+    status = answered(served, head).split(b"\n")[0].strip()
+    # An answer to HTTP/0.9 has no status
+    assert status, head
+    assert not re.search(rb" 5\d\d (?<! 505 )", status), (head, status)
+    assert get(served.address).startswith("pid ")
+    assert_one_line(served, before)
+
+
+def assert_one_line(served: Served, before: int) -> None:
+    """See that the event log has at most one more line, at INFO."""
+    new = served.log.read_bytes()[before:].decode("utf-8", "replace").splitlines()
+    assert len(new) <= 1, new
+    assert all(" INFO [" in line for line in new), new
+
+
+@pytest.mark.parametrize("target", VALID)
+def test_a_valid_target_arrives_unchanged(running: Served, target: str) -> None:
+    answer = answered(running, f"GET {target}?%ff=%00&/?:@ HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n".encode())
+    told = json.loads(answer.partition(b"\r\n\r\n")[2])
+    assert told["PATH_INFO"].encode("latin-1").decode() == VALID[target]
+    assert told["QUERY_STRING"] == "%ff=%00&/?:@"
 
 
 def test_the_proxy_tells_the_client(running: Served) -> None:

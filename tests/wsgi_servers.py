@@ -60,7 +60,7 @@ def factory(global_conf, **settings):
 
 
 def application(environ, start_response):
-    _, name, *args = environ["PATH_INFO"].split("/")
+    name, *args = environ["PATH_INFO"].lstrip("/").split("/")
     return globals().get(name or "pid", pid)(environ, start_response, *args)
 
 
@@ -70,7 +70,7 @@ def answer(start_response, text, status="200 OK"):
     return [body]
 
 
-def pid(environ, start_response):
+def pid(environ, start_response, *names):
     return answer(start_response, "pid %d" % os.getpid())
 
 
@@ -85,7 +85,7 @@ def log(environ, start_response, text):
     return pid(environ, start_response)
 
 
-def tell(environ, start_response):
+def tell(environ, start_response, *names):
     known = {k: v for k, v in environ.items() if isinstance(v, (str, int, bool))}
     return answer(start_response, json.dumps(known))
 
@@ -128,10 +128,14 @@ class Served(App):
         """What the server can do."""
         return SERVERS[self.name]
 
-    def configure(self, settings: str = "", addresses: str = "") -> None:
-        """Write wsgi.ini with these lines in ``[server:main]``."""
+    def configure(self, settings: str = "", addresses: str = "", *, logged: str = "") -> None:
+        """Write wsgi.ini with these lines in ``[server:main]``; `logged` is another application, with an access log."""
         addresses = addresses or f"fast-listen = 127.0.0.1:{self.port}"
-        self.write(f"use = egg:{self.server.distribution}#{self.server.entry_point}\n{addresses}\n{settings}")
+        self.write(
+            f"use = egg:{self.server.distribution}#{self.server.entry_point}\n{addresses}\n{settings}",
+            application=f"paste.app_factory = {logged}\nfilter-with = log" if logged else "",
+            more="[filter:log]\nuse = egg:plone.recipe.zope2instance#translogger\n" if logged else "",
+        )
 
     def tell(self, *headers: str, address: tuple[str, int] | str | None = None) -> dict[str, Any]:
         """Return what the application knows of a request with these headers."""

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from recipe.buildout import judge
-from recipe.buildout.eggs import check_initialization, initialization
+from recipe.buildout.eggs import check_initialization
 from recipe.buildout.part import Part
 from recipe.common.problems import Problems
 from recipe.common.servers import SERVERS
@@ -30,7 +30,7 @@ def describe_part(part: Part, problems: Problems) -> Described:
     settings = read(part.given, part.context, problems)
     instance = describe(settings, part.given, part.context, part.relative_paths, problems)
     if not instance.is_zserver:  # else it is Python 2.7, which has to be asked
-        check_initialization(initialization(instance, part.options), problems)
+        check_initialization(instance, part.options, problems)
     texts = _templates(settings.server, problems)
     if texts:
         _check_template(instance, texts, problems)
@@ -51,9 +51,14 @@ def _templates(server: Server, problems: Problems) -> Templates:
     texts = {}
     for option, file in _named(server).items():
         try:
-            texts[file] = Path(file).read_text(encoding="utf-8-sig")
+            text = Path(file).read_text(encoding="utf-8-sig")
         except (OSError, UnicodeDecodeError) as error:
             problems.error(option, f"{file} cannot be read: {error}")
+            continue
+        if "\0" in text:  # it would end the mark of a line (see `recipe.render.provenance`)
+            problems.error(option, f"{file} contains '\\0', which wsgi.ini cannot contain")
+        else:
+            texts[file] = text
     return texts
 
 
@@ -62,6 +67,7 @@ def _check_template(instance: Instance, texts: Templates, problems: Problems) ->
     if instance.settings.server.wsgi is not True or len(named) > 1:
         return  # it is not used, or an error already
     before = len(problems.errors)
-    text = wsgi_ini.render(instance, texts, problems)
+    ini = wsgi_ini.trace(instance, texts, problems)
     if len(problems.errors) == before:
-        judge.check_ini(text, next(iter(named)), problems)
+        for option, file in named.items():
+            judge.check_ini(ini, option, file, texts[file], problems)

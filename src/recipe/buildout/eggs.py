@@ -19,6 +19,7 @@ from recipe.common.problems import Problems
 from recipe.describe.instance import Instance
 from recipe.disk.links import Tree
 from recipe.render.file import File
+from recipe.render.provenance import Traced, numbered, source_of, split
 from recipe.render.scripts import header
 
 INSTANCE = "instance"  # the extra of our distribution with what an instance runs with
@@ -174,13 +175,22 @@ def _locations(dist: Any) -> list[str]:
 _OPTION = re.compile(r"%(?:(?P<percent>%)|\((?P<name>[^)]+)\)s)")
 
 
-def check_initialization(text: str, problems: Problems) -> None:
+def check_initialization(instance: Instance, part: Mapping[str, str], problems: Problems) -> None:
     """Note a syntax error in the lines of the option."""
+    traced = _initialization(instance, part)
+    source = instance.settings.scripts.initialization
     try:
-        compile(text, "initialization", "exec")
+        compile(traced.text, "initialization", "exec")
     except (SyntaxError, ValueError) as error:
         line = getattr(error, "lineno", None) or 1
-        problems.error("initialization", f"is not Python: {getattr(error, 'msg', error)}, line {line}")
+        number, text = source_of(traced, line, source)
+        # Python names other lines as well, such as that of the statement which needs an indented block
+        reason = re.sub(
+            r"line (\d+)",
+            lambda match: f"line {source_of(traced, int(match[1]), source)[0]}",
+            str(getattr(error, "msg", error)),
+        )
+        problems.error("initialization", f"is not Python: {reason}, line {number}: {text}")
 
 
 def initialization(instance: Instance, part: Mapping[str, str]) -> str:
@@ -188,8 +198,13 @@ def initialization(instance: Instance, part: Mapping[str, str]) -> str:
 
     Anything else is left as it is: a ``%`` is an operator in Python.
     """
+    return _initialization(instance, part).text
+
+
+def _initialization(instance: Instance, part: Mapping[str, str]) -> Traced:
 
     def replacement(match: re.Match[str]) -> str:
         return "%" if match["percent"] else part.get(match["name"], match[0])
 
-    return _OPTION.sub(replacement, instance.settings.scripts.initialization)
+    lines = instance.settings.scripts.initialization.split("\n")
+    return split(numbered(_OPTION.sub(replacement, line) for line in lines))

@@ -8,8 +8,9 @@ edit the files afterwards; ``bin/NAME`` refuses it when it starts.
 import configparser
 import json
 import os
+import re
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -21,6 +22,7 @@ from recipe.common.servers import Description
 from recipe.describe.instance import Instance
 from recipe.describe.storages import checked
 from recipe.render.file import File
+from recipe.render.provenance import Traced, source_of
 from recipe.render.scripts import Python
 
 SECONDS = 120
@@ -35,12 +37,43 @@ print({MARK!r} + json.dumps(answer(question)))
 """
 
 
-def check_ini(text: str, option: str, problems: Problems) -> None:
-    """Note that the text of a wsgi.ini does not parse."""
+def check_ini(ini: Traced, option: str, file: str, template: str, problems: Problems) -> None:
+    """Note what does not parse in a wsgi.ini that is made from a template, with the line of the template."""
     try:
-        configparser.RawConfigParser().read_string(text, "wsgi.ini")
+        configparser.RawConfigParser().read_string(ini.text)
     except configparser.Error as error:
-        problems.error(option, f"the generated wsgi.ini is not valid: {' '.join(str(error).split())}")
+        for line, mistake in _ini_mistakes(error):
+            number, text = source_of(ini, line, template)
+            problems.error(option, f"{file}, line {number}: {mistake}: {text}")
+    for line in _single_percents(ini.text):
+        number, text = source_of(ini, line, template)
+        mistake = f"{file}, line {number}: wsgi.ini gets a single %; write %%%%: {text}"
+        problems.warn(option, f"the server will not start: {mistake}")
+
+
+def _single_percents(text: str) -> Iterator[int]:
+    """Yield the number of each line of an ini text with a ``%`` that configparser cannot interpolate."""
+    section = ""
+    for number, line in enumerate(map(str.strip, text.split("\n")), start=1):
+        if line.startswith("["):
+            section = line
+        # logging reads the formats as they are
+        is_interpolated = not section.startswith("[formatter_") and not line.startswith(("#", ";"))
+        if is_interpolated and re.search(r"%(?![%(])", line.replace("%%", "")):
+            yield number
+
+
+def _ini_mistakes(error: Any) -> list[tuple[int, str]]:
+    """The lines that configparser rejects, and why."""
+    match error:
+        case configparser.MissingSectionHeaderError():
+            return [(error.lineno, "a section such as [server:main] must begin before this line")]
+        case configparser.DuplicateSectionError():
+            return [(error.lineno or 0, f"wsgi.ini has the section [{error.section}] already")]
+        case configparser.DuplicateOptionError():
+            return [(error.lineno or 0, f"[{error.section}] has {error.option} already")]
+    lines = [line for line, _ in getattr(error, "errors", ())] or [error.lineno]
+    return [(line, "is not a line key = value") for line in lines]
 
 
 def ask(instance: Instance, python: Python, files: Sequence[File], part: Mapping[str, str], problems: Problems) -> None:
@@ -101,7 +134,8 @@ def _report_handler(finding: Finding, part: Mapping[str, str], problems: Problem
             template or "wsgi.ini", f"the server will not start: [handler_{finding.handler}]: {finding.message}"
         )
     elif finding.final:
-        options = [name for name in (f"{log}-args", f"{log}-kwargs") if part.get(name, "").strip()]
+        keys = [finding.option] if finding.option else ["args", "kwargs"]
+        options = [name for key in keys if part.get(name := f"{log}-{key}", "").strip()]
         problems.error((options or [f"{log}-handler"])[0], finding.message)
     else:
         problems.warn(f"{log}-handler", f"the server will not start: {finding.message}")

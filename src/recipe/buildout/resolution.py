@@ -45,7 +45,8 @@ def resolve(part: Part, settings: Settings, zserver_projects: frozenset[str], pr
         eggs = Eggs(part.buildout, part.name, {**part.options, "eggs": ""})
         return Resolved(eggs, eggs.working_set(), zserver_projects, SERVERS)
     eggs = Eggs(part.buildout, part.name, dict(part.options))
-    working_set = _working_set(eggs, _extras(settings), problems)
+    extras = {extra: option for extra, option in _extras(settings).items() if not problems.is_idle(option)}
+    working_set = _working_set(eggs, extras, problems)
     name = settings.server.name
     if name in SERVERS:
         return Resolved(eggs, working_set, working_set.projects, SERVERS)

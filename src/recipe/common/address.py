@@ -38,10 +38,11 @@ class Address:
         return self if self.path else replace(self, port=_port(str(self.port + by)))
 
 
-def parse(text: str) -> Address:
+def parse(text: str, usual: int = 8080) -> Address:
     """Parse one address; a port alone stands for all IPv4 interfaces.
 
-    Raises ValueError with a message that begins with the text that is wrong.
+    `usual` is the port in the example of a message. Raises ValueError with a message that begins with the text that
+    is wrong.
     """
     if text.startswith("unix:"):
         path = text.removeprefix("unix:")
@@ -51,7 +52,7 @@ def parse(text: str) -> Address:
     host, colon, port = text.rpartition(":")
     if not colon:
         if re.fullmatch(r"[a-z][a-z0-9.-]*", text) and _service(text) is None:
-            raise ValueError(f"{text!r} is not a port; if it is a host, add a port, as in {text}:8080")
+            raise ValueError(f"{text!r} is not a port; if it is a host, add a port, as in {text}:{usual}")
         return Address("0.0.0.0", _port(port), bare=True)
     if not port or text.endswith("]"):
         raise ValueError(f"{text!r} has no port")

@@ -9,8 +9,8 @@ import re
 
 _NAME = r"[\w-]*(?:passw(?:or)?d|passphrase|secret|token|credential|api[_-]?key|private[_-]?key)[\w-]*"
 _IS_NAME = re.compile(_NAME, re.IGNORECASE)
-# `password x`, `password = 'x'`, `'password': 'x'`: ZConfig, ini, libpq's DSN and Python
-_ASSIGNMENT = re.compile(rf"""(?<![\w-]){_NAME}['"]?(?:[ \t]*[=:][ \t]*|[ \t]+)(?P<value>\S.*)""", re.IGNORECASE)
+# `password x`, `password = 'x'`, `'password': 'x'`, `environ['PASSWORD'] = 'x'`: ZConfig, ini, libpq's DSN and Python
+_ASSIGNMENT = re.compile(rf"""(?<![\w-]){_NAME}['"]?\]?(?:[ \t]*[=:][ \t]*|[ \t]+)(?P<value>\S.*)""", re.IGNORECASE)
 _IN_URL = re.compile(r"://[^\s:/@]*:(?P<value>[^\s/@]+)@")
 _REFERENCE = re.compile(r"\$\(\w+\)|%\(\w+\)s|[\s'\",()]")
 

@@ -13,13 +13,15 @@ import os
 import re
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, astuple, dataclass
+from functools import reduce
 from importlib.util import find_spec
 from io import StringIO
 from typing import Any
 from xml.sax.saxutils import quoteattr
 
-from recipe.common.spelling import hint
+from recipe.common.spelling import hint, nearest
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,7 @@ class Finding:
     """A mistake in the configuration: its file, its line (0 if unknown), and a message.
 
     handler   the name of the logging handler with the mistake
-    option    the option with the mistake, if the line does not identify it
+    option    the option with the mistake, if the line does not identify it; for a handler, the end of its name
     final     whether only another value of the option can correct it, but no edit of the files, and no egg
     """
 
@@ -241,25 +243,53 @@ def _handlers() -> Iterator[str]:
 def _handler(path: str, name: str, class_name: str, *arguments: str) -> Iterator[Finding]:
     try:
         class_ = _class(class_name)
+    except _NoClassError as error:
+        yield Finding(path, 0, str(error), handler=name, option="handler", final=True)
+        return
     except Exception as error:  # whatever a module raises when it is imported
-        # A name in another package is not meant to be one of logging
-        module = class_name.rpartition(".")[0]
-        suggestion = hint(class_name, _handlers()) if module in ("", "handlers") or module.startswith("logging") else ""
-        yield Finding(path, 0, f"{class_name} cannot be imported: {error}{suggestion}", handler=name)
+        yield Finding(path, 0, f"{class_name} cannot be imported: {error}", handler=name)
         return
     if reason := _misfit(class_, *arguments):
         yield Finding(path, 0, f"{class_name} does not accept these arguments: {reason}", handler=name, final=True)
 
 
+class _NoClassError(Exception):
+    """There is no such class, and no other egg can bring it, since its module is there."""
+
+
 def _class(name: str) -> Any:
-    """Return the class with this name, from logging or else from its module."""
-    class_: Any = logging
-    for attribute in name.split("."):
-        class_ = getattr(class_, attribute, None)
-    if class_ is None:
-        module, _, attribute = name.rpartition(".")
-        class_ = getattr(importlib.import_module(module), attribute)
-    return class_
+    """Return the class with this name, as logging.config finds it: from logging, or else from its module.
+
+    Raises `_NoClassError`, and whatever a module raises when it is imported.
+    """
+    words = name.split(".")
+    with suppress(AttributeError):
+        return reduce(getattr, words, logging)
+    owner: Any = None
+    for number, word in enumerate(words, start=1):
+        # A module may make its attributes only when they are asked for
+        if number == 1 or not hasattr(owner, word):
+            module = _imported(owner, ".".join(words[:number]), name)
+        owner = module if number == 1 else getattr(owner, word)
+    return owner
+
+
+def _imported(owner: Any, path: str, name: str) -> Any:
+    """Import the module `path`, which the class `name` needs; `owner` is the module around it, or None."""
+    try:
+        return importlib.import_module(path)
+    except ModuleNotFoundError as error:
+        module, _, word = name.rpartition(".")
+        is_of_logging = not module or module.split(".")[0] in ("logging", *vars(logging))
+        # Eggs can add modules to a package, and anything to a namespace package, which has no file
+        is_open = path != name or (hasattr(owner, "__path__") and not getattr(owner, "__file__", None))
+        # The module may exist, and import another one that is missing
+        if not f"{path}.".startswith(f"{error.name}.") or (is_open and not is_of_logging):
+            raise
+        meant = nearest(name, _handlers()) if is_of_logging else nearest(word, dir(owner))
+        if meant and not is_of_logging:
+            meant = f"{module}.{meant}"
+        raise _NoClassError(f"there is no class {name}" + (f"; did you mean {meant}?" if meant else "")) from None
 
 
 def _misfit(class_: Any, *arguments: str) -> str:

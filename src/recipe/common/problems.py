@@ -28,16 +28,43 @@ class Problems:
     name: str
     place_of: Callable[[str], str] = _nowhere
     _errors: list[Problem] = field(default_factory=list)
+    _idle: dict[str, str] = field(default_factory=dict)
     #: The warnings as values; `warnings` has them as text.
     warned: list[Problem] = field(default_factory=list)
 
     def error(self, option: str, message: str) -> None:
-        """Add an error: the part cannot be installed."""
-        self._errors.append(Problem(option, message))
+        """Add an error: the part cannot be installed. If the option is idle, it has a warning instead, but only one."""
+        if option not in self._idle:
+            self._errors.append(Problem(option, message))
+        elif all(warning.option != option for warning in self.warned):
+            self.warned.append(Problem(option, f"{self._idle[option]}, and its value is wrong: {message}"))
 
     def warn(self, option: str, message: str) -> None:
-        """Add a warning: the part probably does not do what its author wants."""
-        self.warned.append(Problem(option, message))
+        """Add a warning: the part probably does not do what its author wants. About an idle option, there is none."""
+        if option not in self._idle:
+            self.warned.append(Problem(option, message))
+
+    def set_idle(self, option: str, reason: str, warn: bool = True) -> None:
+        """Note that an option does nothing in this part: what is wrong with it must not stop the build.
+
+        `reason` is the warning for it. If `warn` is False, the warning is only added if its value is wrong.
+        """
+        if option in self._idle:
+            return
+        if warn:
+            self.warn(option, reason)
+        self._idle[option] = reason
+        errors, self._errors = self._errors, []
+        for error in errors:
+            self.error(*error)
+
+    def is_idle(self, option: str) -> bool:
+        """Whether the option does nothing in this part."""
+        return option in self._idle
+
+    def is_wrong(self, option: str) -> bool:
+        """Whether there is an error about the option."""
+        return any(error.option == option for error in self._errors)
 
     @property
     def has_errors(self) -> bool:

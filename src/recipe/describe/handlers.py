@@ -1,6 +1,7 @@
 """The handlers of the two logs, as the logging package names them."""
 
 import ast
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from recipe.common.problems import Problems
@@ -39,12 +40,14 @@ class Handler:
         )
 
 
-def handler(name: str, log: EventLog | AccessLog, problems: Problems) -> Handler:
+def handler(name: str, log: EventLog | AccessLog, part: Mapping[str, str], problems: Problems) -> Handler:
     """The handler of the log whose options begin with `name`."""
     if not log.file or log.file in kinds.STREAMS:
-        for option, given in ((f"{name}-handler", log.handler), (f"{name}-args", log.args)):
-            if given:
-                problems.warn(option, f"does nothing with {name} = {log.file or 'disable'}")
+        for option in (f"{name}-{key}" for key in ("handler", "args", "kwargs", "max-size")):
+            if part.get(option, "").strip():
+                problems.set_idle(option, f"does nothing with {name} = {log.file or 'disable'}")
+    if not log.max_size and not problems.is_wrong(f"{name}-max-size"):
+        problems.set_idle(f"{name}-old-files", f"does nothing without {name}-max-size", warn=False)
     if not log.file:
         return Handler("", "NullHandler", "()", "{}", log.level)
     if log.file in kinds.STREAMS:

@@ -4,8 +4,6 @@ All decisions are made here; the renderers only write them down. Pure: this modu
 the disk.
 """
 
-import codecs
-import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -19,7 +17,8 @@ from recipe.describe.environment import variables
 from recipe.describe.handlers import Handler, handler
 from recipe.describe.sections import Key, Section, check_syntax
 from recipe.options import Settings, kinds
-from recipe.options.declare import Context
+from recipe.options.declare import Context, options_of
+from recipe.options.logs import Profile, Sentry
 
 
 @dataclass(frozen=True)
@@ -131,13 +130,11 @@ def describe(
     wrong with the part goes to `problems`. `with_eggs` adds what the eggs decide.
     """
     _check(settings, part, problems)
-    _warn_of_odd_words(part, problems)
+    _warn_of_odd_words(settings, part, problems)
     if settings.server.wsgi is False:
         settings = zserver.settled(settings, part, problems)
-    # With a wsgi.ini of the user's, there is a warning already
-    log_problems = Problems(problems.name) if isinstance(settings.server.wsgi, str) else problems
-    event_log = handler("event-log", settings.event_log, log_problems)
-    access_log = handler("access-log", settings.access_log, log_problems)
+    event_log = handler("event-log", settings.event_log, part, problems)
+    access_log = handler("access-log", settings.access_log, part, problems)
     relative = settings.scripts.relative_paths
     instance = Instance(
         name=context.name,
@@ -157,8 +154,7 @@ def describe(
     server = SERVERS.get(settings.server.name)
     if server and not instance.is_zserver:
         instance = _with_server(instance, server, part, SERVERS, problems)
-    elif not instance.is_zserver:
-        waitress_settings.settings(part, settings, WAITRESS, problems)  # only checks them: an egg may have the server
+    _note_switched_off(instance, problems)
     return replace(instance, directories=_directories(instance), private_directories=_private_directories(instance))
 
 
@@ -203,7 +199,21 @@ def _check_profile(settings: Settings, part: Mapping[str, str], projects: Collec
         problems.warn("profile_cachegrind_filename", "does nothing without pyprof2calltree; add it to eggs")
 
 
-def _warn_of_odd_words(part: Mapping[str, str], problems: Problems) -> None:
+def _note_switched_off(instance: Instance, problems: Problems) -> None:
+    """Note the options of filters that are not in the pipeline, and of scripts if there are none."""
+    settings = instance.settings
+    for name, switch, group in (("sentry", "sentry_dsn", Sentry), ("profile", "profile", Profile)):
+        # A template may name the values anywhere
+        if name in instance.pipeline or settings.server.ini_template or problems.is_wrong(switch):
+            continue
+        for option in options_of(group).values():
+            problems.set_idle(option.name, f"does nothing without {switch}", warn=False)
+    if settings.scripts.scripts == "":
+        for name in ("dependent-scripts", "entry-points", "interpreter", "arguments"):
+            problems.set_idle(name, "does nothing, since scripts is empty", warn=False)
+
+
+def _warn_of_odd_words(settings: Settings, part: Mapping[str, str], problems: Problems) -> None:
     """Warn of words that 9.1.0 accepts without a message and reads differently."""
     shared = part.get("shared-blob", "").strip().lower()
     if shared in kinds.FALSE - {"no"}:
@@ -212,28 +222,29 @@ def _warn_of_odd_words(part: Mapping[str, str], problems: Problems) -> None:
         word = part.get(option, "").strip().lower()
         if word in kinds.NO_LOG - {"disable"}:
             problems.warn(option, f"{word!r} is read as disable; write disable")
+    for slug in settings.zcml.slugs:
+        if meant := kinds.meant_slug(slug):
+            package, _, rest = slug.partition("-")
+            reading = f"the type {rest.partition(':')[0]} of the package {package}"
+            problems.warn("zcml", f"{slug!r} is read as {reading}; did you mean {meant}?")
 
 
 def _check(settings: Settings, part: Mapping[str, str], problems: Problems) -> None:
     server, layout = settings.server, settings.layout
     if server.ini_template and server.logging_template:
         problems.error("wsgi-ini-template", "cannot be combined with wsgi-logging-ini-template; remove one of them")
+    if not server.addresses and not server.ini_template:
+        rest = "" if server.wsgi is False else "; only an external WSGI server can serve this instance"
+        problems.warn("http-address", f"is empty, so no server is configured{rest}")
     if layout.import_directory != f"{layout.client_home}/import":
         problems.warn("import-directory", f"Zope imports only from {layout.client_home}/import; remove the option")
-    if layout.zope_conf is None:
-        _check_zope_conf(settings, part, problems)
-
-
-def _check_zope_conf(settings: Settings, part: Mapping[str, str], problems: Problems) -> None:
-    try:
-        codecs.lookup(settings.zope.encoding)
-    except LookupError:
-        problems.warn("default-zpublisher-encoding", f"{settings.zope.encoding!r} is not an encoding that Python knows")
     storages.check(settings.storage, part, problems)
     if settings.storage.wrapper is not None:
-        # A %s on a line of its own stays one line, so that the line number of an error is that of the option
-        text = re.sub(r"(?m)^[ \t]*%s[ \t]*$", "<storage/>", settings.storage.wrapper)
-        _check_zconfig("storage-wrapper", text.replace("%s", "\n<storage/>\n"), problems)
+        before, after = settings.storage.wrapper
+        # A place on a line of its own stays one line, so that the line number of an error is that of the option
+        before += "" if before.endswith("\n") else "\n"
+        after = ("" if after.startswith("\n") else "\n") + after
+        _check_zconfig("storage-wrapper", f"{before}<storage/>{after}", problems)
     _check_zconfig("zope-conf-additional", settings.zope.additional, problems)
     for option in ("mailinglogger", "event-log-custom", "access-log-custom"):
         _check_zconfig(option, getattr(settings.zserver, option.replace("-", "_")) or "", problems)
@@ -269,8 +280,7 @@ def _pipeline(settings: Settings, access_log: Handler) -> tuple[str, ...]:
 
 
 def _environment(settings: Settings, problems: Problems) -> dict[str, str]:
-    is_used = settings.layout.zope_conf is None
-    environment = variables(settings.zope.environment_vars, problems if is_used else Problems(problems.name))
+    environment = variables(settings.zope.environment_vars, problems)
     cache = settings.zope.template_cache
     if cache and "CHAMELEON_CACHE" not in environment:
         environment["CHAMELEON_CACHE"] = cache if isinstance(cache, str) else f"{settings.layout.var}/cache"

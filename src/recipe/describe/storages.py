@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from recipe.common.problems import Problems
 from recipe.describe import bases
-from recipe.describe.bases import BASES, Blobs, Storages, base_of
+from recipe.describe.bases import BASES, FILE_STORAGE, Blobs, Storages, base_of
 from recipe.describe.sections import Key, Section, Wrapped
 from recipe.options.declare import options_of
 from recipe.options.storage import Storage
@@ -23,35 +23,49 @@ def check(options: Storage, part: Mapping[str, str], problems: Problems) -> None
     contradictions = bases.contradictions(options)
     for base, other in contradictions:
         problems.error(base.option, f"cannot be combined with {other.option}; remove one of them")
-    if not contradictions:
-        _warn_of_idle(options, part, problems)
-    if options.zeo_username and not options.zeo_password:
-        problems.error("zeo-username", "needs a password; set zeo-password as well")
-    if options.wrapper is not None and options.wrapper.count("%s") != 1:
-        problems.error("storage-wrapper", "must contain %s exactly once, in the place of the storage")
+    # If the base is not known, no option belongs to another one
+    if not contradictions and not any(problems.is_wrong(base.option) for base in BASES if base is not FILE_STORAGE):
+        _note_idle(options, part, problems)
     if options.demo and options.blobs and not options.demo_blobs and not options.before:
         problems.error(
             "demo-storage",
             "needs a directory for the blobs of its changes, since blob-storage is set; set demo-blob-storage",
         )
+    has_password = options.zeo_password or problems.is_wrong("zeo-password")
+    if options.zeo_username and not has_password:
+        problems.error(
+            "zeo-username", "has no zeo-password; set it as well, or remove both: ZEO 5 and later ignore them"
+        )
     ignored = ("zeo_username", "min_disconnect_poll", "max_disconnect_poll", "zeo_drop_cache")
     for name in ignored if options.zeo_client else ():
-        if getattr(options, name) is not None:
-            problems.warn(options_of(Storage)[name].name, "is ignored by ZEO 5 and later; remove it")
+        option = options_of(Storage)[name].name
+        if getattr(options, name) is not None and not problems.is_wrong(option):
+            problems.warn(option, "is ignored by ZEO 5 and later; remove it")
 
 
-def _warn_of_idle(options: Storage, part: Mapping[str, str], problems: Problems) -> None:
-    """Warn of options that belong to another base than the one that is chosen."""
+def _note_idle(options: Storage, part: Mapping[str, str], problems: Problems) -> None:
+    """Note options that belong to another base than the one that is chosen, or to something that is off."""
     chosen = base_of(options)
     declared = {option.name: option for option in options_of(Storage).values()}
     for base in BASES:
         for name in base.options if base.option != chosen.option else ():
             # An empty value says that there is to be none
-            is_given = declared[name].is_changed(part) and (declared[name].given(part) or ("", ""))[1]
-            if is_given and name not in chosen.options:
-                problems.warn(name, f"does nothing with {chosen.title}; it is for {base.title} ({base.option})")
-    if options.blobs and chosen.blobs is Blobs.OWN:
-        problems.warn("blob-storage", f"does nothing with {chosen.option}; set {chosen.blobs_option} instead")
+            if part.get(name, "").strip() and name not in chosen.options:
+                reason = f"does nothing with {chosen.title}; it is for {base.title} ({base.option})"
+                problems.set_idle(name, reason, warn=declared[name].is_changed(part))
+    if chosen.blobs is Blobs.OWN and part.get("blob-storage", "").strip():
+        problems.set_idle("blob-storage", f"does nothing with {chosen.option}; set {chosen.blobs_option} instead")
+    for switch, names in SWITCHES.items():
+        if not bases.value(options, switch) and not problems.is_wrong(switch):
+            for name in names:
+                problems.set_idle(name, f"does nothing without {switch}", warn=False)
+
+
+#: Options, and those that do nothing without them.
+SWITCHES = {
+    "demo-storage": ("demo-file-storage", "demo-blob-storage"),
+    "zeo-username": ("zeo-password", "zeo-realm"),
+}
 
 
 #: Sections of ZConfig for storages that one process only can open, or that are memory of its own.
@@ -66,12 +80,12 @@ def check_workers(options: Storage, additional: str, problems: Problems) -> None
     if base.one_process:
         problems.error("workers", f"cannot be above 1 with {base.title}: {base.one_process}. {to_share}")
     elif options.demo:
-        why = bases.FILE_STORAGE.one_process if options.demo_file else "each process would have its own changes"
+        why = FILE_STORAGE.one_process if options.demo_file else "each process would have its own changes"
         problems.error("workers", f"cannot be above 1 with demo-storage: {why}. Remove one of them.")
     for option, why in base.one_process_with.items():
         if bases.value(options, option):
             problems.error("workers", f"cannot be above 1 with {option}: {why}. Remove one of them.")
-    for option, text in (("storage-wrapper", options.wrapper or ""), ("zope-conf-additional", additional)):
+    for option, text in (("storage-wrapper", "".join(options.wrapper or ())), ("zope-conf-additional", additional)):
         if section := _OF_ONE_PROCESS.search(text):
             problems.error(
                 "workers",
@@ -98,7 +112,7 @@ def build(options: Storage, var: str, client_home: str) -> Storages:
     if options.demo:
         outer = _demo(options, outer)
     if options.wrapper is not None:
-        before, _, after = options.wrapper.partition("%s")
+        before, after = options.wrapper
         outer = _around(outer, Wrapped(before.strip(), outer.tree, after.strip(), "storage-wrapper"))
     return outer
 

@@ -10,6 +10,7 @@ from recipe.common.servers import SHARED, WAITRESS, Description
 from recipe.options import Settings, idle
 from recipe.options.declare import Into
 from recipe.options.kinds import BOOLEAN, FALSE, LINE
+from recipe.options.unknown import misspelt, not_an_option
 
 PREFIX = "waitress-"
 
@@ -34,17 +35,18 @@ def settings(part: Mapping[str, str], settings: Settings, server: Description, p
     An empty option counts as left out. If `server` is not waitress, it uses only those in SHARED.
     """
     options = {key: text.strip() for key, text in part.items() if key.startswith(PREFIX) and text.strip()}
+    names = {PREFIX + name.replace("_", "-") for name, _ in Adjustments._params if name not in COVERED}
+    for key, meant in misspelt((key for key in part if not key.startswith(PREFIX)), names):
+        problems.warn(key, not_an_option(meant))
     values = {}
     for key, text in options.items():
         name = key.removeprefix(PREFIX).replace("-", "_")
-        if not _check(key, name, text, problems):
-            continue
         if isinstance(settings.server.wsgi, str):
-            problems.warn(key, idle.not_written(Into.WSGI_INI, "wsgi"))
-        elif server is WAITRESS or name in SHARED:
+            problems.set_idle(key, idle.not_written(Into.WSGI_INI, "wsgi"))
+        elif server is not WAITRESS and name not in SHARED:
+            problems.set_idle(key, f"does nothing with wsgi-server = {server.name}")
+        elif _check(key, name, text, problems):
             values[name] = text
-        else:
-            problems.warn(key, f"does nothing with wsgi-server = {server.name}")
     if values:
         _check_together(values, problems)
     return values

@@ -38,6 +38,8 @@ def check(
         )
     if settings.server.workers > 1:
         _check_workers(settings, problems)
+    if server is not WAITRESS:
+        problems.set_idle("asyncore-use-poll", f"does nothing with wsgi-server = {server.name}", warn=False)
 
 
 def refuse(name: str, names: Collection[str], problems: Problems, doubt: str = "") -> None:

@@ -7,21 +7,26 @@ from recipe.options.declare import Into, Option
 from recipe.options.settings import Settings, declared
 
 
-def warn(part: Mapping[str, str], settings: Settings, problems: Problems) -> None:
-    """Warn of each option of the part that has no effect, and name the option that is the reason."""
+def note(part: Mapping[str, str], settings: Settings, problems: Problems) -> None:
+    """Note each option of the part that has no effect; the warning names the option that is the reason."""
     zserver = settings.server.wsgi is False
     replaced = _replaced(settings)
     for option in declared():
         given = option.given(part)
-        if not given or not option.is_changed(part, zserver):
-            continue
-        if not option.applies_to(zserver):
-            remedy = f"; use {option.instead}" if option.instead else ""
-            problems.warn(given[0], f"does nothing under {'ZServer' if zserver else 'WSGI'}{remedy}")
-        elif Into.FACTS not in _files(option, zserver):
-            for file in _files(option, zserver):
-                if winner := replaced.get(file):
-                    problems.warn(given[0], not_written(file, winner))
+        reason = given and _reason(option, zserver, replaced)
+        if given and reason:
+            problems.set_idle(given[0], reason, warn=option.is_changed(part, zserver))
+
+
+def _reason(option: Option, zserver: bool, replaced: Mapping[Into, str]) -> str:
+    """Why an option has no effect; empty if it has one."""
+    if not option.applies_to(zserver):
+        remedy = f"; use {option.instead}" if option.instead else ""
+        return f"does nothing under {'ZServer' if zserver else 'WSGI'}{remedy}"
+    files = _files(option, zserver)
+    if not files or not replaced.keys() >= set(files):
+        return ""
+    return not_written(files[0], replaced[files[0]])
 
 
 def not_written(file: Into, winner: str) -> str:

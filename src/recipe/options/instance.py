@@ -83,7 +83,7 @@ class Zope:
         "off",
     )
     encoding: str = option(
-        "default-zpublisher-encoding", kinds.WORD, "The character encoding of requests and responses.", "utf-8"
+        "default-zpublisher-encoding", kinds.ENCODING, "The character encoding of requests and responses.", "utf-8"
     )
     environment_vars: str = option(
         "environment-vars",

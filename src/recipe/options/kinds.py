@@ -8,6 +8,7 @@ import ast
 import os
 import re
 from collections.abc import Callable
+from encodings.aliases import aliases
 from typing import Any, TypeVar
 from xml.parsers import expat
 
@@ -145,7 +146,7 @@ def zeo_addresses(text: str) -> tuple[str, ...]:
         if server.startswith("unix:"):
             raise ValueError(f"{server!r} is not a ZEO address; did you mean {server.removeprefix('unix:')}?")
         if "/" not in server and "$" not in server:
-            address.parse(server)
+            address.parse(server, usual=8100)
     return servers
 
 
@@ -361,9 +362,34 @@ def warning_action(text: str) -> str:
     return one_of(*WARNING_ACTIONS)(text)
 
 
-SLUG = re.compile(
-    r"(?P<package>[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)(?:-(?P<kind>meta|configure|overrides)|:(?P<file>\S+))?"
-)
+SLUG = re.compile(r"(?P<package>[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)(?:-(?P<kind>[\w.]+))?(?::(?P<file>[^\s:]+))?")
+SLUG_KINDS = ("meta", "configure", "overrides")  # those that site.zcml knows; a package may have others
+
+
+def wrapper(text: str) -> tuple[str, str]:
+    """Split a text at its ``%s``; ``%%`` is one ``%``, and any other ``%`` is a plain character."""
+    pieces = re.split(r"(%[%s])", text)
+    if pieces.count("%s") != 1:
+        raise ValueError("must contain %s exactly once")
+    place = pieces.index("%s")
+    pieces = ["%" if piece == "%%" else piece for piece in pieces]
+    return "".join(pieces[:place]), "".join(pieces[place + 1 :])
+
+
+def encoding(text: str) -> str:
+    """Check the name of an encoding of text; Python's codecs ignore case, and take a dash for an underscore."""
+    if not _encodes(word(text)):
+        meant = nearest(text, filter(_encodes, aliases.keys() | aliases.values())).replace("_", "-")
+        raise ValueError("is not an encoding of text" + (f"; did you mean {meant}?" if meant else ""))
+    return text
+
+
+def _encodes(encoding: str) -> bool:
+    try:
+        "x".encode(encoding)
+    except (LookupError, ValueError):  # an unknown name; rot13, which encodes no text to bytes
+        return False
+    return True
 
 
 def pairs(text: str) -> tuple[tuple[str, str], ...]:
@@ -426,16 +452,24 @@ def slugs(text: str) -> tuple[str, ...]:
     names = tuple(" ".join(line.partition("#")[0] for line in text.split("\n")).split())
     for slug in names:
         if slug != "*" and not SLUG.fullmatch(slug):
-            raise ValueError(f"{slug!r} is not a ZCML slug{_slug_hint(slug)}")
+            reason = "has more than one colon" if slug.count(":") > 1 else "is not a ZCML slug"
+            meant = meant_slug(slug)
+            raise ValueError(f"{slug!r} {reason}" + (f"; did you mean {meant}?" if meant else ""))
     return names
 
 
-def _slug_hint(slug: str) -> str:
-    """Return a hint at a similar slug, with an existing kind or without dashes; empty if there is none."""
-    package, _, kind = slug.rpartition("-")
-    meant = nearest(kind, ("meta", "configure", "overrides"))
-    candidate = f"{package}-{meant}" if meant else slug.replace("-", "_")
-    return f"; did you mean {candidate}?" if SLUG.fullmatch(candidate) and candidate != slug else ""
+def meant_slug(slug: str) -> str:
+    """Return the slug that was probably meant, with a known type or without dashes; empty if there is none."""
+    package, _, rest = slug.rpartition("-")
+    kind, colon, file = rest.partition(":")
+    meant = nearest(kind, SLUG_KINDS)
+    if meant:
+        candidate = f"{package.replace('-', '_')}-{meant}{colon}{file}"
+    elif "." in package and "-" not in package:
+        return ""  # a type of the package's own
+    else:
+        candidate = slug.replace("-", "_")
+    return candidate if SLUG.fullmatch(candidate) and candidate != slug else ""
 
 
 DISABLED = ""
@@ -465,6 +499,8 @@ OCTAL = without_context("octal mask", "an octal number of 1 to 4 digits, such as
 LINE = without_context("text", "one line of text", single_line)
 TEXT = without_context("text", "any text", raw)
 WORD = without_context("word", "one word without white space", word)
+ENCODING = without_context("encoding", "the name of an encoding of Python, such as utf-8", encoding)
+WRAPPER = without_context("text", "ZConfig text with %s in the place of the storage", wrapper)
 WORDS = without_context("words", "words separated by white space", words)
 PIPELINE = without_context("pipeline", "names of sections and eggs, separated by white space", pipeline)
 ENTRY_POINTS = without_context(
@@ -512,4 +548,4 @@ WARNINGS = without_context(
 )
 LOG_FORMAT = without_context("word", "plain or json", one_of("plain", "json"), "plain", "json")
 SENTRY_DSN = without_context("DSN", "https://KEY@HOST/PROJECT-NUMBER", lambda text: sentry_dsn(text) if text else "")
-SLUGS = without_context("slugs", "pkg, pkg-meta, pkg-configure, pkg-overrides, pkg:file.zcml or *", slugs)
+SLUGS = without_context("slugs", "pkg, pkg-TYPE, pkg:file.zcml, pkg-TYPE:file.zcml or *", slugs)

@@ -13,7 +13,7 @@ from recipe.options.declare import Context, Option, options_of
 from recipe.options.instance import Layout
 from recipe.options.kinds import FALSE
 from recipe.options.settings import Settings
-from recipe.options.unknown import hints
+from recipe.options.unknown import hints, not_an_option
 
 G = TypeVar("G")
 
@@ -31,9 +31,9 @@ def read(part: Mapping[str, str], context: Context, problems: Problems) -> Setti
         for group in dataclasses.fields(Settings)
     }
     settings = Settings(**groups)
-    idle.warn(part, settings, problems)
+    idle.note(part, settings, problems)
     for key, meant in hints(part, zserver):
-        problems.warn(key, f"is not an option of this recipe; did you mean {meant}?")
+        problems.warn(key, not_an_option(meant))
     return settings
 
 

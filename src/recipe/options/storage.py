@@ -195,8 +195,10 @@ class Storage:
     demo_blobs: str | None = option(
         "demo-blob-storage", kinds.FILE_IN_DIRECTORY, "The directory for the blobs in the changes of ``demo-storage``."
     )
-    wrapper: str | None = option(
-        "storage-wrapper", kinds.TEXT, "ZConfig text that is written around the storage; ``%s`` stands for the storage."
+    wrapper: tuple[str, str] | None = option(
+        "storage-wrapper",
+        kinds.WRAPPER,
+        "ZConfig text that is written around the storage. ``%s`` stands for the storage, and ``%%`` for ``%``.",
     )
     temporary: str | None = option(
         "zodb-temporary-storage",

@@ -16,9 +16,10 @@ class Zcml:
     slugs: tuple[str, ...] = option(
         "zcml",
         kinds.SLUGS,
-        "Packages whose ZCML Zope loads, as slugs: ``pkg`` stands for its ``configure.zcml``, ``pkg-meta``, "
-        "``pkg-configure`` and ``pkg-overrides`` for the file of that name, and ``pkg:file.zcml`` for any file. "
-        "``*`` keeps the slugs of earlier runs.",
+        "Packages whose ZCML Zope loads, as slugs: ``pkg`` stands for its ``configure.zcml``, ``pkg-TYPE`` for "
+        "``TYPE.zcml``, and ``pkg:file.zcml`` for any file. Zope loads the type ``meta`` first and ``overrides`` last, "
+        "also with a file, as in ``pkg-overrides:file.zcml``; any other type is loaded with ``configure``. ``*`` keeps "
+        "the slugs of earlier runs.",
         "",
     )
     additional: str | None = option(

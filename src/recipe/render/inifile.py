@@ -60,8 +60,8 @@ class Writer:
         text = " ".join(str(item) for item in value) if isinstance(value, tuple) else str(value)
         return self.place.quote(text, partial(quote, defined=self.defined))
 
-    def fill(self, template: str, names: Mapping[str, Any], file: str) -> str:
-        """Return a user's template with each ``%(name)s`` replaced with its value, and ``%%`` with ``%``.
+    def fill(self, template: str, names: Mapping[str, Any], file: str) -> list[str]:
+        """Return the lines of a user's template, each ``%(name)s`` replaced with its value, and ``%%`` with ``%``.
 
         The values may refer to names in ``[DEFAULT]`` of the template. Raises ValueError with the file,
         the line and the names that exist.
@@ -73,15 +73,19 @@ class Writer:
                 return "%"
             if match["name"] in names:
                 return writer.value(names[match["name"]])
-            line = template.count("\n", 0, match.start()) + 1
             if not match["name"]:
-                raise ValueError(f"{file}, line {line}: a single % is not allowed; write %%")
+                raise ValueError("a single % is not allowed; write %%")
             similar = nearest(match["name"], names)
             hint = f" Did you mean %({similar})s?" if similar else ""
-            unknown = f"{file}, line {line}: %({match['name']})s is not known."
-            raise ValueError(f"{unknown}{hint} Known names: {', '.join(sorted(names))}.")
+            raise ValueError(f"%({match['name']})s is not known.{hint} Known names: {', '.join(sorted(names))}.")
 
-        return _PERCENT.sub(replacement, template)
+        lines = []
+        for number, line in enumerate(template.split("\n"), start=1):
+            try:
+                lines.append(_PERCENT.sub(replacement, line))
+            except ValueError as error:
+                raise ValueError(f"{file}, line {number}: {error}") from None
+        return lines
 
 
 class _Literals(ast.NodeTransformer):

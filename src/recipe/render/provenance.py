@@ -5,11 +5,12 @@ holds NUL, which no option can (see `recipe.options.reading`).
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from jinja2.ext import Extension
 
+from recipe.common.confidential import holds_secret
 from recipe.options.declare import options_of
 from recipe.options.settings import GROUPS
 
@@ -30,6 +31,18 @@ class Traced(NamedTuple):
 def mark(text: str, option: str) -> str:
     """The text as one that comes from an option; the text as it is if either is empty."""
     return f"\0{option}\0{text}\0\0" if option and text else text
+
+
+def numbered(lines: Iterable[str]) -> str:
+    """The text of several lines, each of which may have become more than one, marked with their numbers (from 1)."""
+    return "\n".join(mark(line, str(number)) for number, line in enumerate(lines, start=1))
+
+
+def source_of(traced: Traced, line: int, source: str) -> tuple[int, str]:
+    """The number and the text of the line of `source` that a `numbered` line comes from; a secret is left out."""
+    number = int(traced.options.get(line, "1"))
+    text = source.split("\n")[number - 1].strip()
+    return number, "(it may hold a secret)" if holds_secret(text) else text
 
 
 def split(marked: str) -> Traced:

@@ -10,6 +10,7 @@ from recipe.describe.handlers import Handler
 from recipe.describe.instance import Instance
 from recipe.render import inifile
 from recipe.render.place import Place
+from recipe.render.provenance import Traced, numbered, split
 from recipe.render.templates import environment
 
 
@@ -18,19 +19,24 @@ def render(instance: Instance, templates: Mapping[str, str], problems: Problems)
 
     Mistakes in a template go to `problems`.
     """
+    return trace(instance, templates, problems).text
+
+
+def trace(instance: Instance, templates: Mapping[str, str], problems: Problems) -> Traced:
+    """The same, with the numbers of the lines of the template, if there is one (see `provenance.numbered`)."""
     writer = _ini_writer(instance)
     names = template_names(instance, writer)
     server = instance.settings.server
 
     def filled(option: str, file: str) -> inifile.Raw:
         try:
-            return inifile.Raw(writer.fill(templates[file], names, file))
+            return inifile.Raw(numbered(writer.fill(templates[file], names, file)))
         except ValueError as error:
             problems.error(option, str(error))
             return inifile.Raw("")
 
     if server.ini_template:
-        return _default_section(instance) + filled("wsgi-ini-template", server.ini_template)
+        return split(_default_section(instance) + filled("wsgi-ini-template", server.ini_template))
     if server.logging_template:
         logging = filled("wsgi-logging-ini-template", server.logging_template)
     else:
@@ -42,7 +48,7 @@ def render(instance: Instance, templates: Mapping[str, str], problems: Problems)
         profile=instance.settings.profile,
         logging=logging,
     )  # fmt: skip
-    return _default_section(instance) + text
+    return split(_default_section(instance) + text)
 
 
 def _ini_writer(instance: Instance) -> inifile.Writer:

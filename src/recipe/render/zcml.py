@@ -43,4 +43,6 @@ def _slug(slug: str, number: int, directory: str) -> File:
     kind = match["kind"] or "configure"
     file = match["file"] or f"{kind}.zcml"
     text = fill("slug.zcml", package=quoteattr(match["package"]), file=quoteattr(file))
-    return File(f"{directory}/{number:03}-{match['package']}-{kind}.zcml", text)
+    # site.zcml finds the files by the ends of their names
+    end = kind if kind in kinds.SLUG_KINDS else f"{kind}-configure"
+    return File(f"{directory}/{number:03}-{match['package']}-{end}.zcml", text)

@@ -1,12 +1,13 @@
-"""What waitress does between a connection and the application, for the other servers.
+"""What is between a server and the application: malformed requests and HEAD, and what only waitress does itself.
 
 The proxy's headers are handled by `waitress.proxy_headers`, a WSGI middleware that works with any server.
 """
 
 import io
 import logging
+import re
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from waitress.proxy_headers import proxy_headers_middleware
@@ -17,15 +18,23 @@ from recipe.wsgi.settings import Settings
 #: Bytes of a body that are kept in memory, and that are read at once.
 IN_MEMORY, AT_ONCE = 524288, 65536
 
+#: Digits of a length that are read; a number with more exceeds every limit.
+DIGITS = 20
+
+#: The method and the protocol of a request that Zope can answer. The target of CONNECT is not a path: it is for proxies
+#: (RFC 9110, 9.3.6).
+REQUEST = re.compile(r"(?!CONNECT )[\w!#$%&'*+.^`|~-]+ HTTP/\d(\.\d)?", re.ASCII)
+
 #: The status of a refused request, and the explanation for the client.
+MALFORMED = ("400 Bad Request", "The method, the path or the protocol of the request is malformed.")
 TOO_LARGE = ("413 Request Entity Too Large", "The body of the request exceeds max_request_body_size.")
 BROKEN_OFF = ("400 Bad Request", "The body of the request does not end as it should.")
 
 
 def around(app: WSGIApp, settings: Settings) -> WSGIApp:
-    """Return `app` behind a limit for the size of bodies, and with the client's address from a trusted proxy."""
+    """Return `app` behind all of this, for a server that is not waitress."""
     adjusted = settings.adjustments
-    app = _limited(app, adjusted.max_request_body_size)
+    app = _limited(well_formed(app), adjusted.max_request_body_size)
     if adjusted.trusted_proxy or adjusted.clear_untrusted_proxy_headers:
         app = proxy_headers_middleware(
             app,
@@ -37,6 +46,46 @@ def around(app: WSGIApp, settings: Settings) -> WSGIApp:
             logger=logging.getLogger("waitress"),
         )
     return _named(app) if any(address.path for address, _ in settings.addresses) else app
+
+
+def well_formed(app: WSGIApp) -> WSGIApp:
+    """Answer a malformed request with 400, and send no body to HEAD.
+
+    Zope answers 500 to a path that is not UTF-8, although PEP 3333 allows it. Most servers would send a body to HEAD,
+    which the client takes for the next response.
+    """
+
+    def formed(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        method = environ["REQUEST_METHOD"]
+        if _is_well_formed(environ):
+            body = app(environ, start_response)
+        else:
+            body = refusal(start_response, *MALFORMED, closes=False)
+        return _without_body(body) if method == "HEAD" else body
+
+    return formed
+
+
+def _is_well_formed(environ: Mapping[str, Any]) -> bool:
+    if not REQUEST.fullmatch(f"{environ['REQUEST_METHOD']} {environ.get('SERVER_PROTOCOL')}"):
+        return False
+    path = environ.get("PATH_INFO", "")
+    try:
+        path.encode("latin-1").decode()
+    except UnicodeError:
+        return False
+    return not path or path.startswith("/") or (path == "*" and environ["REQUEST_METHOD"] == "OPTIONS")
+
+
+def _without_body(body: Iterable[bytes]) -> list[bytes]:
+    try:
+        # A generator calls start_response only when its first block is requested
+        next(iter(body), None)
+    finally:
+        close = getattr(body, "close", None)
+        if close is not None:
+            close()
+    return []
 
 
 def _named(app: WSGIApp) -> WSGIApp:
@@ -106,7 +155,8 @@ def _length(environ: dict[str, Any]) -> int | None:
     if "chunked" in environ.get("HTTP_TRANSFER_ENCODING", "").lower():
         return None
     length = environ.get("CONTENT_LENGTH") or "0"
-    return int(length) if length.isdecimal() else 0
+    # Python converts at most 4300 digits
+    return int(length.lstrip("0")[:DIGITS] or 0) if length.isdecimal() else 0
 
 
 def _can_seek(source: Any) -> bool:
@@ -123,9 +173,9 @@ def _read(source: Any, size: int) -> bytes:
     return data
 
 
-def refusal(start_response: Any, status: str, why: str) -> Iterable[bytes]:
-    """Answer that a request is refused, and close the connection."""
+def refusal(start_response: Any, status: str, why: str, *, closes: bool = True) -> Iterable[bytes]:
+    """Answer that a request is refused; close the connection if `closes`."""
     text = f"{status[4:]}\r\n\r\n{why}\r\n".encode()
-    headers = [("Content-Type", "text/plain"), ("Content-Length", str(len(text))), ("Connection", "close")]
-    start_response(status, headers)
+    headers = [("Content-Type", "text/plain"), ("Content-Length", str(len(text)))]
+    start_response(status, [*headers, ("Connection", "close")] if closes else headers)
     return [text]

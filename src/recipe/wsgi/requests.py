@@ -51,12 +51,9 @@ class RequestCounter:
                     headers = [*headers, ("Connection", "close")]
                 return start_response(status, headers, exc_info) if exc_info else start_response(status, headers)
 
-            method = environ["REQUEST_METHOD"]
             begun.add(start)
             try:
                 body = app(environ, start)
-                if method == "HEAD":
-                    body = _without_body(body)
                 # The publisher returns a tuple of two: what was written to the response, usually nothing, and the page
                 if type(body) in (list, tuple) and sum(map(len, body)) <= AT_ONCE:
                     whole = [b"".join(body)]
@@ -78,18 +75,6 @@ class RequestCounter:
     def _end(self, start: object) -> None:
         self.changed = time.monotonic()
         self._begun.remove(start)
-
-
-def _without_body(body: Iterable[bytes]) -> list[bytes]:
-    """Return an empty body: most servers would send a body to HEAD, which the client takes for the next response."""
-    try:
-        # A generator calls start_response only when its first block is requested
-        next(iter(body), None)
-    finally:
-        close = getattr(body, "close", None)
-        if close is not None:
-            close()
-    return []
 
 
 class CountedBody:

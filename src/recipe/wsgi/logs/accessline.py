@@ -31,7 +31,7 @@ class Entry(NamedTuple):
     protocol: str
     #: three digits, or a dash
     status: str
-    #: size of the body, as it was passed to the server
+    #: size of the body, as far as it was passed to the server and the client accepts it
     bytes: int
     referrer: str | None
     user_agent: str | None
@@ -86,9 +86,10 @@ def entry_parts(entry: Entry) -> dict[str, Any]:
 
 def combined_line(entry: Entry, parts: dict[str, Any]) -> str:
     """Return the line of an entry with these parts, in combined format."""
+    request_line = f"{entry.method} {parts['path']} {entry.protocol}"
     return (
         f"{parts['client'] or '-'} - {escape(parts['user'])} [{clf_time(entry.start)}] "
-        f'"{entry.method} {escape(parts["path"])} {entry.protocol}" '
+        f'"{escape(request_line)}" '
         f'{entry.status} {entry.bytes or "-"} "{escape(entry.referrer)}" "{escape(entry.user_agent)}"'
     )
 

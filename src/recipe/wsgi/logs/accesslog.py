@@ -2,6 +2,8 @@
 
 ``use = egg:plone.recipe.zope2instance#translogger`` in a filter section. A request is logged when its response is
 complete, with the size of the body that was passed to the server. The line is written a moment later.
+
+The size is what the client receives. If the client disconnects, the server may not have sent all that was passed to it.
 """
 
 import logging
@@ -19,6 +21,9 @@ StartResponse = Callable[..., Callable[[bytes], object]]
 Application = Callable[[Environ, StartResponse], Iterable[bytes]]
 
 LOGGER = "wsgi"
+
+#: Attributes in which servers' file wrappers keep the file: gunicorn and wsgiref (as in PEP 3333), waitress.
+FILES = ("filelike", "file")
 
 
 def filter_factory(global_conf: dict[str, str], logger_name: str = LOGGER) -> Callable[[Application], Application]:
@@ -58,7 +63,7 @@ def _writer(logger: logging.Logger) -> LogWriter[Entry]:
 class LoggedRequest:
     """A request in progress."""
 
-    __slots__ = ("bytes", "environ", "path", "server_start", "server_write", "start", "status", "writer")
+    __slots__ = ("bytes", "environ", "headers", "path", "server_start", "server_write", "start", "status", "writer")
 
     def __init__(self, writer: LogWriter[Entry], environ: Environ, start_response: StartResponse) -> None:
         self.writer = writer
@@ -66,13 +71,14 @@ class LoggedRequest:
         self.server_start = start_response
         self.start = time.time()
         self.status = "-"
+        self.headers: Iterable[tuple[str, str]] = ()
         self.bytes = 0
         # The application may change these while it traverses
         self.path = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
 
     def start_response(self, status: str, headers: list[tuple[str, str]], *exc_info: Any) -> Callable[[bytes], object]:
-        """Record the status, and call the server's `start_response`."""
-        self.status = status[:3]
+        """Record the status and the headers, and call the server's `start_response`."""
+        self.status, self.headers = status[:3], headers
         self.server_write = self.server_start(status, headers, *exc_info)
         return self.write
 
@@ -93,20 +99,23 @@ class LoggedRequest:
             return body
         wrapper = self.environ.get("wsgi.file_wrapper")
         if isinstance(wrapper, type) and isinstance(body, wrapper):
-            self._watch_file(body)
-            return body
+            for name in FILES:
+                if hasattr(body, name):
+                    self._watch_file(body, name)
+                    return body
         return LoggedBody(self, body)
 
-    def _watch_file(self, body: Any) -> None:
+    def _watch_file(self, body: Any, name: str) -> None:
+        """Count what the server reads of the file, which is the attribute `name` of its wrapper `body`."""
+        file = CountedFile(getattr(body, name))
+        setattr(body, name, file)
         close = getattr(body, "close", None)
 
         def closed() -> None:
-            try:
-                self.bytes += _sent(body)
-            finally:
-                self.log()
-                if close is not None:
-                    close()
+            self.bytes += file.count
+            self.log()
+            if close is not None:
+                close()
 
         body.close = closed
 
@@ -126,12 +135,18 @@ class LoggedRequest:
                 get("QUERY_STRING"),
                 get("SERVER_PROTOCOL", "-"),
                 self.status,
-                # The server sends no body to HEAD, whatever the application returns
-                0 if method == "HEAD" else self.bytes,
+                self._received(method),
                 get("HTTP_REFERER"),
                 get("HTTP_USER_AGENT"),
             )
         )
+
+    def _received(self, method: str) -> int:
+        """Return how many of the bytes are a body to the client (RFC 9112, 6.3)."""
+        if not self.bytes or method == "HEAD" or self.status in ("204", "304"):
+            return 0
+        lengths = [int(text) for name, text in self.headers if name.lower() == "content-length" and text.isdecimal()]
+        return min([self.bytes, *lengths])
 
 
 class LoggedBody:
@@ -158,9 +173,26 @@ class LoggedBody:
             self._request.log()
 
 
-def _sent(file_wrapper: Any) -> int:
-    """Return how many bytes of a file have been read; 0 if that is unknown."""
-    try:
-        return int(file_wrapper.tell())
-    except (AttributeError, OSError, ValueError):
-        return 0
+class CountedFile:
+    """A file that counts the bytes by which a server reads on: read at once, or skipped after it has sent them."""
+
+    def __init__(self, file: Any) -> None:
+        self._file = file
+        self.count = 0
+        if hasattr(file, "seek"):
+            self.seek = self._seek
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
+
+    def read(self, *size: int) -> bytes:
+        """Read from the file."""
+        data: bytes = self._file.read(*size)
+        self.count += len(data)
+        return data
+
+    def _seek(self, *offset: int) -> object:
+        before = self._file.tell()
+        position: object = self._file.seek(*offset)
+        self.count += self._file.tell() - before
+        return position

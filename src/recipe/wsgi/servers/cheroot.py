@@ -78,6 +78,14 @@ class _HeaderReader(server.HeaderReader):
 class _Request(server.HTTPRequest):
     header_reader = _HeaderReader()
 
+    def read_request_line(self) -> bool:
+        """Read the first line of a request; cheroot would answer 500 to a target that Python cannot parse."""
+        try:
+            return bool(super().read_request_line())  # type: ignore[no-untyped-call]
+        except ValueError:
+            self.simple_response("400 Bad Request", "Malformed Request-URI")
+            return False
+
 
 class _Connection(server.HTTPConnection):
     RequestHandlerClass = _Request

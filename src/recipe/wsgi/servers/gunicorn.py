@@ -32,6 +32,7 @@ from recipe.common.spelling import hint
 from recipe.wsgi import signals
 from recipe.wsgi.base import ServerWithWorkers, WSGIApp
 from recipe.wsgi.logs import reopen
+from recipe.wsgi.logs.mistakes import ClientMistakes
 from recipe.wsgi.processes import worker
 from recipe.wsgi.settings import Settings, read_section
 from recipe.wsgi.shared_sockets import BalancedSockets, SharedSockets
@@ -45,6 +46,8 @@ HANDOVER = 0.1
 
 #: Seconds that a worker gets after the graceful timeout to close its databases.
 CLOSING = 5.0
+
+MISTAKES = ClientMistakes("Invalid request from ")
 
 
 def server_factory(global_conf: Mapping[str, str], **settings: str) -> "GunicornServer":
@@ -429,4 +432,5 @@ def _logger(statsd: bool) -> type:
 def _set_up(logger: Any, cfg: Config) -> None:
     logger.cfg = cfg
     logger.error_log.propagate = True
+    logger.error_log.addFilter(MISTAKES)
     logger._access_log_enabled = False

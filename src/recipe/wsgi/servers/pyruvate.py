@@ -21,6 +21,7 @@ import pyruvate
 from recipe.common.errors import StartError
 from recipe.wsgi import casts, guard, signals
 from recipe.wsgi.base import WSGIApp
+from recipe.wsgi.logs.mistakes import ClientMistakes
 from recipe.wsgi.loop import LoopServer
 from recipe.wsgi.processes.supervisor import entry_points
 from recipe.wsgi.requests import FAULT, RequestCounter, has_connected_client
@@ -28,6 +29,7 @@ from recipe.wsgi.settings import Settings
 from recipe.wsgi.sockets import Listener
 
 logger = logging.getLogger("pyruvate")
+logger.addFilter(ClientMistakes("Could not parse request"))
 
 #: The file descriptor at which it accepts a bound socket: the first one of sd_listen_fds(3), and no other.
 DESCRIPTOR = 3

@@ -14,11 +14,12 @@ from typing import Any
 from waitress import wasyncore
 from waitress.adjustments import Adjustments
 from waitress.channel import HTTPChannel
+from waitress.parser import HTTPRequestParser, ParsingError
 from waitress.server import BaseWSGIServer, TcpWSGIServer, UnixWSGIServer
 from waitress.task import ThreadedTaskDispatcher, WSGITask
 
 from recipe.common.errors import StartError
-from recipe.wsgi import signals
+from recipe.wsgi import guard, signals
 from recipe.wsgi.base import Server, WSGIApp
 from recipe.wsgi.logs.queuelog import QueueLog
 from recipe.wsgi.settings import Settings, bind_all, read_adjustments, read_common
@@ -79,6 +80,15 @@ def serve(app: WSGIApp, global_conf: Mapping[str, str], **settings: str) -> None
     server_factory(global_conf, **settings)(app)
 
 
+class _Parser(HTTPRequestParser):  # type: ignore[misc]
+    def parse_header(self, header_plus: bytes) -> None:
+        """Parse the head of a request; waitress would close the connection if Python cannot parse a part of it."""
+        try:
+            super().parse_header(header_plus)
+        except ValueError as error:
+            raise ParsingError(str(error)) from None
+
+
 class GracefulTask(WSGITask):  # type: ignore[misc]
     """A request; the last response on a connection says that the connection will be closed.
 
@@ -108,6 +118,7 @@ class GracefulTask(WSGITask):  # type: ignore[misc]
 class GracefulChannel(HTTPChannel):  # type: ignore[misc]
     """A connection that is closed after the current request if the server is stopping."""
 
+    parser_class = _Parser
     task_class = GracefulTask
     #: the data that will be sent together, between `hold` and `release`
     _held: list[bytes] | None = None
@@ -179,7 +190,8 @@ class WaitressServer(Server):
         tasks.queue_logger = QueueLog(tasks.queue_logger)
         try:
             tasks.set_thread_count(self.adjustments.threads)
-            self._servers = [self._server(app, tasks, listener) for listener in self.listeners]
+            formed = guard.well_formed(app)
+            self._servers = [self._server(formed, tasks, listener) for listener in self.listeners]
             with signals.on_stop(self.stop):
                 self._serve()
                 self._drain()

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from werkzeug import serving
 from werkzeug.wsgi import get_input_stream
@@ -11,6 +12,9 @@ from recipe.wsgi.base import WSGIApp
 from recipe.wsgi.loop import LoopServer
 from recipe.wsgi.processes.supervisor import entry_points
 from recipe.wsgi.sockets import Listener
+
+#: The variable of the environment with the body of the response.
+BODY = "recipe.body"
 
 logger = logging.getLogger("werkzeug")
 
@@ -37,7 +41,7 @@ class WerkzeugServer(LoopServer):
         host, port = (f"unix://{name}", 80) if listener.is_unix else name[:2]
         threaded = self.settings.adjustments.threads > 1
         http_server = serving.make_server(
-            host, port, _bounded(app), threaded=threaded, request_handler=_Handler, fd=listener.socket.fileno()
+            host, port, _completed(app), threaded=threaded, request_handler=_Handler, fd=listener.socket.fileno()
         )
         http_server.serve_forever()
 
@@ -48,15 +52,36 @@ class _Handler(serving.WSGIRequestHandler):
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
         """Write nothing: the access log has the request."""
 
+    def log_error(self, format: str, *args: Any) -> None:
+        """Log a malformed request as information: it is the client's mistake."""
+        self.log_message(format, *args)
 
-def _bounded(app: WSGIApp) -> WSGIApp:
-    """Limit the body of a request to its length: Werkzeug passes the connection itself to the application."""
+    def run_wsgi(self) -> None:
+        """Answer the request; Werkzeug would not answer a target that Python cannot parse, and alter one not UTF-8."""
+        try:
+            unquote(urlsplit(self.path).path, errors="strict")
+        except ValueError:
+            self.send_error(400)
+        else:
+            try:
+                super().run_wsgi()
+            finally:
+                # Werkzeug does not close it if the client resets the connection; a second call does nothing
+                getattr(self.environ.get(BODY), "close", lambda: None)()
 
-    def bounded(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+
+def _completed(app: WSGIApp) -> WSGIApp:
+    """Limit the body of a request to its length, and keep the body of the response for `_Handler`.
+
+    Werkzeug passes the connection itself to the application.
+    """
+
+    def completed(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         environ["wsgi.input"] = get_input_stream(environ)
-        return app(environ, start_response)
+        environ[BODY] = body = app(environ, start_response)
+        return body
 
-    return bounded
+    return completed
 
 
 server_factory, serve, read_settings = entry_points(WerkzeugServer, setting_errors)
