@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import socket
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
 import pytest
 
+from handmade import Client, Instance, get, refused
 from storages import Site, assert_all_there, parts, reading, writing
-from support import Buildout
+from support import Buildout, free_port
+from waiting import wait_for
 
 VARIANTS = {
     "filestorage": "",
@@ -55,3 +64,150 @@ def test_nothing_is_refused_or_lost(built: tuple[Buildout, dict[str, int]], name
     assert int(pid_file.read_text()) == before["pid"]
     buildout.call(f"bin/{name}", "stop")
     assert not pid_file.exists()
+
+
+@pytest.fixture
+def instance(tmp_path: Path, port: int) -> Iterator[Instance]:
+    """An instance that serves the small application."""
+    instance = Instance(tmp_path, port)
+    instance.serve_application()
+    yield instance
+    instance.close()
+
+
+def started(instance: Instance) -> dict[str, Any]:
+    assert instance.call("start").returncode == 0
+    return state(instance)
+
+
+def state(instance: Instance) -> dict[str, Any]:
+    values: dict[str, Any] = json.loads(instance.call("status", "--json").stdout)
+    return values
+
+
+def test_a_successor_that_fails_leaves_the_server(instance: Instance) -> None:
+    before = started(instance)
+    (instance.directory / "broken.py").write_text("def factory(conf):\n    raise RuntimeError('my fault')\n")
+    sound = instance.ini.read_text()
+    instance.ini.write_text(sound.replace("application:factory", "broken:factory"))
+    done = instance.call("reload")
+    assert done.returncode == 1
+    assert "my fault" in done.stderr
+    assert "the server keeps running with its old configuration" in done.stderr
+    assert state(instance)["server"] == before["server"]
+    assert get(instance.address) == f"pid {before['server']}"
+    instance.ini.write_text(sound)
+    assert instance.call("reload").returncode == 0
+    assert state(instance)["pid"] == before["pid"]
+
+
+def test_a_request_under_way_is_finished_by_the_old_server(instance: Instance) -> None:
+    before = started(instance)
+    with Client(instance.address) as client:
+        instance.begin(client, 2)
+        assert instance.call("reload").returncode == 0
+        assert get(instance.address) == f"pid {state(instance)['server']}"
+        assert client.answer()[1] == f"pid {before['server']}"
+    wait_for(lambda: not is_there(before["server"]))
+
+
+def test_hangup_reloads(instance: Instance) -> None:
+    before = started(instance)
+    os.kill(before["pid"], signal.SIGHUP)
+    wait_for(lambda: state(instance)["server"] != before["server"])
+    wait_for(lambda: not is_there(before["server"]))
+    assert get(instance.address) == f"pid {state(instance)['server']}"
+    assert instance.call("kill", "HUP").stdout == f"signal SIGHUP sent to process {before['pid']}\n"
+
+
+def test_the_new_server_has_the_new_files(instance: Instance, port: int) -> None:
+    """Another address, which is bound before the old one is let go, and other code."""
+    started(instance)
+    other = free_port()
+    instance.write(f"fast-listen = 127.0.0.1:{port} 127.0.0.1:{other}")
+    code = instance.directory / "application.py"
+    code.write_text(code.read_text().replace('b"pid %d"', 'b"new %d"'))
+    assert instance.call("reload").returncode == 0
+    server = state(instance)["server"]
+    assert get(instance.address) == get(("127.0.0.1", other)) == f"new {server}"
+    instance.write(f"fast-listen = 127.0.0.1:{other}")
+    assert instance.call("reload").returncode == 0
+    wait_for(lambda: refused(port))
+    assert get(("127.0.0.1", other)).startswith("new ")
+    with socket.create_server(("127.0.0.1", port)):
+        instance.write(f"fast-listen = 127.0.0.1:{port} 127.0.0.1:{other}")
+        done = instance.call("reload")
+    assert done.returncode == 1
+    assert f"127.0.0.1:{port}: the address is in use" in done.stderr
+    assert get(("127.0.0.1", other)).startswith("new ")
+
+
+def test_a_unix_socket(instance: Instance, tmp_path: Path) -> None:
+    path = str(tmp_path / "s")
+    instance.write(f"fast-listen = unix:{path}")
+    before = started(instance)
+    for _ in range(2):
+        with asking_at(path) as (answers, errors):
+            assert instance.call("reload").returncode == 0
+        assert errors == []
+        assert f"pid {state(instance)['server']}" in answers
+    assert os.listdir(tmp_path).count("s") == 1
+    assert not [name for name in os.listdir(tmp_path) if name.startswith("s.")]
+    assert state(instance)["pid"] == before["pid"]
+    assert instance.call("stop").returncode == 0
+    assert not os.path.exists(path)
+
+
+def test_clients_wait_while_a_crashed_server_is_started_again(instance: Instance) -> None:
+    before = started(instance)
+    with asking_at(instance.address) as (answers, errors):
+        os.kill(before["server"], signal.SIGKILL)
+        wait_for(lambda: any(answer != f"pid {before['server']}" for answer in answers))
+    # One that was connected has lost its answer; nobody was refused
+    assert not [error for error in errors if "refused" in error.lower()]
+
+
+@pytest.mark.parametrize("times", [40])
+def test_many_reloads_leave_nothing_behind(instance: Instance, times: int) -> None:
+    before = started(instance)
+    supervisor = f"/proc/{before['pid']}"
+    assert instance.call("reload").returncode == 0
+    wait_for(lambda: len(children(before["pid"])) == 1)
+    descriptors = len(os.listdir(f"{supervisor}/fd"))
+    for _ in range(times):
+        assert instance.call("reload").returncode == 0
+    wait_for(lambda: len(children(before["pid"])) == 1)
+    wait_for(lambda: len(os.listdir(f"{supervisor}/fd")) <= descriptors)
+
+
+def children(pid: int) -> list[str]:
+    return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+
+
+def is_there(pid: int) -> bool:
+    return Path(f"/proc/{pid}").exists()
+
+
+@contextmanager
+def asking_at(address: tuple[str, int] | str) -> Iterator[tuple[list[str], list[str]]]:
+    """Let a client ask without a pause, over a new connection each time, while the block runs."""
+    answers: list[str] = []
+    errors: list[str] = []
+    over = threading.Event()
+
+    def ask() -> None:
+        while not over.is_set():
+            try:
+                answers.append(get(address))
+            except (OSError, EOFError) as error:
+                errors.append(repr(error))
+
+    threads = [threading.Thread(target=ask) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield answers, errors
+    finally:
+        over.set()
+        for thread in threads:
+            thread.join()

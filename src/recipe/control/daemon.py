@@ -157,16 +157,17 @@ def _reload(context: Context, directory: str, state: State) -> None:
         raise CannotReloadError("ZServer cannot be replaced while it runs")
     order = {"command": serving.command(context)}
     for line in manager.follow(directory, f"reload {json.dumps(order)}"):
-        word, _, text = line.partition(" ")
-        if word == "waiting":
-            print(text, flush=True)
-        elif word == "ok":
+        [(word, text)] = json.loads(line).items()
+        if word == "done":
             return
-        elif word == "unable":
+        if word == "unable":
             raise CannotReloadError(text)
-        else:
-            raise CommandError(f"{text}; the server keeps running with its old configuration")
-    raise CommandError("the supervisor has ended")
+        if word == "failed":
+            *details, last = text.strip().splitlines()
+            print("\n".join(details), end="\n" if details else "", file=sys.stderr)
+            raise CommandError(f"{last}; the server keeps running with its old configuration")
+        print(text, flush=True)
+    raise CommandError("the daemon manager has ended")
 
 
 def wait(context: Context, args: list[str]) -> int:

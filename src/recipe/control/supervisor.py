@@ -108,7 +108,6 @@ class Supervisor:
         self.status = 0  # the exit status
         self._orphans: dict[str, list[socket.socket]] = {}  # the sockets of a server that has crashed
         self._waiting: list[socket.socket] = []  # the clients that wait for the end of a reload
-        self._reload_again = False
         self._selector = selectors.DefaultSelector()
         self._commands = commands
         if commands is not None:
@@ -188,7 +187,7 @@ class Supervisor:
             self._retire(self.current, generation)
         self.current, self.successor = generation, None
         self.failures = 0
-        self._answer("ok")
+        self._answer(done="")
 
     def _retire(self, generation: Generation, successor: Generation) -> None:
         generation.deadline = time.monotonic() + generation.patience + CLOSING
@@ -208,14 +207,14 @@ class Supervisor:
 
     def _on_waiting(self, generation: Generation, message: Mapping[str, Any]) -> None:
         if generation is self.successor:
-            self._say(f"waiting {message['text']}")
+            self._say(waiting=message["text"])
 
     def _on_failed(self, generation: Generation, message: Mapping[str, Any]) -> None:
         if generation is self.successor:
-            self._answer(f"failed {message['text']}")
+            self._answer(failed=message["text"])
 
     def _on_unable(self, generation: Generation, message: Mapping[str, Any]) -> None:
-        self._answer(f"unable {message['text']}")
+        self._answer(unable=message["text"])
 
     def _reap(self) -> None:
         for generation in self._generations():
@@ -233,7 +232,7 @@ class Supervisor:
         elif generation is self.successor:
             generation.close()
             self.successor = None
-            self._answer("failed the new server ended without a message; see the event log")
+            self._answer(failed="the new server ended without a message; see the event log")
         else:
             self.current = None
             self._crashed(generation, code)
@@ -332,14 +331,17 @@ class Supervisor:
             client.sendall(f"{text}\n".encode())
         client.close()
 
-    def _say(self, text: str) -> None:
+    def _say(self, **news: str) -> None:
+        """Send news, as JSON, to the clients that wait for the end of a reload."""
         for client in self._waiting:
             with suppress(OSError):
-                client.sendall(f"{text}\n".encode())
+                client.sendall(f"{json.dumps(news)}\n".encode())
 
-    def _answer(self, text: str) -> None:
+    def _answer(self, **result: str) -> None:
+        """Send the result of a reload."""
+        self._say(**result)
         for client in self._waiting:
-            self._reply(client, text)
+            client.close()
         self._waiting = []
 
     def _command_status(self, _client: socket.socket, _rest: str) -> str:
@@ -367,4 +369,4 @@ class Supervisor:
 
     def _command_reload(self, client: socket.socket, rest: str) -> str | None:
         error = self.reload(json.loads(rest)["command"] if rest else ())
-        return f"failed {error}" if error else None
+        return json.dumps({"failed": error}) if error else None
