@@ -21,8 +21,7 @@ from waiting import wait_for
 
 VARIANTS = {
     "filestorage": "",
-    "socket": "",
-    "late": "http-fast-listen = off",
+    "late": "http-fast-listen = off\nfile-storage = var/late/Data.fs\nblob-storage = var/late/blobs",
 }
 
 
@@ -48,6 +47,7 @@ def test_nothing_is_refused_or_lost(built: tuple[Buildout, dict[str, int]], name
     buildout.call(f"bin/{name}", "start")
     before = status(buildout, name)
     site = Site(f"http://127.0.0.1:{ports[name]}")
+    site.write("first", "first")
     with writing(site) as load, reading(f"{site.url}/@@keys") as read:
         load.wait_for_more(20)
         for _ in range(3):

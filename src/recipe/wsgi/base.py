@@ -10,6 +10,9 @@ from recipe.wsgi.settings import Settings, bind_all
 from recipe.wsgi.shared_sockets import SharedSockets
 from recipe.wsgi.sockets import Listener
 
+#: Seconds in which a client that has begun to connect to a server is certain to be in its backlog.
+HANDOVER = 0.3
+
 WSGIApp = Callable[..., Iterable[bytes]]
 
 
@@ -24,6 +27,8 @@ class Server:
         self.on_ready: Callable[[], None] = lambda: None
         #: called before the server waits for the requests that are in progress
         self.on_drain: Callable[[], None] = self.block_new_clients
+        #: seconds after `on_drain` in which new clients may still connect
+        self.handover = 0.0
 
     def __call__(self, app: WSGIApp) -> None:
         """Serve `app` until TERM, HUP or INT; return when the last request has been answered.
@@ -39,6 +44,7 @@ class Server:
     def retire(self) -> None:
         """Stop gracefully; a successor listens on the same addresses, so that new clients are not blocked."""
         self.on_drain = lambda: None
+        self.handover = HANDOVER
         self.stop()
 
     def listen(self) -> None:

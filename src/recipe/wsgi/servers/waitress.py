@@ -238,13 +238,15 @@ class WaitressServer(Server):
     def _drain(self) -> None:
         """Accept no more connections, and let the present ones finish their requests."""
         self.on_drain()
+        start = time.time()
+        while (rest := start + self.handover - time.time()) > 0:
+            self._turn(rest)
         for listener, server in zip(self.listeners, self._servers, strict=True):
             self._accept_waiting(server)
             server.draining_since = time.time()
             server.accepting = False
             server.del_channel()
             listener.close()
-        start = time.time()
         while channels := self._channels():
             now = time.time()
             if self._stops > 1 or now - start > self.graceful_timeout:
