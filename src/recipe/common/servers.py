@@ -63,6 +63,7 @@ WAITRESS = Description(
     name="waitress",
     module="recipe.wsgi.servers.waitress",
     factory="main",
+    workers=True,
     own_options=False,
     slow_clients=True,
     homepage="https://docs.pylonsproject.org/projects/waitress/en/stable/arguments.html",

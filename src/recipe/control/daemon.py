@@ -53,7 +53,7 @@ def _print_json(context: Context, state: State | None) -> None:
         values["since"] = round(state.since, 3)
         values["failures"] = state.failures
     values["listen"] = list(context.facts.listen)
-    if context.facts.workers:
+    if context.facts.workers > 1:
         values["workers"] = _workers(state.pid) if state and state.pid else []
     print(json.dumps(values))
 

@@ -5,9 +5,7 @@ import sys
 from collections.abc import Callable, Iterable
 
 from recipe.common import databases
-from recipe.common.errors import StartError
-from recipe.wsgi.settings import Settings, bind_all
-from recipe.wsgi.shared_sockets import SharedSockets
+from recipe.wsgi.settings import Settings
 from recipe.wsgi.sockets import Listener
 
 WSGIApp = Callable[..., Iterable[bytes]]
@@ -28,10 +26,57 @@ class Server:
         """
         raise NotImplementedError
 
+    def block_new_clients(self) -> None:
+        """Block new clients on all listeners."""
+        for listener in self.listeners:
+            listener.block_new_clients()
+
     def close(self) -> None:
         """Close all sockets. A second call does nothing."""
         for listener in self.listeners:
             listener.close()
+
+
+class GracefulServer(Server):
+    """A server of this package, which stops gracefully; it may be one of several workers.
+
+    `recipe.wsgi.processes.supervisor` runs it in a worker with `serve`, after it has replaced `on_ready` and the
+    attributes after it.
+    """
+
+    #: the name of its logger and of its threads
+    name = ""
+    #: whether the supervisor can run it in several processes
+    has_workers = False
+    #: whether a worker accepts all waiting clients at once, so that each worker needs its own socket
+    accepts_all = False
+
+    def __init__(self, settings: Settings, listeners: list[Listener]) -> None:
+        super().__init__(listeners)
+        self.settings = settings
+        #: called before the server waits for the requests that are in progress
+        self.on_drain: Callable[[], None] = self.block_new_clients
+        #: seconds after `on_drain` in which new clients may still connect
+        self.handover = 0.0
+        self._stops = 0  # number of signals to stop
+
+    def __call__(self, app: WSGIApp) -> None:
+        """Serve `app` as `Server` does."""
+        try:
+            self.serve(app, lambda: True)
+        finally:
+            self.close()
+
+    def serve(self, app: WSGIApp, goes_on: Callable[[], bool]) -> None:
+        """Serve `app` until a signal, or until `goes_on` is False; return when the last request has been answered.
+
+        The sockets may belong to other workers, too: only the descriptors of this process may be closed.
+        """
+        raise NotImplementedError
+
+    def stop(self) -> None:
+        """Stop gracefully; stop immediately if called again. Signal handlers may call this."""
+        self._stops += 1
 
 
 class ServerWithWorkers(Server):
@@ -40,19 +85,9 @@ class ServerWithWorkers(Server):
     Each worker calls `load_application` of `recipe.wsgi.processes.worker`, and `report_ready` when it accepts requests.
     """
 
-    def __init__(self, settings: Settings) -> None:
-        """Bind the addresses. Raises StartError if one cannot be bound; no socket is left open then."""
-        super().__init__(bind_all(settings))
+    def __init__(self, settings: Settings, listeners: list[Listener]) -> None:
+        super().__init__(listeners)
         self.settings = settings
-
-    def share_sockets(self, sockets: type[SharedSockets]) -> None:
-        """Make the sockets of the workers; called once. Raises StartError; no socket is left open then."""
-        try:
-            self.sockets = sockets(self.listeners, self.settings.workers, self.settings.adjustments.backlog)
-        except StartError:
-            self.close()
-            raise
-        self.listeners = self.sockets.listeners
 
     def run(self) -> None:
         """Serve, in this process and its workers, until a signal; return when the last worker has ended."""

@@ -1,7 +1,7 @@
-"""Workers for servers that have none: processes that are forked before the application is loaded.
+"""The workers of a server: processes that are forked before the application is loaded.
 
-Each worker runs the server as `recipe.wsgi.loop` does. The workers share the listening sockets, or have
-siblings of them. The supervisor replaces workers that end, and passes signals on to them.
+Each worker runs the server. The workers share the listening sockets, or have siblings of them. The supervisor replaces
+workers that end, and passes signals on to them.
 """
 
 import logging
@@ -9,20 +9,19 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from functools import partial
 from typing import NamedTuple
 
 from recipe.common import databases
+from recipe.common.errors import StartError
 from recipe.common.polling import readable
-from recipe.wsgi import loop, signals
-from recipe.wsgi.base import Server, ServerWithWorkers, WSGIApp
-from recipe.wsgi.loop import LoopServer
+from recipe.wsgi import signals
+from recipe.wsgi.base import GracefulServer, ServerWithWorkers
 from recipe.wsgi.processes import worker
-from recipe.wsgi.settings import Settings, bind_all
+from recipe.wsgi.settings import Settings
 from recipe.wsgi.shared_sockets import BalancedSockets, SharedSockets
-from recipe.wsgi.sockets import has_waiting_clients
+from recipe.wsgi.sockets import Listener, has_waiting_clients
 
 #: Seconds that a worker gets after the graceful timeout to close its databases.
 CLOSING = 5.0
@@ -30,29 +29,8 @@ CLOSING = 5.0
 #: Seconds between two checks of the workers, and the minimum time between two starts of a worker.
 TICK, PAUSE = 0.1, 1.0
 
-
-EntryPoints = tuple[Callable[..., Server], Callable[..., None], Callable[..., Settings]]
-
-
-def entry_points(
-    server: type[LoopServer], setting_errors: Callable[[Mapping[str, str]], Iterable[tuple[str, str]]]
-) -> EntryPoints:
-    """Return ``server_factory``, ``serve`` and ``read_settings`` of a server's module (see `recipe.wsgi.servers`)."""
-
-    def read_settings(global_conf: Mapping[str, str], settings: Mapping[str, str]) -> Settings:
-        return loop.read_settings(global_conf, settings, server, setting_errors)
-
-    def server_factory(global_conf: Mapping[str, str], **settings: str) -> Server:
-        section = read_settings(global_conf, settings)
-        return Supervisor(section, server) if section.workers > 1 else server(section, bind_all(section))
-
-    def serve(app: WSGIApp, global_conf: Mapping[str, str], **settings: str) -> None:
-        server_factory(global_conf, **settings)(app)
-
-    entries = server_factory, serve, read_settings
-    for entry in entries:  # `bin/NAME check` looks up `read_settings` in the module of the entry point
-        entry.__module__ = server.__module__
-    return entries
+#: Seconds in which a worker that ends accepts new clients, until the supervisor directs them to other workers.
+HANDOVER = 2 * TICK
 
 
 class WorkerProcess(NamedTuple):
@@ -74,11 +52,18 @@ def _exit_descriptor(process: int) -> int | None:
 class Supervisor(ServerWithWorkers):
     """A server in several processes, which this process starts, replaces and stops."""
 
-    def __init__(self, settings: Settings, server: type[LoopServer]) -> None:
-        super().__init__(settings)
+    def __init__(self, settings: Settings, listeners: list[Listener], server: type[GracefulServer]) -> None:
+        """Raise StartError if the server cannot use the sockets; no socket is left open then."""
+        super().__init__(settings, listeners)
         # First, because it may need a file descriptor that another socket would get
-        self.server = server(settings, self.listeners)
-        self.share_sockets(BalancedSockets if server.accepts_all else SharedSockets)
+        self.server = server(settings, listeners)
+        sockets = BalancedSockets if self.server.accepts_all else SharedSockets
+        try:
+            self.sockets = sockets(listeners, settings.workers, settings.adjustments.backlog)
+        except StartError:
+            self.close()
+            raise
+        self.listeners = self.sockets.listeners
         self._logger = logging.getLogger(server.name)
         #: by process id
         self._workers: dict[int, WorkerProcess] = {}
@@ -176,6 +161,7 @@ class Supervisor(ServerWithWorkers):
             self.server.listeners = self.sockets.listeners_of(number)
             self.server.on_ready = partial(self._ready, number)
             self.server.on_drain = partial(self._stop_accepting, number, master)
+            self.server.handover = HANDOVER
             self.server.serve(app, lambda: os.getppid() == master)
         finally:
             databases.close_all()
@@ -219,8 +205,7 @@ class Supervisor(ServerWithWorkers):
 
     def _stop_workers(self) -> None:
         """Block new clients, stop the workers, and return when they have ended; kill those that do not end in time."""
-        for listener in self.listeners:
-            listener.block_new_clients()
+        self.block_new_clients()
         if self._stops:
             self._replace_where_clients_wait()
         signalled = 0

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from recipe.common import databases, pastefile
 from recipe.common.errors import StartError, log_end
-from recipe.wsgi import collector, guard, settings
+from recipe.wsgi import collector
 from recipe.wsgi.base import WSGIApp
 
 #: The environment variable with the `Order`, as JSON.
@@ -61,7 +61,7 @@ def read_order() -> Order:
 
 
 def load_application() -> WSGIApp:
-    """Set up the logs, and load the application, with the guard around it.
+    """Set up the logs, and load the application.
 
     If that fails, the process ends as `reporting_failure` describes.
     """
@@ -71,8 +71,8 @@ def load_application() -> WSGIApp:
         # The supervising process has done so too, but a handler may have a thread, and threads do not survive a fork
         ini.configure_logging()
         with collector.deferred():
-            app = ini.load()
-        return guard.around(app, settings.read_section(*ini.server_settings()))
+            app: WSGIApp = ini.load()
+        return app
 
 
 @contextmanager

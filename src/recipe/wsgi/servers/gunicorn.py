@@ -29,11 +29,11 @@ from gunicorn.workers.base import Worker
 from recipe.common import databases
 from recipe.common.errors import StartError
 from recipe.common.spelling import hint
-from recipe.wsgi import signals
+from recipe.wsgi import guard, signals
 from recipe.wsgi.base import ServerWithWorkers, WSGIApp
 from recipe.wsgi.logs import reopen
 from recipe.wsgi.processes import worker
-from recipe.wsgi.settings import Settings, read_section
+from recipe.wsgi.settings import Settings, bind_all, read_section
 from recipe.wsgi.shared_sockets import BalancedSockets, SharedSockets
 from recipe.wsgi.sockets import has_waiting_clients, url
 
@@ -88,8 +88,14 @@ class GunicornServer(ServerWithWorkers):
     number = 0
 
     def __init__(self, settings: Settings) -> None:
-        super().__init__(settings)
-        self.share_sockets(BalancedSockets if settings.workers > 1 and _accepts_all(settings) else SharedSockets)
+        super().__init__(settings, bind_all(settings))
+        sockets = BalancedSockets if settings.workers > 1 and _accepts_all(settings) else SharedSockets
+        try:
+            self.sockets = sockets(self.listeners, settings.workers, settings.adjustments.backlog)
+        except StartError:
+            self.close()
+            raise
+        self.listeners = self.sockets.listeners
 
     def run(self) -> None:
         """Serve until a signal to stop; raises SystemExit in a worker."""
@@ -134,7 +140,7 @@ class GunicornApplication(BaseApplication):  # type: ignore[misc]
 
     def load(self) -> WSGIApp:
         """Load the application; called in each worker."""
-        return worker.load_application()
+        return guard.around(worker.load_application(), self.server.settings)
 
 
 def _accepts_all(settings: Settings) -> bool:
