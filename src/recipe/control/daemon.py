@@ -176,9 +176,7 @@ def server_pid(context: Context) -> int:
         return 0
     from recipe.control import serving
 
-    # With setproctitle among the eggs, gunicorn has this title
-    title = f"gunicorn: master [{context.server_file}]"
-    return pid if manager.runs(pid, serving.identity(context), title) else 0
+    return pid if manager.runs(pid, serving.identity(context)) else 0
 
 
 def _running_pid(context: Context) -> int:

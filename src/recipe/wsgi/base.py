@@ -58,7 +58,16 @@ class GracefulServer(Server):
         self.on_drain: Callable[[], None] = self.block_new_clients
         #: seconds after `on_drain` in which new clients may still connect
         self.handover = 0.0
+        #: called often by a server that has a `silence_limit`, as long as it is able to serve
+        self.on_beat: Callable[[], None] = lambda: None
+        #: seconds without `on_beat` after which a worker is killed and replaced; 0: no limit
+        self.silence_limit = 0.0
         self._stops = 0  # number of signals to stop
+
+    @classmethod
+    def needs_supervisor(cls, settings: Settings) -> bool:
+        """Whether the server runs in processes that a supervisor replaces, not in this one."""
+        return settings.workers > 1
 
     def __call__(self, app: WSGIApp) -> None:
         """Serve `app` as `Server` does."""

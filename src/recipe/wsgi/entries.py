@@ -30,7 +30,7 @@ def entry_points(
     def server_factory(global_conf: Mapping[str, str], **settings: str) -> Server:
         section = read_settings(global_conf, settings)
         listeners = bind_all(section)
-        if section.workers == 1:
+        if not server.needs_supervisor(section):
             return server(section, listeners)
         from recipe.wsgi.processes.supervisor import Supervisor
 

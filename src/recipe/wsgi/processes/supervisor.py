@@ -5,6 +5,7 @@ workers that end, and passes signals on to them.
 """
 
 import logging
+import mmap
 import os
 import signal
 import sys
@@ -57,7 +58,7 @@ class Supervisor(ServerWithWorkers):
         super().__init__(settings, listeners)
         # First, because it may need a file descriptor that another socket would get
         self.server = server(settings, listeners)
-        sockets = BalancedSockets if self.server.accepts_all else SharedSockets
+        sockets = BalancedSockets if self.server.accepts_all and settings.workers > 1 else SharedSockets
         try:
             self.sockets = sockets(listeners, settings.workers, settings.adjustments.backlog)
         except StartError:
@@ -65,6 +66,9 @@ class Supervisor(ServerWithWorkers):
             raise
         self.listeners = self.sockets.listeners
         self._logger = logging.getLogger(server.name)
+        #: when each worker last reported that it is able to serve (`time.monotonic()`); 0 before that. In memory that
+        #: all processes share
+        self._beats = memoryview(mmap.mmap(-1, 8 * settings.workers)).cast("d")
         #: by process id
         self._workers: dict[int, WorkerProcess] = {}
         #: the workers that have to be started, and when (`time.monotonic()`)
@@ -85,7 +89,20 @@ class Supervisor(ServerWithWorkers):
     def _watch(self) -> None:
         """Keep all workers running until a signal to stop, or until one of the first workers fails."""
         while not self._stops and self._replace_ended():
+            self._kill_silent()
             self._wait_for_exit()
+
+    def _kill_silent(self) -> None:
+        """Kill each worker that has not reported for longer than its server allows."""
+        limit = self.server.silence_limit
+        for process, (number, _, _) in self._workers.items():
+            if limit and self._beats[number] and time.monotonic() - self._beats[number] > limit:
+                self._logger.error("Worker %d has not responded for %g seconds; it is killed", process, limit)
+                self._beats[number] = 0.0
+                os.kill(process, signal.SIGKILL)
+
+    def _beat(self, number: int) -> None:
+        self._beats[number] = time.monotonic()
 
     def _wait_for_exit(self) -> None:
         """Wait until a worker ends, at most TICK seconds."""
@@ -99,7 +116,9 @@ class Supervisor(ServerWithWorkers):
         if any(code == worker.FAILED for _, code, _ in ended):
             return False
         for process, code, (number, since, _) in ended:
-            self._logger.error("Worker %d ended with status %d; it is replaced", process, code)
+            # A worker ends with 0 if it was told to, or after its number of requests
+            level = logging.ERROR if code else logging.INFO
+            self._logger.log(level, "Worker %d ended with status %d; it is replaced", process, code)
             if self._workers:
                 self.sockets.withdraw(number)
             # Without a pause, a worker that ends immediately would use all of the processor
@@ -126,6 +145,7 @@ class Supervisor(ServerWithWorkers):
         # A signal that arrives now waits until the worker has its handlers
         signal.pthread_sigmask(signal.SIG_BLOCK, held)
         master = os.getpid()
+        self._beats[number] = 0.0
         process = self._fork()
         if process == 0:
             self._run_worker(master, number)
@@ -161,9 +181,11 @@ class Supervisor(ServerWithWorkers):
             self.server.listeners = self.sockets.listeners_of(number)
             self.server.on_ready = partial(self._ready, number)
             self.server.on_drain = partial(self._stop_accepting, number, master)
+            self.server.on_beat = partial(self._beat, number)
             self.server.handover = HANDOVER
             self.server.serve(app, lambda: os.getppid() == master)
         finally:
+            signals.ignore()
             databases.close_all()
         sys.exit(0)
 

@@ -1,6 +1,6 @@
 """A worker: a process that serves, started and watched by a supervising process.
 
-The supervising process (the supervisor, or gunicorn's arbiter) names the application in the environment, and reads the
+The supervising process names the application in the environment, and reads the
 result from a named pipe. So a worker may be forked, or may be a program of its own.
 """
 
@@ -25,7 +25,7 @@ VARIABLE = "RECIPE_WSGI_WORKER"
 #: The maximum size of a report, in bytes. A pipe writes up to PIPE_BUF bytes at once, so reports do not mix.
 MOST_BYTES = 4000
 
-#: The exit status of a worker that cannot load the application; gunicorn gives up at this status.
+#: The exit status of a worker that cannot load the application.
 FAILED = 3
 
 #: Seconds before a worker that cannot load the application ends, if others serve: its successor tries again.
