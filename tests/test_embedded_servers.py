@@ -205,11 +205,12 @@ def test_a_setting_that_a_server_does_not_take_is_told(server: str, name: str, t
     assert found == [] if not mistake else found[0][0] == name and found[0][1].startswith(mistake)
 
 
-@pytest.fixture(params=battery("bjoern", "granian", "uwsgi", "pyruvate"))
+@pytest.fixture(params=battery(*(name for name, server in SERVERS.items() if server.workers)))
 def team(request: pytest.FixtureRequest, tmp_path: Path, port: int) -> Iterator[App]:
     """An application that two workers of a server serve on `port`."""
     app = App(tmp_path)
-    app.write(f"use = egg:plone.recipe.zope2instance#{request.param}\nlisten = 127.0.0.1:{port}\nworkers = 2")
+    name = SERVERS[request.param].entry_point
+    app.write(f"use = egg:plone.recipe.zope2instance#{name}\nlisten = 127.0.0.1:{port}\nworkers = 2")
     yield app
     app.close()
 

@@ -1,10 +1,11 @@
-"""What only gunicorn has: its settings, and a process that keeps the workers."""
+"""What only gunicorn has: its settings, and its classes of workers."""
 
 from __future__ import annotations
 
 import re
 import shutil
 import signal
+import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -48,6 +49,55 @@ def test_a_setting_that_it_does_not_take_is_told_in_one_line(served: Served, set
     assert "Traceback" not in process.output
 
 
+def test_one_process_serves(served: Served) -> None:
+    served.configure()
+    process = served.serve()
+    assert get(served.address) == f"pid {process.pid}"
+    end(process)
+
+
+@pytest.mark.parametrize("settings", ["max_requests = 1000", "timeout = 60", "worker_class = sync\nthreads = 1"])
+def test_a_worker_that_has_to_be_replaced_has_a_supervisor(served: Served, settings: str) -> None:
+    served.configure(settings)
+    process = served.serve()
+    with Client(served.address) as client:
+        served.begin(client, 1)
+        process.send(signal.SIGTERM)
+        assert client.answer()[1] != f"pid {process.pid}"
+    assert process.ended() == 0
+
+
+def test_a_worker_that_does_not_respond_is_replaced(served: Served) -> None:
+    served.configure("workers = 2\nworker_class = sync\nthreads = 1\ntimeout = 2")
+    process = served.serve()
+    before = served.pids(2)
+    with Client(served.address) as client:
+        served.begin(client, 60)
+        wait_for(lambda: "has not responded for 2 seconds; it is killed" in served.log.read_text())
+    wait_for(lambda: len(served.pids(2) - before) == 1)
+    end(process)
+
+
+def test_a_request_that_takes_longer_is_answered_by_a_thread(served: Served) -> None:
+    served.configure("timeout = 1")
+    process = served.serve()
+    assert get(served.address, "/sleep/3").startswith("pid ")
+    end(process)
+    assert "it is killed" not in served.log.read_text()
+
+
+def test_metrics_are_sent(served: Served) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver:
+        receiver.bind(("127.0.0.1", 0))
+        receiver.settimeout(10)
+        served.configure(f"statsd_host = 127.0.0.1:{receiver.getsockname()[1]}")
+        process = served.serve()
+        get(served.address)
+        while b"gunicorn.requests:1" not in receiver.recv(1000):
+            pass
+        end(process)
+
+
 def test_its_own_settings_are_gone_by(served: Served) -> None:
     """A worker ends after five requests, and nobody is lost by it."""
     served.configure("max_requests = 5\nkeepalive = 7")
@@ -86,7 +136,7 @@ def test_without_its_master_the_workers_end(served: Served) -> None:
 
 
 def test_a_log_that_is_rotated_is_rotated_by_the_worker_alone(served: Served) -> None:
-    served.configure()
+    served.configure("max_requests = 1000")
     text = served.ini.read_text()
     rotating = f"class = logging.handlers.RotatingFileHandler\nargs = ('{served.log}', 'a', 20000, 50)"
     plain = f"class = FileHandler\nargs = ('{served.log}', 'a')"
@@ -94,9 +144,11 @@ def test_a_log_that_is_rotated_is_rotated_by_the_worker_alone(served: Served) ->
     served.ini.write_text(text.replace(plain, rotating))
     process = served.serve()
     for number in range(100):
-        get(served.address, f"/log/line-{number}-{'x' * 500}")
+        worker = int(get(served.address, f"/log/line-{number}-{'x' * 500}").split()[1])
         if number % 30 == 10:
-            process.send(signal.SIGWINCH)  # the master writes a line
+            kill(worker)  # the supervisor writes a line
+    kill(worker)
+    get(served.address)
     end(process)
     files = sorted(served.directory.glob("event.log*"))
     assert len(files) > 2
@@ -104,7 +156,7 @@ def test_a_log_that_is_rotated_is_rotated_by_the_worker_alone(served: Served) ->
     assert [number for number in range(100) if f"line-{number}-" not in lines] == []
     # The newest one has the last of both
     assert "line-99-" in served.log.read_text()
-    assert "Shutting down: Master" in served.log.read_text()
+    assert f"Worker {worker} ended with status -9; it is replaced" in served.log.read_text()
     assert max(path.stat().st_size for path in files) < 21000
 
 
@@ -128,8 +180,8 @@ def test_its_log_goes_where_all_logs_go(served: Served) -> None:
     get(served.address)
     end(process)
     log = served.log.read_text()
-    assert re.search(r"INFO \[gunicorn.error\] Starting gunicorn", log)
-    assert len(re.findall("Starting gunicorn", process.output)) == 1
+    assert re.search(r"INFO \[gunicorn.error\] Serving on", log)
+    assert len(re.findall("Serving on", process.output)) == 1
     assert "GET / HTTP" not in log
 
 
@@ -137,7 +189,7 @@ def test_tidying_up_behind_its_back_does_no_harm(served: Served) -> None:
     """Systems remove from /tmp what nobody has used for days."""
     temporary = served.directory / "tmp"
     temporary.mkdir()
-    served.configure()
+    served.configure("max_requests = 1000")
     process = served.serve(TMPDIR=str(temporary))
     before = int(get(served.address).split()[1])
     for directory in temporary.glob("zope-workers-*"):

@@ -39,29 +39,6 @@ cheroot.server:HTTPServer.prepare(self)
 cheroot.server:HTTPServer.serve(self)
 cheroot.server:HeaderReader._allow_header(self, key_name)
 cheroot.wsgi:Server.__init__(self, bind_addr, wsgi_app, numthreads=10, server_name=None, max=-1, request_queue_size=5, timeout=10, shutdown_timeout=5, accepted_queue_size=-1, accepted_queue_timeout=10, peercreds_enabled=False, peercreds_resolve_enabled=False, reuse_port=False)
-gunicorn.app.base:BaseApplication.__init__(self, usage=None, prog=None)
-gunicorn.app.base:BaseApplication.do_load_config(self)
-gunicorn.app.base:BaseApplication.load(self)
-gunicorn.arbiter:Arbiter#app
-gunicorn.arbiter:Arbiter#cfg
-gunicorn.arbiter:Arbiter#log
-gunicorn.arbiter:Arbiter.LISTENERS
-gunicorn.arbiter:Arbiter.WORKERS
-gunicorn.arbiter:Arbiter.__init__(self, app)
-gunicorn.arbiter:Arbiter.handle_hup(self)
-gunicorn.arbiter:Arbiter.handle_int(self)
-gunicorn.arbiter:Arbiter.handle_term(self)
-gunicorn.arbiter:Arbiter.handle_ttin(self)
-gunicorn.arbiter:Arbiter.handle_ttou(self)
-gunicorn.arbiter:Arbiter.handle_usr1(self)
-gunicorn.arbiter:Arbiter.handle_usr2(self)
-gunicorn.arbiter:Arbiter.init_signals(self)
-gunicorn.arbiter:Arbiter.kill_workers(self, sig)
-gunicorn.arbiter:Arbiter.manage_workers(self)
-gunicorn.arbiter:Arbiter.reap_workers(self)
-gunicorn.arbiter:Arbiter.signal(self, sig, frame)
-gunicorn.arbiter:Arbiter.spawn_worker(self)
-gunicorn.arbiter:Arbiter.stop(self, graceful=True)
 gunicorn.config:Config#settings
 gunicorn.config:Config.set(self, name, value)
 gunicorn.config:Config.validate(self)
@@ -74,23 +51,17 @@ gunicorn.workers.base:Worker#alive
 gunicorn.workers.base:Worker#app
 gunicorn.workers.base:Worker#booted
 gunicorn.workers.base:Worker#cfg
-gunicorn.workers.base:Worker#log
 gunicorn.workers.base:Worker#ppid
-gunicorn.workers.base:Worker#sockets
+gunicorn.workers.base:Worker.__init__(self, age, ppid, sockets, app, timeout, cfg, log)
 gunicorn.workers.base:Worker.handle_exit(self, sig, frame)
-gunicorn.workers.base:Worker.handle_quit(self, sig, frame)
-gunicorn.workers.base:Worker.handle_usr1(self, sig, frame)
 gunicorn.workers.base:Worker.init_process(self)
 gunicorn.workers.base:Worker.init_signals(self)
-gunicorn.workers.base:Worker.load_wsgi(self)
 gunicorn.workers.base:Worker.notify(self)
 gunicorn.workers.base:Worker.run(self)
 gunicorn.workers.gthread:ThreadWorker#nr_conns
 gunicorn.workers.gthread:ThreadWorker.accept(self, listener)
 gunicorn.workers.gthread:ThreadWorker.get_thread_pool(self)
 gunicorn.workers.gthread:ThreadWorker.handle_exit(self, sig, frame)
-gunicorn.workers.gthread:ThreadWorker.handle_quit(self, sig, frame)
-gunicorn.workers.gthread:ThreadWorker.init_process(self)
 gunicorn.workers.gthread:ThreadWorker.run(self)
 gunicorn.workers.gthread:ThreadWorker.set_accept_enabled(self, enabled)
 gunicorn.workers.gthread:ThreadWorker.wait_for_and_dispatch_events(self, timeout)

@@ -176,14 +176,3 @@ def test_another_process_gets_no_signal(instance: Instance, command: str) -> Non
         assert (done.returncode, "daemon process not running" in done.stderr) == (3, True)
         assert tail.poll() is None
         tail.kill()
-
-
-def test_a_title_of_gunicorn(instance: Instance, port: int) -> None:
-    """With setproctitle, gunicorn's command line is its title."""
-    instance.write(f"use = egg:plone.recipe.zope2instance#gunicorn\nfast-listen = 127.0.0.1:{port}")
-    process = instance.background("console")
-    process.expect("Serving on")
-    assert Path(f"/proc/{process.pid}/cmdline").read_text().startswith("gunicorn: master [")
-    instance.pid_file.write_text(f"{process.pid}\n")
-    assert instance.call("kill").returncode == 0
-    assert process.ended() == 0

@@ -328,9 +328,9 @@ def test_values_arrive_by_pastedeploy(option: str, data: st.DataObject) -> None:
 @given(text=LINE)
 @EXAMPLES
 def test_settings_of_a_servers_own_arrive_by_pastedeploy(text: str) -> None:
-    part = {"wsgi-server": "gunicorn", "wsgi-server-options": f"timeout = 60\nproc_name = {text}"}
+    part = {"wsgi-server": "gunicorn", "wsgi-server-options": f"timeout = 60\nstatsd_prefix = {text}"}
     found = local_conf(part, SERVER, "main")
-    assert (found["timeout"], found["proc_name"]) == ("60", in_wsgi_ini(text))
+    assert (found["timeout"], found["statsd_prefix"]) == ("60", in_wsgi_ini(text))
 
 
 @given(path=PATH, other=PATH, url=WORD)

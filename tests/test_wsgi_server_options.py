@@ -86,7 +86,7 @@ def test_workers_are_known_to_the_control_script() -> None:
 
     for text, line in (
         ("", ""),
-        ("wsgi-server = gunicorn", '"workers": 1'),
+        ("wsgi-server = gunicorn", ""),
         (f"{ZEO}workers = 2\nwsgi-server = gunicorn", '"workers": 2'),
     ):
         instance, _ = description(text)

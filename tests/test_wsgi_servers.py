@@ -567,6 +567,19 @@ def test_each_worker_gets_clients(served: Served) -> None:
     end(process)
 
 
+@pytest.mark.parametrize(
+    "served", battery(*(each.name for each in SERVERS.values() if each.workers and each.slow_clients)), indirect=True
+)
+def test_slow_clients_leave_the_threads_of_workers_to_others(served: Served) -> None:
+    served.configure("workers = 2" + ("\nthreads = 2" if served.server.threads else ""))
+    process = served.serve()
+    served.pids(2)
+    for text in SLOW:
+        with slow_clients(served.address, 100, text):
+            assert all(answers_within(served.address, 30) for _ in range(20))
+    end(process)
+
+
 @pytest.mark.parametrize("served", FORKING, indirect=True)
 def test_nobody_waits_for_the_second_worker(served: Served) -> None:
     """It loads after the first one, and clients are let in as soon as that serves."""

@@ -91,11 +91,6 @@ class PasteFile:
                 raise StartError(why) from None
             raise
 
-    def server_settings(self) -> tuple[dict[str, str], dict[str, str]]:
-        """Return the file's defaults and the settings in ``[server:main]``, as a server factory gets them."""
-        context = self.context(SERVER)
-        return context.global_conf, context.local_conf
-
     def context(self, kind: Any) -> Any:
         """Return PasteDeploy's context for an object. Raises StartError if there is a mistake in the file."""
         try:

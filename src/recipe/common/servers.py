@@ -27,7 +27,7 @@ class Description:
     chunked       whether it accepts bodies in chunks; otherwise it answers such a request with 411
     eager         whether a client may send ``Expect: 100-continue`` and the body at once; otherwise the client waits
     answer_limit  the maximum number of seconds for a response; 0: no limit
-    covered       its settings that ``wsgi-server-options`` does not accept, and the option to use instead, or ""
+    covered       its settings that ``wsgi-server-options`` does not accept, and the option to use instead; "" if none
     remark        further remarks, in sentences
     """
 
@@ -63,6 +63,7 @@ WAITRESS = Description(
     name="waitress",
     module="recipe.wsgi.servers.waitress",
     factory="main",
+    workers=True,
     own_options=False,
     slow_clients=True,
     homepage="https://docs.pylonsproject.org/projects/waitress/en/stable/arguments.html",
@@ -99,11 +100,19 @@ GUNICORN = Description(
                 "config", "wsgi_app", "paste", "raw_paste_global_conf", "default_proc_name", "chdir", "daemon",
                 "preload_app", "reuse_port", "reload", "logger_class", "capture_output", "check_config",
                 "print_config", "enable_backlog_metric",
+                # of its master process
+                "proc_name", "control_socket", "control_socket_mode", "control_socket_disable", "on_starting",
+                "on_reload", "when_ready", "pre_fork", "post_fork", "pre_exec", "worker_int", "worker_abort",
+                "worker_exit", "child_exit", "nworkers_changed", "on_exit", "dirty_apps", "dirty_workers",
+                "dirty_timeout", "dirty_threads", "dirty_graceful_timeout", "on_dirty_starting", "dirty_post_fork",
+                "dirty_worker_init", "dirty_worker_exit",
             ),
             "",
         ),
     },
-    remark="One process forks the workers and replaces those that end, even if ``workers`` is 1. "
+    remark="Runs without gunicorn's master process. With ``max_requests``, ``timeout`` or a ``worker_class`` other "
+    "than ``gthread``, a second process replaces the worker even if ``workers`` is 1. Otherwise one process serves, "
+    "and there is no ``timeout``. "
     "If a worker is killed, clients that have just connected to it wait for its replacement. "
     "Needs a buffering proxy in front of it, such as nginx. Releases before 27.0.1 lose requests on persistent "
     "connections when they stop, so a newer one is required.",

@@ -54,7 +54,7 @@ def _print_json(context: Context, state: State | None) -> None:
         values["since"] = round(state.since, 3)
         values["failures"] = state.failures
     values["listen"] = list(context.facts.listen)
-    if context.facts.workers:
+    if context.facts.workers > 1:
         values["workers"] = _workers(state.server) if state and state.server else []
     print(json.dumps(values))
 
@@ -237,9 +237,7 @@ def server_pid(context: Context) -> int:
         return 0
     from recipe.control import serving
 
-    # With setproctitle among the eggs, gunicorn has this title
-    title = f"gunicorn: master [{context.server_file}]"
-    return pid if manager.runs(pid, serving.identity(context), title) else 0
+    return pid if manager.runs(pid, serving.identity(context)) else 0
 
 
 def _running_pid(context: Context) -> int:

@@ -174,12 +174,12 @@ def directory_of_running(server_file: str) -> str | None:
     return None
 
 
-def runs(pid: int, command: "Iterable[str]", title: str) -> bool:
-    """Whether the command line of the process `pid` has the words of `command`, in this order, or is `title`."""
+def runs(pid: int, command: "Iterable[str]") -> bool:
+    """Whether the command line of the process `pid` has the words of `command`, in this order."""
     try:
         with open(f"/proc/{pid}/cmdline", "rb") as file:
             words = os.fsdecode(file.read()).rstrip("\0").split("\0")
     except OSError:
         return False
     following = iter(words)
-    return words == [title] or all(word in following for word in command)
+    return all(word in following for word in command)

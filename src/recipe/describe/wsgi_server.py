@@ -116,6 +116,6 @@ def _check_own_options(server: Description, names: Iterable[str], problems: Prob
         if option:
             problems.error("wsgi-server-options", f'remove "{name}"; set the option "{option}" of the part instead')
         elif name in server.covered:
-            problems.error("wsgi-server-options", f'remove "{name}"; the recipe sets it itself')
+            problems.error("wsgi-server-options", f'remove "{name}"; the recipe sets it itself, or does not support it')
         elif name in RESERVED:
             problems.error("wsgi-server-options", f'remove "{name}"; the recipe sets it from an option of the part')

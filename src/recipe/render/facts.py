@@ -35,7 +35,7 @@ def render(instance: Instance) -> str:
     }
     if instance.is_zserver:
         facts["zserver_python"] = path(settings.zserver.python or "")
-    if settings.server.wsgi is True and not settings.server.ini_template and instance.server.workers:
+    if settings.server.wsgi is True and not settings.server.ini_template and settings.server.workers > 1:
         facts["workers"] = settings.server.workers
     if settings.process.graceful_timeout is not None:
         facts["graceful_timeout"] = settings.process.graceful_timeout

@@ -5,9 +5,7 @@ import sys
 from collections.abc import Callable, Iterable
 
 from recipe.common import databases
-from recipe.common.errors import StartError
-from recipe.wsgi.settings import Settings, bind_all
-from recipe.wsgi.shared_sockets import SharedSockets
+from recipe.wsgi.settings import Settings
 from recipe.wsgi.sockets import Listener
 
 #: Seconds in which a client that has begun to connect to a server is certain to be in its backlog.
@@ -19,16 +17,11 @@ WSGIApp = Callable[..., Iterable[bytes]]
 class Server:
     """A server with its bound sockets; called with an application, it serves it in this process."""
 
-    def __init__(self, listeners: list[Listener], backlog: int) -> None:
+    def __init__(self, settings: Settings, listeners: list[Listener]) -> None:
+        self.settings = settings
         self.listeners = listeners
-        #: how many clients wait on each socket
-        self.backlog = backlog
         #: called when the server accepts requests
         self.on_ready: Callable[[], None] = lambda: None
-        #: called before the server waits for the requests that are in progress
-        self.on_drain: Callable[[], None] = self.block_new_clients
-        #: seconds after `on_drain` in which new clients may still connect
-        self.handover = 0.0
 
     def __call__(self, app: WSGIApp) -> None:
         """Serve `app` until TERM, HUP or INT; return when the last request has been answered.
@@ -37,20 +30,10 @@ class Server:
         """
         raise NotImplementedError
 
-    def stop(self) -> None:
-        """Stop gracefully; stop immediately if called again. Signal handlers may call this."""
-        raise NotImplementedError
-
-    def retire(self) -> None:
-        """Stop gracefully; a successor listens on the same addresses, so that new clients are not blocked."""
-        self.on_drain = lambda: None
-        self.handover = HANDOVER
-        self.stop()
-
     def listen(self) -> None:
         """Begin to listen on all sockets, so that clients wait. Raises StartError."""
         for listener in self.listeners:
-            listener.listen(self.backlog)
+            listener.listen(self.settings.adjustments.backlog)
 
     def block_new_clients(self) -> None:
         """Block new clients on all listeners."""
@@ -63,25 +46,67 @@ class Server:
             listener.close()
 
 
+class GracefulServer(Server):
+    """A server of this package, which stops gracefully; it may be one of several workers.
+
+    `recipe.wsgi.processes.supervisor` runs it in a worker with `serve`, after it has replaced `on_ready` and the
+    attributes after it.
+    """
+
+    #: the name of its logger and of its threads
+    name = ""
+    #: whether the supervisor can run it in several processes
+    has_workers = False
+    #: whether a worker accepts all waiting clients at once, so that each worker needs its own socket
+    accepts_all = False
+
+    def __init__(self, settings: Settings, listeners: list[Listener]) -> None:
+        super().__init__(settings, listeners)
+        #: called before the server waits for the requests that are in progress
+        self.on_drain: Callable[[], None] = self.block_new_clients
+        #: seconds after `on_drain` in which new clients may still connect
+        self.handover = 0.0
+        #: called often by a server that has a `silence_limit`, as long as it is able to serve
+        self.on_beat: Callable[[], None] = lambda: None
+        #: seconds without `on_beat` after which a worker is killed and replaced; 0: no limit
+        self.silence_limit = 0.0
+        self._stops = 0  # number of signals to stop
+
+    @classmethod
+    def needs_supervisor(cls, settings: Settings) -> bool:
+        """Whether the server runs in processes that a supervisor replaces, not in this one."""
+        return settings.workers > 1
+
+    def __call__(self, app: WSGIApp) -> None:
+        """Serve `app` as `Server` does."""
+        try:
+            self.serve(app, lambda: True)
+        finally:
+            self.close()
+
+    def serve(self, app: WSGIApp, goes_on: Callable[[], bool]) -> None:
+        """Serve `app` until a signal, or until `goes_on` is False; return when the last request has been answered.
+
+        The sockets may belong to other workers, too: only the descriptors of this process may be closed.
+        """
+        raise NotImplementedError
+
+    def stop(self) -> None:
+        """Stop gracefully; stop immediately if called again. Signal handlers may call this."""
+        self._stops += 1
+
+    def retire(self) -> None:
+        """Stop gracefully; a successor listens on the same addresses, so that new clients are not blocked."""
+        self.on_drain = lambda: None
+        self.handover = HANDOVER
+        self.stop()
+
+
 class ServerWithWorkers(Server):
     """A server whose workers are processes; each worker loads the application itself.
 
     Each worker calls `load_application` of `recipe.wsgi.processes.worker`, and `report_ready` when it accepts requests.
     """
-
-    def __init__(self, settings: Settings) -> None:
-        """Bind the addresses. Raises StartError if one cannot be bound; no socket is left open then."""
-        super().__init__(bind_all(settings), settings.adjustments.backlog)
-        self.settings = settings
-
-    def share_sockets(self, sockets: type[SharedSockets]) -> None:
-        """Make the sockets of the workers; called once. Raises StartError; no socket is left open then."""
-        try:
-            self.sockets = sockets(self.listeners, self.settings.workers, self.settings.adjustments.backlog)
-        except StartError:
-            self.close()
-            raise
-        self.listeners = self.sockets.listeners
 
     def run(self) -> None:
         """Serve, in this process and its workers, until a signal; return when the last worker has ended."""

@@ -9,7 +9,7 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial
 from queue import Empty, SimpleQueue
@@ -17,9 +17,9 @@ from typing import Any
 
 from recipe.common.errors import StartError
 from recipe.wsgi import guard, signals
-from recipe.wsgi.base import Server, WSGIApp
+from recipe.wsgi.base import GracefulServer, WSGIApp
 from recipe.wsgi.requests import RequestCounter, has_request_in_receipt
-from recipe.wsgi.settings import Settings, read_section
+from recipe.wsgi.settings import Settings
 from recipe.wsgi.sockets import Listener, has_waiting_clients, url
 
 #: Seconds without a request after which all requests count as answered. A request may be between the connection and
@@ -30,27 +30,19 @@ LINGER = 0.5
 TICK = 0.5
 
 
-class LoopServer(Server):
+class LoopServer(GracefulServer):
     """A server that runs in threads of this process; a subclass implements `run`."""
 
-    #: the name of its logger and of its threads
-    name = ""
     #: whether it can serve more than one socket
     several_addresses = True
-    #: whether `recipe.wsgi.processes.supervisor` can run it in several processes
-    has_workers = False
-    #: whether a worker accepts all waiting clients at once, so that each worker needs its own socket
-    accepts_all = False
 
     def __init__(self, settings: Settings, listeners: list[Listener]) -> None:
         """Raise StartError, and close the sockets, if there are more than the server can serve."""
-        super().__init__(listeners, settings.adjustments.backlog)
+        super().__init__(settings, listeners)
         if len(listeners) > 1 and not self.several_addresses:
             names = ", ".join(url(listener.socket) for listener in listeners)
             self.close()
             raise StartError(f"[server:main]: {self.name} can listen on one address only, not on {names}")
-        self.settings = settings
-        self._stops = 0  # number of signals to stop
         self._failure: BaseException | None = None
         self._loop_ended = False
         # Wakes the main thread. `put` may be called by a signal handler that interrupts `get` in the same thread; the
@@ -73,12 +65,8 @@ class LoopServer(Server):
     def wait_for_handlers(self) -> None:
         """Wait until the loops have installed their signal handlers; the caller then installs its own again."""
 
-    def __call__(self, app: WSGIApp) -> None:
-        """Serve `app` as `Server` does; raises the exception with which a loop ends."""
-        self.serve(guard.around(app, self.settings), lambda: True)
-
     def serve(self, app: WSGIApp, goes_on: Callable[[], bool]) -> None:
-        """Serve `app`, without the guard around it, until a signal or until `goes_on` is False; stop gracefully."""
+        """Serve `app` as `GracefulServer` does; raises the exception with which a loop ends."""
         signals.reopen_logs()
         logger = logging.getLogger(self.name)
         requests = RequestCounter(logger)
@@ -89,7 +77,7 @@ class LoopServer(Server):
                 if not listener.is_unix:
                     # Accepted sockets inherit it: a small response is sent without delay
                     listener.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            self.start(requests.counted(app))
+            self.start(requests.counted(guard.around(app, self.settings)))
             self.wait_for_handlers()
             for number, handler in handlers.items():
                 signal.signal(number, handler)
@@ -113,8 +101,8 @@ class LoopServer(Server):
             self._wakeups.put(None)
 
     def stop(self) -> None:
-        """Stop gracefully; stop immediately if called again. Signal handlers may call this."""
-        self._stops += 1
+        """Stop as `GracefulServer` does."""
+        super().stop()
         self._wakeups.put(None)
 
     def _drain(self, requests: RequestCounter, logger: logging.Logger) -> None:
@@ -143,18 +131,3 @@ def naming_unix_clients(app: WSGIApp) -> WSGIApp:
         return app(environ, start_response)
 
     return named
-
-
-def read_settings(
-    global_conf: Mapping[str, str],
-    settings: Mapping[str, str],
-    server: type[LoopServer],
-    setting_errors: Callable[[Mapping[str, str]], Iterable[tuple[str, str]]],
-) -> Settings:
-    """Read ``[server:main]``. Raises StartError if a setting is wrong, one of the server's own included."""
-    section = read_section(global_conf, settings)
-    if section.workers > 1 and not server.has_workers:
-        raise StartError(f"[server:main] workers: {server.name} can only run in one process; remove the setting")
-    for name, mistake in setting_errors(section.own):
-        raise StartError(f"[server:main] {name}: {mistake}")
-    return section

@@ -48,8 +48,7 @@ def read_section(global_conf: Mapping[str, str], settings: Mapping[str, str]) ->
 
     Raises StartError if a shared setting is wrong, or if there is no address.
     """
-    rest, addresses, timeout = read_common(global_conf, settings)
-    workers = _workers(rest.pop("workers", ""))
+    rest, addresses, timeout, workers = read_common(global_conf, settings)
     shared = {key: rest.pop(key) for key in SHARED if key in rest}
     adjusted = read_adjustments(shared)
     header_size = adjusted.max_request_header_size if "max_request_header_size" in shared else None
@@ -62,8 +61,8 @@ read = read_section
 
 def read_common(
     global_conf: Mapping[str, str], settings: Mapping[str, str]
-) -> tuple[dict[str, str], list[tuple[address.Address, bool]], float]:
-    """Return the settings without addresses and graceful timeout, the addresses, and the timeout in seconds.
+) -> tuple[dict[str, str], list[tuple[address.Address, bool]], float, int]:
+    """Return the settings without these: the addresses, the graceful timeout in seconds, and the number of workers.
 
     Raises StartError.
     """
@@ -76,7 +75,7 @@ def read_common(
     if not (late or early):
         raise StartError("[server:main] has no address; set listen or fast-listen")
     addresses = [(parsed, False) for parsed in late] + [(parsed, True) for parsed in early]
-    return rest, addresses, _seconds(timeout)
+    return rest, addresses, _seconds(timeout), _workers(rest.pop("workers", ""))
 
 
 def bind_all(settings: Settings) -> list[Listener]:

@@ -33,10 +33,6 @@ class SharedSockets:
     def withdraw(self, number: int) -> None:
         """Leave the clients of a worker that has ended to the others, if the system cannot direct them."""
 
-    def unserved(self) -> list[Listener]:
-        """Return the sockets at which only the caller, a worker that ends, would accept clients."""
-        return self.listeners
-
 
 class OwnSockets(SharedSockets):
     """Each worker has its own sockets, for a server that accepts all waiting clients at once and leaves none to others.
@@ -84,11 +80,6 @@ class OwnSockets(SharedSockets):
 
     def _distribute_to(self, numbers: list[int]) -> None:
         self._distributes = self._distributes and all(distribute(group, numbers) for group in self._groups)
-
-    def unserved(self) -> list[Listener]:
-        """Return the sockets of the workers that do not serve."""
-        numbers = (number for number in range(self.workers) if not self._serving[number])
-        return list(dict.fromkeys(listener for number in numbers for listener in self.listeners_of(number)))
 
     def withdraw(self, number: int) -> None:
         """Stop listening on the sockets of a worker that has ended, if the system cannot direct clients."""

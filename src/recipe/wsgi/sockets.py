@@ -172,7 +172,7 @@ def siblings(listener: Listener, backlog: int, number: int) -> list[Listener]:
 def has_waiting_clients(listeners: Sequence[Listener]) -> bool:
     """Whether a client waits in the backlog of one of these."""
     # poll() reports a socket that does not listen yet as readable
-    bound = [listener.socket for listener in listeners]
+    bound = [listener.socket for listener in listeners if listener.socket.fileno() >= 0]
     listening = [sock for sock in bound if sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)]
     return readable([sock.fileno() for sock in listening], 0)
 

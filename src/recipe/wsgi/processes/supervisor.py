@@ -1,28 +1,28 @@
-"""Workers for servers that have none: processes that are forked before the application is loaded.
+"""The workers of a server: processes that are forked before the application is loaded.
 
-Each worker runs the server as `recipe.wsgi.loop` does. The workers share the listening sockets, or have
-siblings of them. The supervisor replaces workers that end, and passes signals on to them.
+Each worker runs the server. The workers share the listening sockets, or have siblings of them. The supervisor replaces
+workers that end, and passes signals on to them.
 """
 
 import logging
+import mmap
 import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from functools import partial
 from typing import NamedTuple
 
 from recipe.common import databases
+from recipe.common.errors import StartError
 from recipe.common.polling import readable
-from recipe.wsgi import loop, signals
-from recipe.wsgi.base import Server, ServerWithWorkers, WSGIApp
-from recipe.wsgi.loop import LoopServer
+from recipe.wsgi import signals
+from recipe.wsgi.base import GracefulServer, ServerWithWorkers
 from recipe.wsgi.processes import worker
-from recipe.wsgi.settings import Settings, bind_all
+from recipe.wsgi.settings import Settings
 from recipe.wsgi.shared_sockets import BalancedSockets, SharedSockets
-from recipe.wsgi.sockets import has_waiting_clients
+from recipe.wsgi.sockets import Listener, has_waiting_clients
 
 #: Seconds that a worker gets after the graceful timeout to close its databases.
 CLOSING = 5.0
@@ -30,29 +30,8 @@ CLOSING = 5.0
 #: Seconds between two checks of the workers, and the minimum time between two starts of a worker.
 TICK, PAUSE = 0.1, 1.0
 
-
-EntryPoints = tuple[Callable[..., Server], Callable[..., None], Callable[..., Settings]]
-
-
-def entry_points(
-    server: type[LoopServer], setting_errors: Callable[[Mapping[str, str]], Iterable[tuple[str, str]]]
-) -> EntryPoints:
-    """Return ``server_factory``, ``serve`` and ``read_settings`` of a server's module (see `recipe.wsgi.servers`)."""
-
-    def read_settings(global_conf: Mapping[str, str], settings: Mapping[str, str]) -> Settings:
-        return loop.read_settings(global_conf, settings, server, setting_errors)
-
-    def server_factory(global_conf: Mapping[str, str], **settings: str) -> Server:
-        section = read_settings(global_conf, settings)
-        return Supervisor(section, server) if section.workers > 1 else server(section, bind_all(section))
-
-    def serve(app: WSGIApp, global_conf: Mapping[str, str], **settings: str) -> None:
-        server_factory(global_conf, **settings)(app)
-
-    entries = server_factory, serve, read_settings
-    for entry in entries:  # `bin/NAME check` looks up `read_settings` in the module of the entry point
-        entry.__module__ = server.__module__
-    return entries
+#: Seconds in which a worker that ends accepts new clients, until the supervisor directs them to other workers.
+HANDOVER = 2 * TICK
 
 
 class WorkerProcess(NamedTuple):
@@ -74,12 +53,22 @@ def _exit_descriptor(process: int) -> int | None:
 class Supervisor(ServerWithWorkers):
     """A server in several processes, which this process starts, replaces and stops."""
 
-    def __init__(self, settings: Settings, server: type[LoopServer]) -> None:
-        super().__init__(settings)
+    def __init__(self, settings: Settings, listeners: list[Listener], server: type[GracefulServer]) -> None:
+        """Raise StartError if the server cannot use the sockets; no socket is left open then."""
+        super().__init__(settings, listeners)
         # First, because it may need a file descriptor that another socket would get
-        self.server = server(settings, self.listeners)
-        self.share_sockets(BalancedSockets if server.accepts_all else SharedSockets)
+        self.server = server(settings, listeners)
+        sockets = BalancedSockets if self.server.accepts_all and settings.workers > 1 else SharedSockets
+        try:
+            self.sockets = sockets(listeners, settings.workers, settings.adjustments.backlog)
+        except StartError:
+            self.close()
+            raise
+        self.listeners = self.sockets.listeners
         self._logger = logging.getLogger(server.name)
+        #: when each worker last reported that it is able to serve (`time.monotonic()`); 0 before that. In memory that
+        #: all processes share
+        self._beats = memoryview(mmap.mmap(-1, 8 * settings.workers)).cast("d")
         #: by process id
         self._workers: dict[int, WorkerProcess] = {}
         #: the workers that have to be started, and when (`time.monotonic()`)
@@ -100,7 +89,20 @@ class Supervisor(ServerWithWorkers):
     def _watch(self) -> None:
         """Keep all workers running until a signal to stop, or until one of the first workers fails."""
         while not self._stops and self._replace_ended():
+            self._kill_silent()
             self._wait_for_exit()
+
+    def _kill_silent(self) -> None:
+        """Kill each worker that has not reported for longer than its server allows."""
+        limit = self.server.silence_limit
+        for process, (number, _, _) in self._workers.items():
+            if limit and self._beats[number] and time.monotonic() - self._beats[number] > limit:
+                self._logger.error("Worker %d has not responded for %g seconds; it is killed", process, limit)
+                self._beats[number] = 0.0
+                os.kill(process, signal.SIGKILL)
+
+    def _beat(self, number: int) -> None:
+        self._beats[number] = time.monotonic()
 
     def _wait_for_exit(self) -> None:
         """Wait until a worker ends, at most TICK seconds."""
@@ -114,7 +116,9 @@ class Supervisor(ServerWithWorkers):
         if any(code == worker.FAILED for _, code, _ in ended):
             return False
         for process, code, (number, since, _) in ended:
-            self._logger.error("Worker %d ended with status %d; it is replaced", process, code)
+            # A worker ends with 0 if it was told to, or after its number of requests
+            level = logging.ERROR if code else logging.INFO
+            self._logger.log(level, "Worker %d ended with status %d; it is replaced", process, code)
             if self._workers:
                 self.sockets.withdraw(number)
             # Without a pause, a worker that ends immediately would use all of the processor
@@ -141,6 +145,7 @@ class Supervisor(ServerWithWorkers):
         # A signal that arrives now waits until the worker has its handlers
         signal.pthread_sigmask(signal.SIG_BLOCK, held)
         master = os.getpid()
+        self._beats[number] = 0.0
         process = self._fork()
         if process == 0:
             self._run_worker(master, number)
@@ -176,8 +181,11 @@ class Supervisor(ServerWithWorkers):
             self.server.listeners = self.sockets.listeners_of(number)
             self.server.on_ready = partial(self._ready, number)
             self.server.on_drain = partial(self._stop_accepting, number, master)
+            self.server.on_beat = partial(self._beat, number)
+            self.server.handover = HANDOVER
             self.server.serve(app, lambda: os.getppid() == master)
         finally:
+            signals.ignore()
             databases.close_all()
         sys.exit(0)
 
@@ -219,8 +227,7 @@ class Supervisor(ServerWithWorkers):
 
     def _stop_workers(self) -> None:
         """Block new clients, stop the workers, and return when they have ended; kill those that do not end in time."""
-        for listener in self.listeners:
-            listener.block_new_clients()
+        self.block_new_clients()
         if self._stops:
             self._replace_where_clients_wait()
         signalled = 0

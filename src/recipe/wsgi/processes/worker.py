@@ -1,6 +1,6 @@
 """A worker: a process that serves, started and watched by a supervising process.
 
-The supervising process (the supervisor, or gunicorn's arbiter) names the application in the environment, and reads the
+The supervising process names the application in the environment, and reads the
 result from a named pipe. So a worker may be forked, or may be a program of its own.
 """
 
@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from recipe.common import databases, pastefile
 from recipe.common.errors import StartError, log_end
-from recipe.wsgi import collector, guard, settings
+from recipe.wsgi import collector
 from recipe.wsgi.base import WSGIApp
 
 #: The environment variable with the `Order`, as JSON.
@@ -25,7 +25,7 @@ VARIABLE = "RECIPE_WSGI_WORKER"
 #: The maximum size of a report, in bytes. A pipe writes up to PIPE_BUF bytes at once, so reports do not mix.
 MOST_BYTES = 4000
 
-#: The exit status of a worker that cannot load the application; gunicorn gives up at this status.
+#: The exit status of a worker that cannot load the application.
 FAILED = 3
 
 #: Seconds before a worker that cannot load the application ends, if others serve: its successor tries again.
@@ -61,7 +61,7 @@ def read_order() -> Order:
 
 
 def load_application() -> WSGIApp:
-    """Set up the logs, and load the application, with the guard around it.
+    """Set up the logs, and load the application.
 
     If that fails, the process ends as `reporting_failure` describes.
     """
@@ -71,8 +71,8 @@ def load_application() -> WSGIApp:
         # The supervising process has done so too, but a handler may have a thread, and threads do not survive a fork
         ini.configure_logging()
         with collector.deferred():
-            app = ini.load()
-        return guard.around(app, settings.read_section(*ini.server_settings()))
+            app: WSGIApp = ini.load()
+        return app
 
 
 @contextmanager

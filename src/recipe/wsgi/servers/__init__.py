@@ -11,8 +11,10 @@ The module of a server imports the server, and is itself imported only when it i
     only reads the settings; raises StartError if one is wrong;
 ``setting_errors(settings)``
     yields a pair for each of the server's own settings that is wrong: its name, and what is wrong with it.
+
+`recipe.wsgi.entries` makes the first three for a `GracefulServer`.
 """
 
-from recipe.wsgi.base import Server, ServerWithWorkers, WSGIApp
+from recipe.wsgi.base import GracefulServer, Server, ServerWithWorkers, WSGIApp
 
-__all__ = ["Server", "ServerWithWorkers", "WSGIApp"]
+__all__ = ["GracefulServer", "Server", "ServerWithWorkers", "WSGIApp"]

@@ -13,8 +13,8 @@ import bjoern
 
 from recipe.wsgi import signals
 from recipe.wsgi.base import WSGIApp
+from recipe.wsgi.entries import entry_points
 from recipe.wsgi.loop import LoopServer
-from recipe.wsgi.processes.supervisor import entry_points
 from recipe.wsgi.sockets import Listener
 
 #: Seconds after which its loop is certain to have begun.

@@ -14,8 +14,8 @@ from cheroot import server, wsgi
 
 from recipe.wsgi import casts
 from recipe.wsgi.base import WSGIApp
+from recipe.wsgi.entries import entry_points
 from recipe.wsgi.loop import LoopServer
-from recipe.wsgi.processes.supervisor import entry_points
 from recipe.wsgi.sockets import Listener
 
 #: Attributes that are not settings, or that other options set.

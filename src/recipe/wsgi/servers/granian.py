@@ -16,8 +16,8 @@ from granian.http import HTTP1Settings
 
 from recipe.wsgi import casts
 from recipe.wsgi.base import WSGIApp
+from recipe.wsgi.entries import entry_points
 from recipe.wsgi.loop import LoopServer
-from recipe.wsgi.processes.supervisor import entry_points
 from recipe.wsgi.sockets import Listener
 
 #: The part in Rust; its type stubs are wrong.

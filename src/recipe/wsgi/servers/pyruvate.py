@@ -21,9 +21,9 @@ import pyruvate
 from recipe.common.errors import StartError
 from recipe.wsgi import casts, guard, signals
 from recipe.wsgi.base import WSGIApp
+from recipe.wsgi.entries import entry_points
 from recipe.wsgi.logs.mistakes import ClientMistakes
 from recipe.wsgi.loop import LoopServer
-from recipe.wsgi.processes.supervisor import entry_points
 from recipe.wsgi.requests import FAULT, RequestCounter, has_connected_client
 from recipe.wsgi.settings import Settings
 from recipe.wsgi.sockets import Listener

@@ -21,8 +21,8 @@ import pyuwsgi
 from recipe.common.spelling import hint
 from recipe.wsgi import guard, signals
 from recipe.wsgi.base import WSGIApp
+from recipe.wsgi.entries import entry_points
 from recipe.wsgi.loop import LoopServer, naming_unix_clients
-from recipe.wsgi.processes.supervisor import entry_points
 
 #: Settings that have another default here. uWSGI's own are four seconds for a silent client, and four kilobytes for
 #: the head of a request; it allows 64 at most.

@@ -8,21 +8,20 @@ The settings in ``[server:main]`` are ``listen``, ``fast-listen`` and ``graceful
 import logging
 import select
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from waitress import wasyncore
-from waitress.adjustments import Adjustments
 from waitress.channel import HTTPChannel
 from waitress.parser import HTTPRequestParser, ParsingError
 from waitress.server import BaseWSGIServer, TcpWSGIServer, UnixWSGIServer
 from waitress.task import ThreadedTaskDispatcher, WSGITask
 
-from recipe.common.errors import StartError
 from recipe.wsgi import guard, signals
-from recipe.wsgi.base import Server, WSGIApp
+from recipe.wsgi.base import GracefulServer, WSGIApp
+from recipe.wsgi.entries import entry_points
 from recipe.wsgi.logs.queuelog import QueueLog
-from recipe.wsgi.settings import Settings, bind_all, read_adjustments, read_common
+from recipe.wsgi.settings import Settings, read_adjustments, read_common
 from recipe.wsgi.sockets import Listener, url
 
 #: The number of connections: slow clients soon use up waitress's own default of 100, and all other clients wait then.
@@ -39,31 +38,23 @@ SELECT_LIMIT = 1024
 #: is answered, and the response says that the connection will be closed.
 LINGER = 0.5
 
+#: The maximum number of seconds between two calls of `goes_on`; it is waitress's own default for its loop.
+TICK = 1.0
+
 logger = logging.getLogger("waitress")
 
 
-def server_factory(global_conf: Mapping[str, str], **settings: str) -> "WaitressServer":
-    """Bind the sockets and return the server: PasteDeploy's ``paste.server_factory``.
-
-    Raises StartError if a setting is wrong or an address cannot be bound.
-    """
-    section = read_settings(global_conf, settings)
-    return WaitressServer(bind_all(section), section.adjustments, section.graceful_timeout)
-
-
-def read_settings(global_conf: Mapping[str, str], settings: Mapping[str, str]) -> Settings:
+def _read(global_conf: Mapping[str, str], settings: Mapping[str, str]) -> Settings:
     """Read the settings, and do nothing else.
 
     Raises StartError if a setting is wrong, or if there is no address.
     """
-    rest, addresses, timeout = read_common(global_conf, settings)
-    if rest.pop("workers", "1") != "1":
-        raise StartError("[server:main] workers: waitress can only run in one process; remove the setting")
+    rest, addresses, timeout, workers = read_common(global_conf, settings)
     if rest.get("asyncore_use_poll", "").lower() == SELECT or not hasattr(select, "poll"):
         rest["asyncore_use_poll"] = "false"
     else:
         rest = {"connection_limit": CONNECTIONS} | rest | {"asyncore_use_poll": "true"}
-    return Settings(addresses, read_adjustments(rest), timeout)
+    return Settings(addresses, read_adjustments(rest), timeout, workers, file=global_conf.get("__file__", ""))
 
 
 def _keep_below(limit: int) -> None:
@@ -73,11 +64,6 @@ def _keep_below(limit: int) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY or soft > limit:
         resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
-
-
-def serve(app: WSGIApp, global_conf: Mapping[str, str], **settings: str) -> None:
-    """Serve `app` until a signal to stop: PasteDeploy's ``paste.server_runner``."""
-    server_factory(global_conf, **settings)(app)
 
 
 class _Parser(HTTPRequestParser):  # type: ignore[misc]
@@ -166,19 +152,21 @@ class _UnixServer(_Draining, UnixWSGIServer):  # type: ignore[misc]
         return "unix", "80"
 
 
-class WaitressServer(Server):
+class WaitressServer(GracefulServer):
     """waitress, with its bound sockets."""
 
-    def __init__(self, listeners: list[Listener], adjustments: Adjustments, graceful_timeout: float) -> None:
-        super().__init__(listeners, adjustments.backlog)
-        self.adjustments = adjustments
-        self.graceful_timeout = graceful_timeout
+    name = "waitress"
+    has_workers = True
+    accepts_all = True
+
+    def __init__(self, settings: Settings, listeners: list[Listener]) -> None:
+        super().__init__(settings, listeners)
+        self.adjustments = settings.adjustments
         self._map: dict[int, Any] = {}
         self._servers: list[BaseWSGIServer] = []
-        self._stops = 0  # number of signals to stop
 
-    def __call__(self, app: WSGIApp) -> None:
-        """Serve `app` until TERM, HUP or INT; return when the last request has been answered.
+    def serve(self, app: WSGIApp, goes_on: Callable[[], bool]) -> None:
+        """Serve `app` as `GracefulServer` does.
 
         Raises StartError if another process took an address while the application was loaded.
         """
@@ -193,18 +181,19 @@ class WaitressServer(Server):
             formed = guard.well_formed(app)
             self._servers = [self._server(formed, tasks, listener) for listener in self.listeners]
             with signals.on_stop(self.stop):
-                self._serve()
+                self._serve(goes_on)
                 self._drain()
         finally:
-            self.close()
+            for channel in self._channels():
+                channel.handle_close()
             tasks.shutdown(timeout=0.1)
             # A thread that is still running would write to a file descriptor that is closed by then
             for server in self._servers if not tasks.threads else ():
                 server.trigger.close()
 
     def stop(self) -> None:
-        """Stop gracefully; stop immediately if called again. Signal handlers may call this."""
-        self._stops += 1
+        """Stop as `GracefulServer` does."""
+        super().stop()
         for server in self._servers[:1]:
             server.pull_trigger()
 
@@ -223,14 +212,14 @@ class WaitressServer(Server):
             bind_socket=False,
         )
 
-    def _serve(self) -> None:
+    def _serve(self, goes_on: Callable[[], bool]) -> None:
         for listener, server in zip(self.listeners, self._servers, strict=True):
             listener.listen(self.adjustments.backlog)
             server.accepting = True
             logger.info("Serving on %s", url(listener.socket))
         self.on_ready()
-        while not self._stops:
-            self._turn(self.adjustments.asyncore_loop_timeout)
+        while not self._stops and goes_on():
+            self._turn(min(self.adjustments.asyncore_loop_timeout, TICK))
 
     def _turn(self, timeout: float) -> None:
         wasyncore.loop(timeout=timeout, use_poll=self.adjustments.asyncore_use_poll, map=self._map, count=1)
@@ -246,10 +235,10 @@ class WaitressServer(Server):
             server.draining_since = time.time()
             server.accepting = False
             server.del_channel()
-            listener.close()
+            listener.socket.close()
         while channels := self._channels():
             now = time.time()
-            if self._stops > 1 or now - start > self.graceful_timeout:
+            if self._stops > 1 or now - start > self.settings.graceful_timeout:
                 busy = [channel for channel in channels if not channel.is_idle(now)]
                 if busy:
                     logger.warning("Stopped with %d request(s) in progress", len(busy))
@@ -270,8 +259,5 @@ class WaitressServer(Server):
     def _channels(self) -> list[GracefulChannel]:
         return [channel for channel in self._map.values() if isinstance(channel, GracefulChannel)]
 
-    def close(self) -> None:
-        """Close all sockets, including those of clients. A second call does nothing."""
-        super().close()
-        for channel in self._channels():
-            channel.handle_close()
+
+server_factory, serve, read_settings = entry_points(WaitressServer, lambda _own: (), _read)

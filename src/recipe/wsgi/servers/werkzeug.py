@@ -9,8 +9,8 @@ from werkzeug import serving
 from werkzeug.wsgi import get_input_stream
 
 from recipe.wsgi.base import WSGIApp
+from recipe.wsgi.entries import entry_points
 from recipe.wsgi.loop import LoopServer
-from recipe.wsgi.processes.supervisor import entry_points
 from recipe.wsgi.sockets import Listener
 
 #: The variable of the environment with the body of the response.
