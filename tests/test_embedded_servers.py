@@ -248,7 +248,7 @@ def connections(group: list[Listener], clients: int) -> Counter[int]:
 @pytest.mark.parametrize("early", [True, False])
 def test_clients_are_led_to_the_siblings_that_serve(host: str, early: bool, port: int) -> None:
     [listener] = bind(Address(host, port), early=early, backlog=100, permissions=0o600)
-    group = siblings(listener, 100, 3)
+    group = siblings([listener], 100, 3)
     try:
         assert distribute(group, [0])
         for each in group if not early else ():

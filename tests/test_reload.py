@@ -9,15 +9,25 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from handmade import Client, Instance, get, refused
+from recipe.common.servers import SERVERS
 from storages import Site, assert_all_there, parts, reading, writing
 from support import Buildout, free_port
 from waiting import wait_for
+from wsgi_servers import battery
+
+#: Each server, and each that has workers with two of them.
+TEAMS = [
+    pytest.param(*param.values, workers, marks=param.marks, id=f"{param.values[0]}-{workers}")
+    for workers in (1, 2)
+    for param in battery(*(name for name, server in SERVERS.items() if workers == 1 or server.workers))
+]
 
 VARIANTS = {
     "filestorage": "",
@@ -111,6 +121,27 @@ def test_a_request_under_way_is_finished_by_the_old_server(instance: Instance) -
     wait_for(lambda: not is_there(before["server"]))
 
 
+@pytest.mark.parametrize(("name", "workers"), TEAMS)
+def test_each_server_is_replaced(instance: Instance, name: str, workers: int) -> None:
+    """Clients over new connections, and one over a connection that it keeps as long as the server does."""
+    settings = f"workers = {workers}" if workers > 1 else ""
+    entry = SERVERS[name].entry_point
+    instance.write(f"use = egg:plone.recipe.zope2instance#{entry}\nfast-listen = 127.0.0.1:{instance.port}\n{settings}")
+    before = started(instance)
+    servers = {before["server"]}
+    for _ in range(3):
+        with asking_at(instance.address) as (answers, errors):
+            wait_for(partial(has_more, answers, 20))
+            done = instance.call("reload")
+            assert done.returncode == 0, done.stderr
+            wait_for(partial(has_more, answers, len(answers) + 20))
+        assert errors == []
+        servers.add(state(instance)["server"])
+        wait_for(lambda: len(children(before["pid"])) == 1)
+    assert len(servers) == 4
+    assert state(instance)["pid"] == before["pid"]
+
+
 def test_hangup_reloads(instance: Instance) -> None:
     before = started(instance)
     os.kill(before["pid"], signal.SIGHUP)
@@ -178,6 +209,10 @@ def test_many_reloads_leave_nothing_behind(instance: Instance, times: int) -> No
         assert instance.call("reload").returncode == 0
     wait_for(lambda: len(children(before["pid"])) == 1)
     wait_for(lambda: len(os.listdir(f"{supervisor}/fd")) <= descriptors)
+
+
+def has_more(answers: list[str], number: int) -> bool:
+    return len(answers) > number
 
 
 def children(pid: int) -> list[str]:

@@ -26,8 +26,10 @@ class Order(NamedTuple):
     channel: int
     #: whether another server of this instance still serves
     succeeds: bool = False
-    #: the addresses on which that server listens, each with the sockets of a server that has crashed
-    sockets: Mapping[str, Sequence[int]] = {}
+    #: the number of sockets, for each family, with which that server listens on an address
+    taken: Mapping[str, int] = {}
+    #: the listening sockets, by address, of a server that has crashed
+    adopted: Mapping[str, Sequence[int]] = {}
 
     def environment(self) -> dict[str, str]:
         """Return the variable for the server's environment."""

@@ -35,34 +35,36 @@ STOP = (signal.SIGTERM, signal.SIGINT)
 REOPEN = (signal.SIGUSR1, signal.SIGUSR2)
 
 
+#: Listening sockets by address; those of an address are in the order in which the kernel numbers them.
+Sockets = dict[str, list[socket.socket]]
+
+
 class Generation:
     """A process that serves, or is about to, or has to end."""
 
-    def __init__(self, command: Sequence[str], sockets: Mapping[str, Sequence[socket.socket]], **order: bool) -> None:
-        """Start the process; it gets `sockets` if it is the first after a crash. Raises OSError."""
+    def __init__(self, command: Sequence[str], before: "Generation | None", adopted: "Sockets") -> None:
+        """Start the process beside the one `before`, or with the sockets of one that has crashed. Raises OSError."""
         ours, theirs = socket.socketpair()
-        inherited = {address: [sock.fileno() for sock in held] for address, held in sockets.items()}
-        if order.get("succeeds"):
-            descriptors = []
-            for held in sockets.values():
-                for sock in held:
-                    if sock.family != socket.AF_UNIX:
-                        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        else:
-            descriptors = [descriptor for numbers in inherited.values() for descriptor in numbers]
-        variable = Order(os.getpid(), theirs.fileno(), sockets=inherited, **order).environment()
+        order = Order(
+            os.getpid(),
+            theirs.fileno(),
+            before is not None,
+            before.lend() if before else {},
+            {address: [sock.fileno() for sock in held] for address, held in adopted.items()},
+        )
+        inherited = [theirs.fileno(), *(number for numbers in order.adopted.values() for number in numbers)]
         with theirs:
             self.process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, pass_fds=[theirs.fileno(), *descriptors], env=os.environ | variable
+                command, stdin=subprocess.DEVNULL, pass_fds=inherited, env=os.environ | order.environment()
             )
         self.channel = Channel(ours)
         self.started = time.time()
-        #: by address; the sockets of a server that crashed go on to its successor
-        self.sockets: dict[str, list[socket.socket]] = {}
+        #: those of the process, and, before it has reported them, those that it adopts
+        self.sockets: Sockets = adopted
         #: when it is killed, because it has not ended in time (`time.monotonic()`)
         self.deadline = float("inf")
+        #: its graceful timeout, in seconds
         self.patience = 0.0
-        self.serves = False
         #: the pid file; its content is the process id of the supervisor
         self.pid_file = ""
 
@@ -85,12 +87,48 @@ class Generation:
         self.send(signal.SIGTERM)
         self.deadline = min(self.deadline, time.monotonic() + self.patience + CLOSING)
 
+    def bound(self, sockets: Sequence[tuple[str, int]], patience: float) -> None:
+        """Take its listening sockets, so that they stay open if it crashes."""
+        _close(self.sockets)
+        self.sockets = {}
+        for address, descriptor in sockets:
+            self.sockets.setdefault(address, []).append(socket.socket(fileno=descriptor))
+        self.patience = patience
+
+    def lend(self) -> dict[str, int]:
+        """Let another process listen on the same addresses; return the number of sockets of each."""
+        for held in self.sockets.values():
+            for sock in held:
+                if sock.family != socket.AF_UNIX:
+                    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        return {address: len(held) // len({sock.family for sock in held}) for address, held in self.sockets.items()}
+
+    def alone(self, taken: Mapping[str, int]) -> None:
+        """Let it know that the sockets of the process before it have been closed; `taken` is the number of each."""
+        for address, held in self.sockets.items():
+            families = [[sock for sock in held if sock.family == family] for family in {sock.family for sock in held}]
+            number = taken.get(address, 0)
+            self.sockets[address] = [sock for group in families for sock in _rotated(group, number)]
+        self.tell("alone")
+
     def close(self) -> None:
         """Close the connection and the sockets."""
         self.channel.close()
-        for sock in [sock for held in self.sockets.values() for sock in held]:
-            sock.close()
+        _close(self.sockets)
         self.sockets = {}
+
+
+def _rotated(group: list[socket.socket], number: int) -> list[socket.socket]:
+    """Return sockets in the kernel's order, after the `number` sockets before them have been closed by `_close`."""
+    start = -number % len(group)
+    return group[start:] + group[:start]
+
+
+def _close(sockets: Sockets) -> None:
+    """Close sockets, the last one first: the kernel moves the last one of an address to the place of a closed one."""
+    for held in sockets.values():
+        for sock in reversed(held):
+            sock.close()
 
 
 class Supervisor:
@@ -106,7 +144,7 @@ class Supervisor:
         self.due = 0.0  # when the server is started (`time.monotonic()`)
         self.stopping = False
         self.status = 0  # the exit status
-        self._orphans: dict[str, list[socket.socket]] = {}  # the sockets of a server that has crashed
+        self._orphans: Sockets = {}  # the sockets of a server that has crashed
         self._waiting: list[socket.socket] = []  # the clients that wait for the end of a reload
         self._selector = selectors.DefaultSelector()
         self._commands = commands
@@ -151,14 +189,14 @@ class Supervisor:
         if self.current or self.successor or self.stopping or time.monotonic() < self.due:
             return
         try:
-            self.current = self._spawn(self._orphans)
+            self.current = self._spawn(None, self._orphans)
         except OSError:
             self.due = time.monotonic() + SOON
             return
-        self.current.sockets, self._orphans = self._orphans, {}
+        self._orphans = {}
 
-    def _spawn(self, sockets: Mapping[str, Sequence[socket.socket]], **order: bool) -> Generation:
-        generation = Generation(self.command, sockets, **order)
+    def _spawn(self, before: Generation | None, adopted: Sockets) -> Generation:
+        generation = Generation(self.command, before, adopted)
         self._selector.register(generation.channel, selectors.EVENT_READ, lambda: self._hear(generation))
         return generation
 
@@ -168,17 +206,14 @@ class Supervisor:
             self._selector.unregister(generation.channel)
             return
         for message in messages:
-            for address, descriptor in message.get("sockets", ()):
-                generation.sockets.setdefault(address, []).append(socket.socket(fileno=descriptor))
             getattr(self, f"_on_{message['event']}")(generation, message)
 
     def _on_bound(self, generation: Generation, message: Mapping[str, Any]) -> None:
         """The server has bound its sockets."""
-        generation.patience = message["patience"]
+        generation.bound(message["sockets"], message["patience"])
 
     def _on_ready(self, generation: Generation, message: Mapping[str, Any]) -> None:
         """The server accepts requests."""
-        generation.serves = True
         if generation is self.successor:
             self._promote(generation)
 
@@ -226,9 +261,12 @@ class Supervisor:
             self._selector.unregister(generation.channel)
         if generation in self.retired:
             self.retired.remove(generation)
+            taken = generation.lend()
             generation.close()
-            if self.successor and not self.retired and not self.current:
-                self.successor.tell("serve")
+            if heir := self.current or self.successor:
+                heir.alone(taken)
+                if heir is self.successor and not self.retired:
+                    heir.tell("serve")
         elif generation is self.successor:
             generation.close()
             self.successor = None
@@ -281,7 +319,7 @@ class Supervisor:
             self.due = self.failures = 0
             return ""
         try:
-            self.successor = self._spawn(self.current.sockets, succeeds=True)
+            self.successor = self._spawn(self.current, {})
         except OSError as error:
             return f"cannot start {self.command[0]}: {error.strerror}"
         return ""

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from recipe.common import databases
 from recipe.wsgi.settings import Settings
@@ -29,6 +29,17 @@ class Server:
         The listeners that are not `early` begin to listen.
         """
         raise NotImplementedError
+
+    def stop(self) -> None:
+        """Stop gracefully; stop immediately if called again. Signal handlers and threads may call this."""
+        raise NotImplementedError
+
+    def retire(self) -> None:
+        """Stop gracefully; a successor listens on the same addresses, so that new clients are not blocked."""
+        raise NotImplementedError
+
+    def alone(self) -> None:
+        """Take note that the sockets of the server before this one have been closed."""
 
     def listen(self) -> None:
         """Begin to listen on all sockets, so that clients wait. Raises StartError."""
@@ -92,11 +103,11 @@ class GracefulServer(Server):
         raise NotImplementedError
 
     def stop(self) -> None:
-        """Stop gracefully; stop immediately if called again. Signal handlers may call this."""
+        """Stop as `Server` does."""
         self._stops += 1
 
     def retire(self) -> None:
-        """Stop gracefully; a successor listens on the same addresses, so that new clients are not blocked."""
+        """Stop as `Server` does."""
         self.on_drain = lambda: None
         self.handover = HANDOVER
         self.stop()
@@ -107,6 +118,10 @@ class ServerWithWorkers(Server):
 
     Each worker calls `load_application` of `recipe.wsgi.processes.worker`, and `report_ready` when it accepts requests.
     """
+
+    def be_supervised(self, paths: Sequence[str]) -> None:
+        """Leave the sockets to another process; each worker requests `paths` before it serves."""
+        raise NotImplementedError
 
     def run(self) -> None:
         """Serve, in this process and its workers, until a signal; return when the last worker has ended."""

@@ -154,7 +154,10 @@ def _serve_by_workers(server: Any, ini: Any, report: "StartReport") -> None:
     # Opened now: the pipe may have been removed when a worker is replaced
     report.open()
     try:
-        channel.run_workers(server, ini.path, ini.defaults, report.ready)
+        supervision = report.supervision
+        wanted = server.settings.workers if supervision and supervision.succeeds else 1
+        readiness = channel.Readiness(report.ready, wanted, supervision.supervisor if supervision else 0)
+        channel.run_workers(server, ini.path, ini.defaults, readiness)
     except channel.WorkerError as error:
         report.failed(str(error))
         # The worker has logged and printed the error
@@ -222,11 +225,13 @@ def _introduce(server: Any, supervision: "Supervision", patience: float) -> None
     """Lend the supervisor the sockets of a server. Raises StartError if the server cannot take another one's place."""
     from recipe.wsgi.base import Server, ServerWithWorkers
 
-    if isinstance(server, Server) and not isinstance(server, ServerWithWorkers):
-        supervision.on_retire, supervision.on_orphaned = server.retire, server.stop
+    if isinstance(server, Server):
+        supervision.on_retire, supervision.on_orphaned, supervision.on_alone = server.retire, server.stop, server.alone
         supervision.bound(server.listeners, patience)
+        if isinstance(server, ServerWithWorkers):
+            server.be_supervised(["/"] if supervision.succeeds else [])
     elif supervision.succeeds:
-        text = "only a server of this package, without workers, can replace another while that runs"
+        text = "the server of another package cannot take over the sockets of the one that runs"
         supervision.unable(text)
         raise StartError(text)
 

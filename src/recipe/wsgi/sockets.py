@@ -37,8 +37,8 @@ class Listener:
     early: bool
     #: of the file of a unix socket
     inode: int = 0
-    #: whether another server of this instance listens on the address until this one has taken its place
-    succeeds: bool = False
+    #: the number of sockets with which another server of this instance listens on the address
+    predecessors: int = 0
 
     @property
     def is_unix(self) -> bool:
@@ -50,23 +50,18 @@ class Listener:
 
         Raises StartError if another process has taken the address since it was bound.
         """
-        if self.is_unix and not self.succeeds and not self._owns_file():
+        replaces_file = self.is_unix and not self._owns_file()
+        if replaces_file and not self.predecessors:
             raise _bind_error(self.address, OSError(errno.EADDRINUSE, ""))
         try:
             self.socket.listen(backlog)
-            if self.succeeds:
-                self._succeed()
+            if replaces_file:
+                os.rename(self.socket.getsockname(), self.address.path)
         except OSError as error:
             raise _bind_error(self.address, error) from None
-
-    def _succeed(self) -> None:
-        """Let new clients connect to this socket, and not to that of the other server."""
-        self.succeeds = False
-        if self.is_unix:
-            os.rename(self.socket.getsockname(), self.address.path)
-        else:
-            # The other socket is the first of the two; when it is closed, all clients connect to the one that is left
-            _attach(self.socket, SO_ATTACH_REUSEPORT_CBPF, [(RETURN, 0, 0, 1)])
+        if self.predecessors and not self.is_unix:
+            # New clients connect to this socket; when the others are closed, it is the only one
+            distribute([self], [self.predecessors])
 
     def block_new_clients(self) -> None:
         """Block new clients; those in the backlog can still be accepted.
@@ -119,8 +114,9 @@ class Listener:
             return False
 
 
-#: The sockets, by address, of a server of this instance: of one that still listens there, and of one that has crashed.
-taken: Mapping[str, object] = {}
+#: By address: the number of sockets of a server of this instance that still listens there, and the sockets of one that
+#: has crashed.
+taken: Mapping[str, int] = {}
 adopted: dict[str, list[socket.socket]] = {}
 
 
@@ -135,38 +131,41 @@ def bind(
     if held := adopted.pop(str(address), None):
         inode = os.stat(address.path).st_ino if address.path else 0
         return [Listener(address, sock, True, inode) for sock in held]
-    succeeds = str(address) in taken
-    early = early and not succeeds
+    predecessors = taken.get(str(address), 0)
+    early = early and not predecessors
     if address.path:
-        listeners = [_bind_unix(address, permissions, early, succeeds)]
+        listeners = [_bind_unix(address, permissions, early, predecessors)]
     else:
-        listeners = _bind_tcp(address, early, succeeds, families)
+        listeners = _bind_tcp(address, early, predecessors, families)
     for listener in listeners:
         if early:
             listener.listen(backlog)
     return listeners
 
 
-def siblings(listener: Listener, backlog: int, number: int) -> list[Listener]:
-    """Return the listener and copies on the same address, `number` in all; each client connects to one of them.
+def siblings(group: Sequence[Listener], backlog: int, number: int) -> list[Listener]:
+    """Return `number` listeners on the address of `group`: at first those; each client connects to one of them.
 
     The kernel selects the socket (SO_REUSEPORT, socket(7)). A unix socket cannot be copied: the list has it each time.
     Raises StartError.
     """
-    if listener.is_unix:
-        return [listener] * number
-    group = [listener]
+    if group[0].is_unix:
+        return [group[0]] * number
+    kept = [replace(listener, predecessors=0) for listener in group[:number]]
+    first, added = kept[0], []
     try:
         # Not before it was bound, because that would hide another server on the address
-        listener.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        for _ in range(number - 1):
-            sock = _tcp_socket(listener.socket.family, listener.socket.getsockname(), reuse_port=True)
-            group.append(replace(listener, socket=sock))
+        first.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        for _ in range(number - len(kept)):
+            sock = _tcp_socket(first.socket.family, first.socket.getsockname(), reuse_port=True)
+            added.append(replace(first, socket=sock))
     except OSError as error:
-        raise _bind_error(listener.address, error) from None
-    for sibling in group[1:] if listener.early else ():
+        raise _bind_error(first.address, error) from None
+    for sibling in added if first.early else ():
         sibling.listen(backlog)
-    return group
+    for listener in group[number:]:
+        listener.socket.close()
+    return [*kept, *added]
 
 
 def has_waiting_clients(listeners: Sequence[Listener]) -> bool:
@@ -180,22 +179,22 @@ def has_waiting_clients(listeners: Sequence[Listener]) -> bool:
 def distribute(group: Sequence[Listener], serving: Sequence[int]) -> bool:
     """Let the kernel select one of the siblings in `group` at random; return whether the system can do so.
 
-    `serving` has the indices of those to select from, at least one. Linux numbers siblings in the order in which they
-    began to listen, as long as none is closed (SO_ATTACH_REUSEPORT_CBPF, socket(7)).
+    `serving` has the kernel's numbers of those to select from, at least one. Linux numbers siblings in the order in
+    which they began to listen, as long as none is closed (SO_ATTACH_REUSEPORT_CBPF, socket(7)).
     """
     draw = [(LOAD, 0, 0, RANDOM), (MODULO, 0, 0, len(serving))]
     cases = [[(UNLESS, 0, 1, lot), (RETURN, 0, 0, index)] for lot, index in enumerate(serving)]
     return _attach(group[0].socket, SO_ATTACH_REUSEPORT_CBPF, [*draw, *chain(*cases), (RETURN, 0, 0, serving[0])])
 
 
-def _bind_tcp(address: Address, early: bool, succeeds: bool, families: Collection[int]) -> list[Listener]:
+def _bind_tcp(address: Address, early: bool, predecessors: int, families: Collection[int]) -> list[Listener]:
     listeners: list[Listener] = []
     missing: OSError | None = None
     for family, sockaddr in _resolve(address):
         if family not in families:
             continue
         try:
-            sock = _tcp_socket(family, sockaddr, reuse_port=succeeds)
+            sock = _tcp_socket(family, sockaddr, reuse_port=bool(predecessors))
         except OSError as error:
             # `localhost` and `*` may include IPv6 on a machine without it; the other addresses are sufficient
             if error.errno in NO_SUCH_FAMILY:
@@ -204,7 +203,7 @@ def _bind_tcp(address: Address, early: bool, succeeds: bool, families: Collectio
             for listener in listeners:
                 listener.close()
             raise _bind_error(address, error) from None
-        listeners.append(Listener(address, sock, early, succeeds=succeeds))
+        listeners.append(Listener(address, sock, early, predecessors=predecessors))
     if not listeners:
         raise _bind_error(address, missing or OSError(errno.EADDRNOTAVAIL, ""))
     return listeners
@@ -258,15 +257,15 @@ def _attach(sock: socket.socket, option: int, instructions: Sequence[tuple[int, 
     return False
 
 
-def _bind_unix(address: Address, permissions: int, early: bool, succeeds: bool) -> Listener:
+def _bind_unix(address: Address, permissions: int, early: bool, predecessors: int) -> Listener:
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    path = f"{address.path}.{os.getpid()}" if succeeds else address.path
+    path = f"{address.path}.{os.getpid()}" if predecessors else address.path
     try:
-        if not succeeds:
+        if not predecessors:
             _remove_stale(address)
         sock.bind(path)
         os.chmod(path, permissions)
-        return Listener(address, sock, early, os.lstat(path).st_ino, succeeds)
+        return Listener(address, sock, early, os.lstat(path).st_ino, predecessors)
     except OSError as error:
         sock.close()
         raise _bind_error(address, error) from None

@@ -23,11 +23,11 @@ class Supervision:
         #: called in a thread when a successor serves, or when the supervisor has ended
         self.on_retire: Callable[[], None] = lambda: None
         self.on_orphaned: Callable[[], None] = lambda: None
+        #: called in a thread when the sockets of the server before this one have been closed
+        self.on_alone: Callable[[], None] = lambda: None
         self._words: SimpleQueue[str] = SimpleQueue()
-        sockets.taken = order.sockets
-        if not order.succeeds:
-            sockets.taken = {}
-            sockets.adopted = {address: list(map(_adopt, held)) for address, held in order.sockets.items()}
+        sockets.taken = order.taken
+        sockets.adopted = {address: list(map(_adopt, held)) for address, held in order.adopted.items()}
         threading.Thread(target=self._listen, name="supervision", daemon=True).start()
 
     @property
@@ -82,6 +82,8 @@ class Supervision:
                 if message["do"] == "retire":
                     pidfile.leave_to(message["pid_file"])
                     self.on_retire()
+                elif message["do"] == "alone":
+                    self.on_alone()
                 else:
                     self._words.put(message["do"])
         self._words.put("serve")

@@ -7,6 +7,7 @@ import tempfile
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack
+from typing import NamedTuple
 
 from recipe.common.errors import StartError, describe
 from recipe.wsgi import pidfile
@@ -18,12 +19,22 @@ class WorkerError(Exception):
     """No worker could load the application; the text is the report of the first one, which has logged it."""
 
 
-def run_workers(server: ServerWithWorkers, ini: str, defaults: dict[str, str], on_ready: Callable[[], None]) -> None:
-    """Run a server and its workers until a signal to stop; `on_ready` is called when the first worker serves.
+class Readiness(NamedTuple):
+    """What happens when the workers serve."""
+
+    #: called when so many workers serve
+    on_ready: Callable[[], None]
+    workers: int = 1
+    #: the process id in the pid file
+    instance: int = 0
+
+
+def run_workers(server: ServerWithWorkers, ini: str, defaults: dict[str, str], readiness: Readiness) -> None:
+    """Run a server and its workers until a signal to stop.
 
     Raises WorkerError if no worker could load the application.
     """
-    channel = WorkerChannel(ini, defaults, on_ready)
+    channel = WorkerChannel(ini, defaults, readiness)
     try:
         server.run()
     finally:
@@ -35,12 +46,12 @@ def run_workers(server: ServerWithWorkers, ini: str, defaults: dict[str, str], o
 class WorkerChannel:
     """A named pipe, and a thread that reads the workers' reports from it."""
 
-    def __init__(self, ini: str, defaults: dict[str, str], on_ready: Callable[[], None]) -> None:
-        self._on_ready = on_ready
+    def __init__(self, ini: str, defaults: dict[str, str], readiness: Readiness) -> None:
+        self._readiness = readiness
         #: the report of the first worker that failed, if no worker had served by then
         self.failure = ""
         self.owner = os.getpid()
-        self._served = False
+        self._served = 0  # number of workers that have reported that they serve
         self._kept = ExitStack()
         try:
             self._directory = tempfile.mkdtemp(prefix="zope-workers-")
@@ -62,16 +73,18 @@ class WorkerChannel:
                 news = json.loads(line)
                 if "end" in news:
                     return
-                if not (self._served or self.failure):
-                    self._first(news)
+                if not self.failure:
+                    self._take(news)
 
-    def _first(self, news: dict[str, str]) -> None:
+    def _take(self, news: dict[str, str]) -> None:
         if "failed" in news:
-            self.failure = news["failed"]
+            self.failure = "" if self._served else news["failed"]
             return
-        self._served = True
-        self._kept.enter_context(pidfile.written(news["ready"], os.getpid()))
-        self._on_ready()
+        self._served += 1
+        if self._served == 1:
+            self._kept.enter_context(pidfile.written(news["ready"], self._readiness.instance or os.getpid()))
+        if self._served == self._readiness.workers:
+            self._readiness.on_ready()
 
     def close(self) -> None:
         """End the thread and remove the pipe. Does nothing in a worker."""

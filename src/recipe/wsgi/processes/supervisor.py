@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
 from typing import NamedTuple
@@ -74,6 +75,12 @@ class Supervisor(ServerWithWorkers):
         #: the workers that have to be started, and when (`time.monotonic()`)
         self._due = dict.fromkeys(range(settings.workers), 0.0)
         self._stops = 0  # number of signals to stop
+        #: whether a successor listens on the same addresses, so that new clients are not blocked
+        self._retired = False
+        #: whether another process keeps the sockets open, and starts a server in the place of this one if it crashes
+        self.is_supervised = False
+        #: paths that each worker requests before it serves
+        self.warm_up: Sequence[str] = ()
 
     def run(self) -> None:
         """Serve until a signal to stop; raises SystemExit in a worker."""
@@ -175,7 +182,7 @@ class Supervisor(ServerWithWorkers):
         signals.reopen_logs()
         signal.pthread_sigmask(signal.SIG_UNBLOCK, (*signals.STOP, *signals.REOPEN))
         try:
-            app = worker.load_application()
+            app = worker.load_application(self.warm_up)
             with worker.reporting_failure():
                 self.sockets.listen(number)
             self.server.listeners = self.sockets.listeners_of(number)
@@ -203,11 +210,26 @@ class Supervisor(ServerWithWorkers):
     def _stop_accepting(self, number: int, master: int) -> None:
         """Accept no more new clients. The supervisor closes the sockets, which the other workers share."""
         self.sockets.set_serving(number, serves=False)
-        if os.getppid() != master:  # the supervisor has ended, and all workers end
+        if os.getppid() != master and not self.is_supervised:  # the supervisor has ended, and all workers end
             self.server.block_new_clients()
 
     def _stop(self) -> None:
         self._stops += 1
+
+    stop = _stop
+
+    def be_supervised(self, paths: Sequence[str]) -> None:
+        """Do as `ServerWithWorkers` says."""
+        self.is_supervised, self.warm_up = True, paths
+
+    def retire(self) -> None:
+        """Stop as `Server` does."""
+        self._retired = True
+        self._stops += 1
+
+    def alone(self) -> None:
+        """Take note that the sockets of the server before this one have been closed."""
+        self.sockets.alone()
 
     def _pass_on(self, number: int, _frame: object) -> None:
         self._signal(number)
@@ -227,7 +249,8 @@ class Supervisor(ServerWithWorkers):
 
     def _stop_workers(self) -> None:
         """Block new clients, stop the workers, and return when they have ended; kill those that do not end in time."""
-        self.block_new_clients()
+        if not self._retired:
+            self.block_new_clients()
         if self._stops:
             self._replace_where_clients_wait()
         signalled = 0

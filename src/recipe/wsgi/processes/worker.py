@@ -10,7 +10,7 @@ import os
 import sys
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from typing import NamedTuple
 
@@ -60,8 +60,8 @@ def read_order() -> Order:
     return Order(**json.loads(os.environ[VARIABLE]))
 
 
-def load_application() -> WSGIApp:
-    """Set up the logs, and load the application.
+def load_application(paths: Sequence[str] = ()) -> WSGIApp:
+    """Set up the logs, load the application, and request `paths` of it.
 
     If that fails, the process ends as `reporting_failure` describes.
     """
@@ -72,6 +72,10 @@ def load_application() -> WSGIApp:
         ini.configure_logging()
         with collector.deferred():
             app: WSGIApp = ini.load()
+            if paths:
+                from recipe.wsgi.warmup import warm_up
+
+                warm_up(app, paths)
         return app
 
 
