@@ -4,8 +4,8 @@ import logging
 import os
 import sys
 import threading
+import time
 from collections.abc import Callable
-from typing import NoReturn
 
 from recipe.common import databases
 from recipe.wsgi import pidfile
@@ -18,7 +18,7 @@ CLOSING = 0.3
 
 def limit_server(seconds: float) -> None:
     """End the process with status 0 if it still runs after `seconds`; return at once."""
-    _later(seconds, lambda: _end(seconds, 0, threading.main_thread(), *_others()))
+    _end_after(seconds, 0, lambda: [threading.main_thread(), *_others()])
 
 
 def limit_threads(seconds: float, status: int) -> None:
@@ -26,26 +26,35 @@ def limit_threads(seconds: float, status: int) -> None:
 
     Python waits without a limit for threads that are not daemons.
     """
-    _later(seconds, lambda: _end(seconds, status, *others) if (others := _others()) else None)
-
-
-def _later(seconds: float, call: Callable[[], None]) -> None:
-    timer = threading.Timer(seconds, call)
-    timer.daemon = True
-    timer.start()
+    _end_after(seconds, status, _others)
 
 
 def _others() -> list[threading.Thread]:
     return [thread for thread in threading.enumerate() if not thread.daemon and thread is not threading.main_thread()]
 
 
-def _end(seconds: float, status: int, *running: threading.Thread) -> NoReturn:
-    names = ", ".join(thread.name for thread in running)
-    logger.warning("Ending the process, since these threads have not ended within %g seconds: %s", seconds, names)
+def _end_after(seconds: float, status: int, running: Callable[[], list[threading.Thread]]) -> None:
+    # Both threads now: later, when Python waits for the others, it starts no more
+    late, closed = threading.Event(), threading.Event()
+    threading.Thread(target=_close, args=(late, closed), name="close", daemon=True).start()
+
+    def end() -> None:
+        time.sleep(seconds)
+        if names := ", ".join(thread.name for thread in running()):
+            logger.warning(
+                "Ending the process, since these threads have not ended within %g seconds: %s", seconds, names
+            )
+            late.set()
+            closed.wait(CLOSING)
+            os._exit(status)
+
+    threading.Thread(target=end, name="end", daemon=True).start()
+
+
+def _close(late: threading.Event, closed: threading.Event) -> None:
+    late.wait()
     pidfile.remove()
-    closing = threading.Thread(target=databases.close_all, daemon=True)
-    closing.start()
-    closing.join(CLOSING)
     if writer := sys.modules.get("recipe.wsgi.logs.writer"):
         writer.flush_all()
-    os._exit(status)
+    databases.close_all()
+    closed.set()
