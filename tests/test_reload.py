@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -246,3 +247,43 @@ def asking_at(address: tuple[str, int] | str) -> Iterator[tuple[list[str], list[
         over.set()
         for thread in threads:
             thread.join()
+
+
+@pytest.mark.parametrize("name", ["waitress", "gunicorn"])
+def test_workers_are_forked_from_a_loaded_application(instance: Instance, name: str) -> None:
+    """A worker that is killed is replaced at once, although the application takes two seconds to load."""
+    instance.write(
+        f"use = egg:plone.recipe.zope2instance#{SERVERS[name].entry_point}\n"
+        f"fast-listen = 127.0.0.1:{instance.port}\nworkers = 2"
+    )
+    instance.describe(workers=2)
+    assert instance.call("start", SLOW_START="2").returncode == 0
+    [first, second] = state(instance)["workers"]
+    time.sleep(1)  # a worker that ends soon after its start is replaced after a second
+    os.kill(first, signal.SIGKILL)
+    begin = time.monotonic()
+    wait_for(lambda: len(set(state(instance)["workers"]) - {first, second}) == 1)
+    assert time.monotonic() - begin < 1.5
+    assert "would not survive" not in instance.log.read_text()
+
+
+def test_what_does_not_survive_a_fork_is_named(instance: Instance) -> None:
+    code = instance.directory / "application.py"
+    code.write_text(
+        code.read_text()
+        + "\nimport socket, threading\nthreading.Thread(target=time.sleep, args=(600,), name='mail', daemon=True).start()\n"
+        "held = socket.socket()\n"
+    )
+    instance.write(f"fast-listen = 127.0.0.1:{instance.port}\nworkers = 2")
+    instance.describe(workers=2)
+    before = started(instance)
+    log = instance.log.read_text()
+    assert (
+        "Each worker loads the application itself, since this would not survive a fork: the thread mail; an op" in log
+    )
+    assert len(state(instance)["workers"]) == 2
+    with asking_at(instance.address) as (answers, errors):
+        assert instance.call("reload").returncode == 0
+        wait_for(partial(has_more, answers, len(answers) + 20))
+    assert errors == []
+    assert state(instance)["pid"] == before["pid"]

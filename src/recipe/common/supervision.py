@@ -28,8 +28,10 @@ class Order(NamedTuple):
     succeeds: bool = False
     #: the number of sockets, for each family, with which that server listens on an address
     taken: Mapping[str, int] = {}
-    #: the listening sockets, by address, of a server that has crashed
+    #: the sockets, by address, of a server that has crashed, or of this process before it has executed itself anew
     adopted: Mapping[str, Sequence[int]] = {}
+    #: whether the application may be loaded once for all workers
+    preload: bool = True
 
     def environment(self) -> dict[str, str]:
         """Return the variable for the server's environment."""

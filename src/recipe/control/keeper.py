@@ -1,7 +1,9 @@
-"""The process in the background that keeps one server running: a `recipe.control.supervisor`.
+"""The process that keeps one server running: a `recipe.control.supervisor`.
 
-``python -m recipe.control.keeper PLACE SOCKET UMASK DIRECTORY COMMAND…``: PLACE is the directory
+``python -m recipe.control.keeper PLACE SOCKET UMASK DIRECTORY COMMAND…``: in the background. PLACE is the directory
 of the socket for commands; SOCKET is a path of the socket that is short enough for the system.
+
+``python -m recipe.control.keeper foreground COMMAND…``: in the foreground, without commands.
 """
 
 import os
@@ -11,12 +13,18 @@ import sys
 from recipe.control.errors import CommandError
 from recipe.control.supervisor import Supervisor
 
+#: The first argument for a server in the foreground.
+FOREGROUND = "foreground"
+
 
 def main(args: list[str]) -> int:
-    """Go into the background and keep COMMAND running; return the exit status.
+    """Keep COMMAND running; return the exit status. Raises CommandError if the socket cannot be created."""
+    if args[0] == FOREGROUND:
+        return Supervisor(args[1:], None).run()
+    return _in_background(args)
 
-    Raises CommandError if the socket cannot be created.
-    """
+
+def _in_background(args: list[str]) -> int:
     _place, path, umask, directory, *command = args
     commands = socket.socket(socket.AF_UNIX)
     os.umask(0o077)

@@ -59,6 +59,8 @@ def _become_server(context: Context, args: list[str], environment: dict[str, str
     if args:
         raise CommandError(f"unexpected argument: {args[0]}", 2)
     command_line = command(context, *flags)
+    if context.facts.workers > 1:
+        command_line = [*context.python(), "-m", "recipe.control.keeper", "foreground", *command_line]
     sys.stdout.flush()
     # Blocked until the server has its handlers: a signal during the start of Python would print a traceback, or kill it
     held = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2]

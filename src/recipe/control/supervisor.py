@@ -55,7 +55,12 @@ class Generation:
         inherited = [theirs.fileno(), *(number for numbers in order.adopted.values() for number in numbers)]
         with theirs:
             self.process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, pass_fds=inherited, env=os.environ | order.environment()
+                command,
+                stdin=subprocess.DEVNULL,
+                pass_fds=inherited,
+                env=os.environ | order.environment(),
+                # A terminal sends Ctrl-C to all processes of the session; the supervisor handles it
+                start_new_session=True,
             )
         self.channel = Channel(ours)
         self.started = time.time()
@@ -143,6 +148,9 @@ class Supervisor:
         self.failures = 0
         self.due = 0.0  # when the server is started (`time.monotonic()`)
         self.stopping = False
+        self._has_terminal = os.isatty(0)
+        self._has_served = False
+        self._gives_up = False  # whether the first server has reported that it cannot start
         self.status = 0  # the exit status
         self._orphans: Sockets = {}  # the sockets of a server that has crashed
         self._waiting: list[socket.socket] = []  # the clients that wait for the end of a reload
@@ -162,6 +170,7 @@ class Supervisor:
             if number == signal.SIGTERM or signal.getsignal(number) != signal.SIG_IGN:
                 signal.signal(number, lambda _number, _frame: None)
         signal.set_wakeup_fd(writing)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, (*STOP, *REOPEN, signal.SIGHUP))
 
     def run(self) -> int:
         """Keep the server running until a signal or a command; return the exit status."""
@@ -214,6 +223,7 @@ class Supervisor:
 
     def _on_ready(self, generation: Generation, message: Mapping[str, Any]) -> None:
         """The server accepts requests."""
+        self._has_served = True
         if generation is self.successor:
             self._promote(generation)
 
@@ -245,6 +255,7 @@ class Supervisor:
             self._say(waiting=message["text"])
 
     def _on_failed(self, generation: Generation, message: Mapping[str, Any]) -> None:
+        self._gives_up = not self._has_served
         if generation is self.successor:
             self._answer(failed=message["text"])
 
@@ -280,9 +291,9 @@ class Supervisor:
             self._orphans = {}
             generation.close()
             self.successor.tell("serve")
-        elif self.stopping or code in DONE:
+        elif self.stopping or code in DONE or self._gives_up:
             generation.close()
-            self.status = max(code, 0) if not self.stopping else 0
+            self.status = 0 if self.stopping else code if code >= 0 else 1
             self.stopping = True
         else:
             self._orphans, generation.sockets = generation.sockets, {}
@@ -329,7 +340,7 @@ class Supervisor:
     def _signals(self, pipe: int) -> None:
         with suppress(BlockingIOError):
             for number in os.read(pipe, 1024):
-                if number in STOP:
+                if number in STOP or (number == signal.SIGHUP and self._has_terminal):
                     self.stop()
                 elif number == signal.SIGHUP:
                     self.reload()

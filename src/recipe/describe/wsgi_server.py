@@ -12,7 +12,17 @@ from recipe.options.declare import options_of
 from recipe.options.server import Server
 
 #: Keys of ``[server:main]`` that the recipe writes, so that a setting of a server cannot have these names.
-RESERVED = {"use", "listen", "fast-listen", "fast_listen", "graceful_timeout", "workers", *SHARED} - {"backlog"}
+RESERVED = {
+    "use",
+    "listen",
+    "fast-listen",
+    "fast_listen",
+    "graceful_timeout",
+    "workers",
+    "warm_up",
+    "preload",
+    *SHARED,
+} - {"backlog"}
 
 SELECT = (
     "with off, waitress uses select(), which can handle file descriptors below 1024 only;"

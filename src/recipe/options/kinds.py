@@ -113,6 +113,14 @@ def words(text: str) -> tuple[str, ...]:
     return tuple(" ".join(lines(text)).split())
 
 
+def url_paths(text: str) -> tuple[str, ...]:
+    """Parse the paths of URLs, each of which begins with a slash."""
+    paths = words(text)
+    if bad := next((path for path in paths if not path.startswith("/")), ""):
+        raise ValueError(f"contains {bad!r}, which does not begin with a slash")
+    return paths
+
+
 def lines(text: str) -> tuple[str, ...]:
     """Split the text into lines, without empty ones and comments; buildout leaves indented comments in a value."""
     # Not splitlines(): it also splits at \f and U+2028, unlike buildout, ZConfig and configparser
@@ -502,6 +510,7 @@ WORD = without_context("word", "one word without white space", word)
 ENCODING = without_context("encoding", "the name of an encoding of Python, such as utf-8", encoding)
 WRAPPER = without_context("text", "ZConfig text with %s in the place of the storage", wrapper)
 WORDS = without_context("words", "words separated by white space", words)
+URL_PATHS = without_context("paths", "paths that begin with a slash, such as /Plone", url_paths)
 PIPELINE = without_context("pipeline", "names of sections and eggs, separated by white space", pipeline)
 ENTRY_POINTS = without_context(
     "entry points", "name=module:function, or several separated by white space", entry_points

@@ -41,6 +41,24 @@ class Server:
         "1",
         applies=Applies.WSGI,
     )
+    warm_up: tuple[str, ...] = option(
+        "warm-up",
+        kinds.URL_PATHS,
+        "The paths that a new server requests of its own application before ``reload`` lets it take the place of the "
+        "old one, separated by white space, for example ``/ /Plone /Plone/news``. An empty value leaves this out.",
+        "/",
+        applies=Applies.WSGI,
+        keep_empty=True,
+    )
+    preload: bool = option(
+        "preload",
+        kinds.BOOLEAN,
+        "Whether the application is loaded once, in a process from which the workers are forked; a new worker then "
+        "serves at once, and the workers share memory. If something in the application would not survive that, "
+        "such as a thread, the event log has a warning, and each worker loads the application itself.",
+        "true",
+        applies=Applies.WSGI,
+    )
     own_options: tuple[tuple[str, str], ...] = option(
         "wsgi-server-options",
         kinds.ASSIGNMENTS,

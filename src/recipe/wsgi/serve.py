@@ -153,8 +153,10 @@ def _serve_by_workers(server: Any, ini: Any, report: "StartReport") -> None:
     print(f"Starting server in PID {os.getpid()}.", flush=True)
     # Opened now: the pipe may have been removed when a worker is replaced
     report.open()
+    supervision = report.supervision
+    if supervision and supervision.preload and server.settings.preload and server.settings.workers > 1:
+        server.app = _preload(server, ini, supervision)
     try:
-        supervision = report.supervision
         wanted = server.settings.workers if supervision and supervision.succeeds else 1
         readiness = channel.Readiness(report.ready, wanted, supervision.supervisor if supervision else 0)
         channel.run_workers(server, ini.path, ini.defaults, readiness)
@@ -162,6 +164,19 @@ def _serve_by_workers(server: Any, ini: Any, report: "StartReport") -> None:
         report.failed(str(error))
         # The worker has logged and printed the error
         sys.exit(1)
+
+
+def _preload(server: Any, ini: Any, supervision: "Supervision") -> Any:
+    """Load the application for all workers; if it would not survive a fork, execute this program anew without that."""
+    from recipe.wsgi.processes import preload
+
+    descriptors = [supervision.fileno(), *(listener.socket.fileno() for listener in server.listeners)]
+    app, obstacles = preload.load(ini, server.settings.warm_up, descriptors)
+    if obstacles:
+        text = "Each worker loads the application itself, since this would not survive a fork: %s"
+        logger.warning(text, "; ".join(obstacles))
+        supervision.execute_again(server.listeners)
+    return app
 
 
 def _defaults(options: argparse.Namespace) -> dict[str, str]:
@@ -216,7 +231,7 @@ def _load(ini: Any, server: Any, supervision: "Supervision | None") -> Any:
     if supervision and supervision.succeeds:
         from recipe.wsgi import succession
 
-        return succession.load(ini, supervision, ["/"], server.listen)
+        return succession.load(ini, supervision, server.settings.warm_up, server.listen)
     with collector.deferred():
         return ini.load()
 
@@ -229,7 +244,7 @@ def _introduce(server: Any, supervision: "Supervision", patience: float) -> None
         supervision.on_retire, supervision.on_orphaned, supervision.on_alone = server.retire, server.stop, server.alone
         supervision.bound(server.listeners, patience)
         if isinstance(server, ServerWithWorkers):
-            server.be_supervised(["/"] if supervision.succeeds else [])
+            server.be_supervised(server.settings.warm_up if supervision.succeeds else ())
     elif supervision.succeeds:
         text = "the server of another package cannot take over the sockets of the one that runs"
         supervision.unable(text)

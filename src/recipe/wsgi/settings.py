@@ -9,15 +9,20 @@
     seconds that requests in progress get when the server stops; default: 30.
 ``workers``
     number of processes that serve; default: 1.
+``warm_up``
+    paths, separated by white space, that a server requests of its own application before it takes the place of another
+    one; default: ``/``.
+``preload``
+    whether the application is loaded once for all workers; default: true.
 
 The settings in `SHARED` are those of waitress, with its values and defaults. All others are the server's own.
 """
 
 import math
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from waitress.adjustments import Adjustments
+from waitress.adjustments import Adjustments, asbool
 
 from recipe.common import address
 from recipe.common.errors import StartError
@@ -41,6 +46,10 @@ class Settings(NamedTuple):
     own: Mapping[str, str] = {}
     #: the path of the PasteDeploy file
     file: str = ""
+    #: paths that a server requests of its own application before it takes the place of another one
+    warm_up: tuple[str, ...] = ("/",)
+    #: whether the application is loaded once for all workers
+    preload: bool = True
 
 
 def read_section(global_conf: Mapping[str, str], settings: Mapping[str, str]) -> Settings:
@@ -48,21 +57,19 @@ def read_section(global_conf: Mapping[str, str], settings: Mapping[str, str]) ->
 
     Raises StartError if a shared setting is wrong, or if there is no address.
     """
-    rest, addresses, timeout, workers = read_common(global_conf, settings)
+    rest, common = read_common(global_conf, settings)
     shared = {key: rest.pop(key) for key in SHARED if key in rest}
     adjusted = read_adjustments(shared)
     header_size = adjusted.max_request_header_size if "max_request_header_size" in shared else None
-    return Settings(addresses, adjusted, timeout, workers, header_size, rest, global_conf.get("__file__", ""))
+    return Settings(adjustments=adjusted, header_size=header_size, own=rest, **common)
 
 
 #: The former name, which servers of other distributions import.
 read = read_section
 
 
-def read_common(
-    global_conf: Mapping[str, str], settings: Mapping[str, str]
-) -> tuple[dict[str, str], list[tuple[address.Address, bool]], float, int]:
-    """Return the settings without these: the addresses, the graceful timeout in seconds, and the number of workers.
+def read_common(global_conf: Mapping[str, str], settings: Mapping[str, str]) -> tuple[dict[str, str], dict[str, Any]]:
+    """Return the settings that are a server's own, and, as fields of `Settings`, those that all servers have.
 
     Raises StartError.
     """
@@ -75,7 +82,14 @@ def read_common(
     if not (late or early):
         raise StartError("[server:main] has no address; set listen or fast-listen")
     addresses = [(parsed, False) for parsed in late] + [(parsed, True) for parsed in early]
-    return rest, addresses, _seconds(timeout), _workers(rest.pop("workers", ""))
+    return rest, {
+        "addresses": addresses,
+        "graceful_timeout": _seconds(timeout),
+        "workers": _workers(rest.pop("workers", "")),
+        "warm_up": tuple(rest.pop("warm_up", "/").split()),
+        "preload": asbool(rest.pop("preload", "true")),
+        "file": global_conf.get("__file__", ""),
+    }
 
 
 def bind_all(settings: Settings) -> list[Listener]:

@@ -128,10 +128,9 @@ def bind(
     `permissions` are those of a unix socket's file; `families` are the IP address families to use.
     Raises StartError if an address cannot be bound; no socket is left open then.
     """
-    if held := adopted.pop(str(address), None):
-        inode = os.stat(address.path).st_ino if address.path else 0
-        return [Listener(address, sock, True, inode) for sock in held]
     predecessors = taken.get(str(address), 0)
+    if held := adopted.pop(str(address), None):
+        return [Listener(address, sock, _listens(sock), _inode(sock), predecessors) for sock in held]
     early = early and not predecessors
     if address.path:
         listeners = [_bind_unix(address, permissions, early, predecessors)]
@@ -168,12 +167,23 @@ def siblings(group: Sequence[Listener], backlog: int, number: int) -> list[Liste
     return [*kept, *added]
 
 
+def _listens(sock: socket.socket) -> bool:
+    return bool(sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))
+
+
+def _inode(sock: socket.socket) -> int:
+    """Return the inode of the file of a unix socket; 0 if there is none."""
+    try:
+        return os.lstat(sock.getsockname()).st_ino if sock.family == socket.AF_UNIX else 0
+    except OSError:
+        return 0
+
+
 def has_waiting_clients(listeners: Sequence[Listener]) -> bool:
     """Whether a client waits in the backlog of one of these."""
     # poll() reports a socket that does not listen yet as readable
-    bound = [listener.socket for listener in listeners if listener.socket.fileno() >= 0]
-    listening = [sock for sock in bound if sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)]
-    return readable([sock.fileno() for sock in listening], 0)
+    listening = [listener.socket.fileno() for listener in listeners if _listens(listener.socket)]
+    return readable(listening, 0)
 
 
 def distribute(group: Sequence[Listener], serving: Sequence[int]) -> bool:

@@ -1,15 +1,17 @@
 """The connection of a server to its supervisor (`recipe.control.supervisor`), which lets a successor replace it."""
 
 import os
+import signal
 import socket
+import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from queue import SimpleQueue
-from typing import Any
+from typing import Any, NoReturn
 
 from recipe.common.supervision import Channel, read_order
-from recipe.wsgi import pidfile, sockets
+from recipe.wsgi import pidfile, signals, sockets
 from recipe.wsgi.sockets import Listener
 
 
@@ -42,9 +44,30 @@ class Supervision:
         self._send({"event": "bound", "sockets": addresses, "patience": patience}, descriptors)
 
     @property
+    def preload(self) -> bool:
+        """Whether the application may be loaded once for all workers."""
+        return self._order.preload
+
+    def execute_again(self, listeners: Sequence[Listener]) -> NoReturn:
+        """Execute this program anew, with its sockets, and without loading the application for all workers."""
+        adopted: dict[str, list[int]] = {}
+        for listener in listeners:
+            adopted.setdefault(str(listener.address), []).append(listener.socket.fileno())
+        for descriptor in (self._channel.fileno(), *(listener.socket.fileno() for listener in listeners)):
+            os.set_inheritable(descriptor, True)
+        os.environ.update(self._order._replace(adopted=adopted, preload=False).environment())
+        # Signals wait until the new program has its handlers
+        signal.pthread_sigmask(signal.SIG_BLOCK, (*signals.STOP, *signals.REOPEN))
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
+
+    @property
     def supervisor(self) -> int:
         """The process id of the supervisor."""
         return self._order.supervisor
+
+    def fileno(self) -> int:
+        """Return the file descriptor of the connection."""
+        return self._channel.fileno()
 
     def warm(self, alone: bool, pid_file: str, listen: Callable[[], None]) -> None:
         """Report that the application is loaded, and wait until this server may serve.

@@ -4,23 +4,31 @@ import gc
 import os
 import stat
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from typing import Any
 
 from recipe.common import databases
+from recipe.wsgi import collector
 from recipe.wsgi.base import WSGIApp
 from recipe.wsgi.warmup import warm_up
 
 #: The beginnings of the names of threads that start again in a forked process.
-FORK_SAFE = ("log-reopener", "log-writer-", "raven-sentry.", "sentry.")
+FORK_SAFE = ("log-reopener", "log-writer-", "supervision", "workers", "raven-sentry.", "sentry.")
 
 
-def settle(app: WSGIApp, paths: Sequence[str], sockets: Sequence[int]) -> list[str]:
-    """Warm up an application and close its databases; return what would not survive a fork, in words.
+def load(ini: Any, paths: Sequence[str], sockets: Collection[int]) -> tuple[WSGIApp, list[str]]:
+    """Load the application, warm it up, and close its databases; return it, and what would not survive a fork.
 
-    `sockets` are the descriptors of the sockets that a worker may inherit. If something is returned, the
-    process must not be forked. Otherwise each forked process calls `databases.open_again`.
+    `sockets` are the descriptors of the sockets that a worker may inherit. If there is something that would not
+    survive, the process must not be forked. Otherwise each forked process calls `databases.open_again`.
     """
-    warm_up(app, paths)
+    with collector.deferred():
+        app: WSGIApp = ini.load()
+        warm_up(app, paths)
+    return app, _settle(sockets)
+
+
+def _settle(sockets: Collection[int]) -> list[str]:
     if not databases.can_reopen():
         return ["a database that custom_zodb.py opens"]
     databases.close_all()
@@ -53,7 +61,7 @@ def _task_name(number: int) -> str:
         return ""
 
 
-def _descriptors(allowed: Sequence[int]) -> Iterator[str]:
+def _descriptors(allowed: Collection[int]) -> Iterator[str]:
     """Yield the sockets that are open, and the files that are open for reading and writing, as databases are."""
     try:
         numbers = [int(name) for name in os.listdir("/proc/self/fd")]

@@ -19,7 +19,7 @@ from recipe.common import databases
 from recipe.common.errors import StartError
 from recipe.common.polling import readable
 from recipe.wsgi import signals
-from recipe.wsgi.base import GracefulServer, ServerWithWorkers
+from recipe.wsgi.base import GracefulServer, ServerWithWorkers, WSGIApp
 from recipe.wsgi.processes import worker
 from recipe.wsgi.settings import Settings
 from recipe.wsgi.shared_sockets import BalancedSockets, SharedSockets
@@ -79,6 +79,8 @@ class Supervisor(ServerWithWorkers):
         self._retired = False
         #: whether another process keeps the sockets open, and starts a server in the place of this one if it crashes
         self.is_supervised = False
+        #: the application, if it is loaded for all workers; its databases are closed
+        self.app: WSGIApp | None = None
         #: paths that each worker requests before it serves
         self.warm_up: Sequence[str] = ()
 
@@ -182,7 +184,7 @@ class Supervisor(ServerWithWorkers):
         signals.reopen_logs()
         signal.pthread_sigmask(signal.SIG_UNBLOCK, (*signals.STOP, *signals.REOPEN))
         try:
-            app = worker.load_application(self.warm_up)
+            app = worker.with_databases(self.app) if self.app else worker.load_application(self.warm_up)
             with worker.reporting_failure():
                 self.sockets.listen(number)
             self.server.listeners = self.sockets.listeners_of(number)

@@ -79,6 +79,13 @@ def load_application(paths: Sequence[str] = ()) -> WSGIApp:
         return app
 
 
+def with_databases(app: WSGIApp) -> WSGIApp:
+    """Open the databases of an application that the supervising process has loaded; return the application."""
+    with reporting_failure():
+        databases.open_again()
+    return app
+
+
 @contextmanager
 def reporting_failure() -> Iterator[None]:
     """If the block fails: log the error, report it to the supervising process, and end this process.

@@ -49,12 +49,12 @@ def _read(global_conf: Mapping[str, str], settings: Mapping[str, str]) -> Settin
 
     Raises StartError if a setting is wrong, or if there is no address.
     """
-    rest, addresses, timeout, workers = read_common(global_conf, settings)
+    rest, common = read_common(global_conf, settings)
     if rest.get("asyncore_use_poll", "").lower() == SELECT or not hasattr(select, "poll"):
         rest["asyncore_use_poll"] = "false"
     else:
         rest = {"connection_limit": CONNECTIONS} | rest | {"asyncore_use_poll": "true"}
-    return Settings(addresses, read_adjustments(rest), timeout, workers, file=global_conf.get("__file__", ""))
+    return Settings(adjustments=read_adjustments(rest), **common)
 
 
 def _keep_below(limit: int) -> None:
