@@ -270,9 +270,8 @@ def test_workers_are_forked_from_a_loaded_application(instance: Instance, name: 
 def test_what_does_not_survive_a_fork_is_named(instance: Instance) -> None:
     code = instance.directory / "application.py"
     code.write_text(
-        code.read_text()
-        + "\nimport socket, threading\nthreading.Thread(target=time.sleep, args=(600,), name='mail', daemon=True).start()\n"
-        "held = socket.socket()\n"
+        code.read_text() + "\nimport socket, threading\nheld = socket.socket()\n"
+        "threading.Thread(target=time.sleep, args=(600,), name='mail', daemon=True).start()\n"
     )
     instance.write(f"fast-listen = 127.0.0.1:{instance.port}\nworkers = 2")
     instance.describe(workers=2)

@@ -60,13 +60,13 @@ class Server:
 class GracefulServer(Server):
     """A server of this package, which stops gracefully; it may be one of several workers.
 
-    `recipe.wsgi.processes.supervisor` runs it in a worker with `serve`, after it has replaced `on_ready` and the
+    `recipe.wsgi.processes.pool` runs it in a worker with `serve`, after it has replaced `on_ready` and the
     attributes after it.
     """
 
     #: the name of its logger and of its threads
     name = ""
-    #: whether the supervisor can run it in several processes
+    #: whether a pool of workers can run it in several processes
     has_workers = False
     #: whether a worker accepts all waiting clients at once, so that each worker needs its own socket
     accepts_all = False
@@ -84,8 +84,8 @@ class GracefulServer(Server):
         self._stops = 0  # number of signals to stop
 
     @classmethod
-    def needs_supervisor(cls, settings: Settings) -> bool:
-        """Whether the server runs in processes that a supervisor replaces, not in this one."""
+    def needs_pool(cls, settings: Settings) -> bool:
+        """Whether the server runs in processes that a pool replaces, not in this one."""
         return settings.workers > 1
 
     def __call__(self, app: WSGIApp) -> None:

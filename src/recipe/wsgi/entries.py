@@ -30,11 +30,11 @@ def entry_points(
     def server_factory(global_conf: Mapping[str, str], **settings: str) -> Server:
         section = read_settings(global_conf, settings)
         listeners = bind_all(section)
-        if not server.needs_supervisor(section):
+        if not server.needs_pool(section):
             return server(section, listeners)
-        from recipe.wsgi.processes.supervisor import Supervisor
+        from recipe.wsgi.processes.pool import WorkerPool
 
-        return Supervisor(section, listeners, server)
+        return WorkerPool(section, listeners, server)
 
     def serve(app: WSGIApp, global_conf: Mapping[str, str], **settings: str) -> None:
         server_factory(global_conf, **settings)(app)

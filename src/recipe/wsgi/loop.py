@@ -26,7 +26,7 @@ from recipe.wsgi.sockets import Listener, has_waiting_clients, url
 #: the application, and a response between the application and the connection.
 LINGER = 0.5
 
-#: Seconds between two calls of `goes_on`: a worker notices within this time that its supervisor has ended.
+#: Seconds between two calls of `goes_on`: a worker notices within this time that its pool has ended.
 TICK = 0.5
 
 

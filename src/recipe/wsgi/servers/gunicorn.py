@@ -1,7 +1,7 @@
 """gunicorn: its worker class, with threads or as ``worker_class`` says, in the main thread of this process.
 
 The meaning of signals, the end, the logs, and the report that the server accepts requests are those of all servers
-here. gunicorn's master process does not run: `recipe.wsgi.processes.supervisor` replaces workers.
+here. gunicorn's master process does not run: `recipe.wsgi.processes.pool` replaces workers.
 """
 
 import math
@@ -80,11 +80,11 @@ class GunicornServer(GracefulServer):
             raise StartError(f"[server:main]: gunicorn: {str(error).strip().splitlines()[0].rstrip(': ')}") from None
 
     @classmethod
-    def needs_supervisor(cls, settings: Settings) -> bool:
+    def needs_pool(cls, settings: Settings) -> bool:
         """Whether one process is not enough: another one must replace it, or end a request that takes too long."""
         config = _config(settings)
         is_replaced = config.max_requests > 0 or ("timeout" in settings.own and config.timeout > 0)
-        return super().needs_supervisor(settings) or is_replaced or not _is_threaded(settings)
+        return super().needs_pool(settings) or is_replaced or not _is_threaded(settings)
 
     def serve(self, app: WSGIApp, goes_on: Callable[[], bool]) -> None:
         """Serve `app` as `GracefulServer` does."""
@@ -168,9 +168,9 @@ class WorkerMixin(Worker):  # type: ignore[misc]
         """Leave the signals to `GunicornServer`."""
 
     def notify(self) -> None:
-        """Report that this process is able to serve; end if its supervisor has ended."""
+        """Report that this process is able to serve; end if its pool has ended."""
         self.app.on_beat()
-        # Without a supervisor, the process outlives its parent
+        # Without a pool, the process outlives its parent
         self.ppid = os.getppid()
         if not self.app.goes_on():
             self.alive = False

@@ -1,6 +1,6 @@
 """The workers of a server: processes that are forked before the application is loaded.
 
-Each worker runs the server. The workers share the listening sockets, or have siblings of them. The supervisor replaces
+Each worker runs the server. The workers share the listening sockets, or have siblings of them. The pool replaces
 workers that end, and passes signals on to them.
 """
 
@@ -31,7 +31,7 @@ CLOSING = 5.0
 #: Seconds between two checks of the workers, and the minimum time between two starts of a worker.
 TICK, PAUSE = 0.1, 1.0
 
-#: Seconds in which a worker that ends accepts new clients, until the supervisor directs them to other workers.
+#: Seconds in which a worker that ends accepts new clients, until the pool directs them to other workers.
 HANDOVER = 2 * TICK
 
 
@@ -51,7 +51,7 @@ def _exit_descriptor(process: int) -> int | None:
         return None
 
 
-class Supervisor(ServerWithWorkers):
+class WorkerPool(ServerWithWorkers):
     """A server in several processes, which this process starts, replaces and stops."""
 
     def __init__(self, settings: Settings, listeners: list[Listener], server: type[GracefulServer]) -> None:
@@ -174,9 +174,9 @@ class Supervisor(ServerWithWorkers):
             return None
 
     def _run_worker(self, master: int, number: int) -> None:
-        """Serve, in a worker, until a signal to stop or the end of the supervisor; raises SystemExit."""
+        """Serve, in a worker, until a signal to stop or the end of the pool's process; raises SystemExit."""
         signals.reset_after_fork()
-        # A terminal sends these to all processes of the group; the supervisor handles them
+        # A terminal sends these to all processes of the group; the pool's process handles them
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, lambda _number, _frame: self._stop_worker(number))
@@ -210,9 +210,9 @@ class Supervisor(ServerWithWorkers):
         worker.report_ready()
 
     def _stop_accepting(self, number: int, master: int) -> None:
-        """Accept no more new clients. The supervisor closes the sockets, which the other workers share."""
+        """Accept no more new clients. The pool closes the sockets, which the other workers share."""
         self.sockets.set_serving(number, serves=False)
-        if os.getppid() != master and not self.is_supervised:  # the supervisor has ended, and all workers end
+        if os.getppid() != master and not self.is_supervised:  # the pool's process has ended, and all workers end
             self.server.block_new_clients()
 
     def _stop(self) -> None:
