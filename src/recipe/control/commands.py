@@ -33,10 +33,10 @@ class Command(Record):
 
 
 COMMANDS = {
-    "start": Command("daemon:start", "", "start the server in the background"),
+    "start": Command("daemon:start", "", "start the server in the background, under a supervisor"),
     "stop": Command("daemon:stop", "", "stop the server after it has finished its requests"),
     "restart": Command("daemon:restart", "", "start the server with the new configuration"),
-    "reload": Command("daemon:reload", "", "replace the server by one with the new configuration, without a gap"),
+    "reload": Command("daemon:reload", "", "replace the server, without refusing a client"),
     "status": Command("daemon:status", "[--json]", "print whether the server runs"),
     "wait": Command("daemon:wait", "", "wait until the server has stopped"),
     "kill": Command("daemon:kill", "[SIGNAL]", "send a signal to the server (default: TERM)"),
@@ -50,7 +50,7 @@ COMMANDS = {
     "check": Command("check:check", "", "check the configuration for errors"),
     "logtail": Command("about:logtail", "[FILE]", "print the end of the event log and each new line"),
     "logreopen": Command("daemon:logreopen", "", "reopen the log files (for logrotate)"),
-    "reopen_transcript": Command("daemon:reopen_transcript", "", "reopen the log file of the daemon manager"),
+    "reopen_transcript": Command("daemon:reopen_transcript", "", "do nothing (9.1.0 reopens a log file)"),
     "show": Command("about:show", "", "print the files, directories and addresses of the instance"),
     "help": Command("about:help_", "[COMMAND]", "list all commands, or describe one"),
 }

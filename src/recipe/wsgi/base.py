@@ -17,8 +17,7 @@ WSGIApp = Callable[..., Iterable[bytes]]
 class Server:
     """A server with its bound sockets; called with an application, it serves it in this process."""
 
-    def __init__(self, settings: Settings, listeners: list[Listener]) -> None:
-        self.settings = settings
+    def __init__(self, listeners: list[Listener]) -> None:
         self.listeners = listeners
         #: called when the server accepts requests
         self.on_ready: Callable[[], None] = lambda: None
@@ -29,6 +28,24 @@ class Server:
         The listeners that are not `early` begin to listen.
         """
         raise NotImplementedError
+
+    def block_new_clients(self) -> None:
+        """Block new clients on all listeners."""
+        for listener in self.listeners:
+            listener.block_new_clients()
+
+    def close(self) -> None:
+        """Close all sockets. A second call does nothing."""
+        for listener in self.listeners:
+            listener.close()
+
+
+class ReplaceableServer(Server):
+    """A server of this package, which a successor can replace while it serves (see `recipe.wsgi.supervised`)."""
+
+    def __init__(self, settings: Settings, listeners: list[Listener]) -> None:
+        super().__init__(listeners)
+        self.settings = settings
 
     def stop(self) -> None:
         """Stop gracefully; stop immediately if called again. Signal handlers and threads may call this."""
@@ -46,18 +63,8 @@ class Server:
         for listener in self.listeners:
             listener.listen(self.settings.adjustments.backlog)
 
-    def block_new_clients(self) -> None:
-        """Block new clients on all listeners."""
-        for listener in self.listeners:
-            listener.block_new_clients()
 
-    def close(self) -> None:
-        """Close all sockets. A second call does nothing."""
-        for listener in self.listeners:
-            listener.close()
-
-
-class GracefulServer(Server):
+class GracefulServer(ReplaceableServer):
     """A server of this package, which stops gracefully; it may be one of several workers.
 
     `recipe.wsgi.processes.pool` runs it in a worker with `serve`, after it has replaced `on_ready` and the
@@ -103,17 +110,17 @@ class GracefulServer(Server):
         raise NotImplementedError
 
     def stop(self) -> None:
-        """Stop as `Server` does."""
+        """Stop as `ReplaceableServer` does."""
         self._stops += 1
 
     def retire(self) -> None:
-        """Stop as `Server` does."""
+        """Stop as `ReplaceableServer` does."""
         self.on_drain = lambda: None
         self.handover = HANDOVER
         self.stop()
 
 
-class ServerWithWorkers(Server):
+class ServerWithWorkers(ReplaceableServer):
     """A server whose workers are processes; each worker loads the application itself.
 
     Each worker calls `load_application` of `recipe.wsgi.processes.worker`, and `report_ready` when it accepts requests.

@@ -225,7 +225,7 @@ class WorkerPool(ServerWithWorkers):
         self.is_supervised, self.warm_up = True, paths
 
     def retire(self) -> None:
-        """Stop as `Server` does."""
+        """Stop as `ReplaceableServer` does."""
         self._retired = True
         self._stops += 1
 
