@@ -7,6 +7,7 @@ import os
 import random
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -168,14 +169,26 @@ def test_a_thread_of_an_add_on_does_not_keep_the_process(app: App, port: int) ->
 
 
 @pytest.mark.parametrize("command", ["kill", "logreopen"])
-def test_another_process_gets_no_signal(instance: Instance, command: str) -> None:
-    """A program that only reads wsgi.ini, whose process id is in a pid file that was left over."""
-    with subprocess.Popen(["tail", "-f", instance.ini], stdout=subprocess.DEVNULL) as tail:
-        instance.pid_file.write_text(f"{tail.pid}\n")
+@pytest.mark.parametrize(
+    "other",
+    [
+        ("tail", "-f"),
+        # As strace has it, and other programs that run the server
+        ("sh", "-c", "sleep 60; :", sys.executable, "-m", "recipe.wsgi.serve"),
+        (sys.executable, "-c", "import time; time.sleep(60)", "-m", "recipe.wsgi.serve", "other.ini"),
+    ],
+    ids=["tail", "shell", "python"],
+)
+def test_another_process_gets_no_signal(instance: Instance, command: str, other: tuple[str, ...]) -> None:
+    """A program that only names wsgi.ini, whose process id is in a pid file that was left over."""
+    with subprocess.Popen([*other, instance.ini], stdout=subprocess.DEVNULL, start_new_session=True) as process:
+        wait_for(lambda: str(instance.ini) in Path(f"/proc/{process.pid}/cmdline").read_text())
+        instance.pid_file.write_text(f"{process.pid}\n")
         done = instance.call(command)
+        alive = process.poll() is None
+        os.killpg(process.pid, signal.SIGKILL)
         assert (done.returncode, "daemon process not running" in done.stderr) == (3, True)
-        assert tail.poll() is None
-        tail.kill()
+        assert alive
 
 
 def test_a_title_of_gunicorn(instance: Instance, port: int) -> None:
