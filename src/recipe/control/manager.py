@@ -5,15 +5,12 @@ module implements it because importing zdaemon takes ten times as long as a comm
 """
 
 import os
+import sys
 from _socket import AF_UNIX, socket  # importing `socket`, which wraps it, takes ten times as long
 
 from recipe.common.names import SOCKET
 from recipe.control.errors import CommandError
 from recipe.control.record import Record
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 #: The module that runs zdaemon; its name on a command line identifies the process of a manager.
 KEEPER = "recipe.control.keeper"
@@ -146,12 +143,17 @@ def directory_of_running(server_file: str) -> str | None:
     return None
 
 
-def runs(pid: int, command: "Iterable[str]", title: str) -> bool:
-    """Whether the command line of the process `pid` has the words of `command`, in this order, or is `title`."""
+def runs(pid: int, command: list[str], title: str) -> bool:
+    """Whether the process `pid` is a Python whose command line has the words of `command`, or has this `title`.
+
+    Another program may have them, too: a shell, or ``strace``, on whose command line the server stands.
+    """
     try:
         with open(f"/proc/{pid}/cmdline", "rb") as file:
             words = os.fsdecode(file.read()).rstrip("\0").split("\0")
     except OSError:
         return False
-    following = iter(words)
-    return words == [title] or all(word in following for word in command)
+    program = os.path.basename(words[0])
+    is_python = program == os.path.basename(sys.executable) or program.startswith(("python", "pypy"))
+    starts = range(len(words) - len(command) + 1)
+    return words == [title] or (is_python and any(words[i : i + len(command)] == command for i in starts))

@@ -90,11 +90,13 @@ def _run(options: argparse.Namespace, report: "StartReport") -> None:
         # After privileges were dropped, so that the user owns the log files, and root follows no link of the user's
         ini.configure_logging()
         _wait_for_databases(ini, report)
+        signals.raise_if_stopped()
         if isinstance(server, ServerWithWorkers):
             _serve_by_workers(server, ini, report)
             return
         with collector.deferred():
             app = ini.load()
+        signals.raise_if_stopped()
         print(f"Starting server in PID {process}.", flush=True)
         with pidfile.written(databases.configured("pid_filename") or ""):
             if isinstance(server, Server):
