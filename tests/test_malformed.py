@@ -117,6 +117,7 @@ IDLE: list[tuple[str, Callable[[Option], bool]]] = [
     ("http-address =", lambda option: option.name in OF_SERVER),
     ("sentry_dsn =", lambda option: option.name.startswith("sentry_") and option.name != "sentry_dsn"),
     ("event-log = disable", lambda option: bool(re.match("event-log-(?!level|custom)", option.name))),
+    ("access-log = disable", lambda option: option.name == "access-log-level"),
     ("access-log = stdout", lambda option: bool(re.match("access-log-(?!level|custom)", option.name))),
     ("wsgi-server = gunicorn", lambda option: option.name == "asyncore-use-poll"),
 ]
