@@ -250,11 +250,14 @@ def test_through_waitress_the_application_raises(lines: list[str]) -> None:
     def app(environ: dict[str, Any], start_response: Start) -> Iterable[bytes]:
         if environ["QUERY_STRING"] == "late":
             start_response("200 OK", [])
-            return late()
+            return late(b"abc")
+        if environ["QUERY_STRING"] == "first":
+            start_response("200 OK", [])
+            return late(b"")
         raise ValueError("broken")
 
-    def late() -> Iterator[bytes]:
-        yield b"abc"
+    def late(block: bytes) -> Iterator[bytes]:
+        yield block
         raise ValueError("broken")
 
     with waitress(filter_factory({})(app)) as address:
@@ -264,6 +267,9 @@ def test_through_waitress_the_application_raises(lines: list[str]) -> None:
         assert get(address, path="/x?late").endswith(b"\r\n\r\nabc")
         assert '"GET /x?late HTTP/1.0" 200 3 ' in wait_for(lines)
         assert len(lines) == 1
+        lines.clear()
+        assert get(address, path="/x?first").startswith(b"HTTP/1.0 500 ")
+        assert '"GET /x?first HTTP/1.0" 500 - ' in wait_for(lines)
 
 
 def test_through_waitress_a_client_that_goes_away(lines: list[str]) -> None:

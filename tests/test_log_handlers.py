@@ -168,7 +168,9 @@ def test_a_template_s_handler_is_a_warning(buildout: Buildout) -> None:
         ("FileHandler", "('x',)", "{1: 2}", "keywords must be strings"),
         ("handlers.SysLogHandler", "(('a', 1), handlers.SysLogHandler.LOG_NOPE)", "{}", "no attribute 'LOG_NOPE'"),
         ("FileHandler", "('x' + 1,)", "{}", "can only concatenate str"),
-        ("INFO", "()", "{}", "20 is not a callable object"),
+        ("INFO", "()", "{}", "INFO is not a log handler"),
+        ("Formatter", "()", "{}", "Formatter is not a log handler"),
+        ("logging.handlers", "()", "{}", "logging.handlers is not a log handler"),
         ("logging.handlers.Nothing", "()", "{}", "there is no class logging.handlers.Nothing"),
         ("handlers.SyslogHander", "()", "{}", "there is no class handlers.SyslogHander; did you mean handlers.SysLog"),
         ("FileHander", "()", "{}", "there is no class FileHander; did you mean FileHandler?"),
@@ -177,7 +179,7 @@ def test_a_template_s_handler_is_a_warning(buildout: Buildout) -> None:
         ("email.Nothing", "()", "{}", "there is no class email.Nothing"),
         ("email.message.Message.Nothing", "()", "{}", "there is no class email.message.Message.Nothing"),
         # Not an attribute of its package until it is imported, an attribute of a class, one that is made when asked for
-        ("xmlrpc.client.Transport", "()", "{}", ""),
+        ("package.inner.Handler", "()", "{}", ""),
         ("unittest.mock.Mock.assert_called", "(1,)", "{}", ""),
         ("lazy.Handler", "()", "{}", ""),
         ("lazy.Handlr", "()", "{}", "there is no class lazy.Handlr; did you mean lazy.Handler?"),
@@ -194,6 +196,9 @@ def test_what_a_handler_takes(
 ) -> None:
     monkeypatch.syspath_prepend(tmp_path)
     (tmp_path / "space").mkdir()
+    (tmp_path / "package").mkdir()
+    (tmp_path / "package/__init__.py").touch()
+    (tmp_path / "package/inner.py").write_text("from logging import NullHandler as Handler")
     (tmp_path / "needing.py").write_text("import nowhere")
     (tmp_path / "lazy.py").write_text(LAZY)
     text = f"[handlers]\nkeys = one\n[handler_one]\nclass = {class_}\nargs = {args}\nkwargs = {kwargs}\n"

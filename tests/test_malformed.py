@@ -14,6 +14,7 @@ from recipe.buildout.checks import describe_part
 from recipe.buildout.part import Part
 from recipe.common.problems import Problems
 from recipe.describe.bases import FILE_STORAGE, ZEO_CLIENT
+from recipe.describe.instance import OF_SERVER
 from recipe.options import declared
 from recipe.options.declare import Applies, Context, Into, Option
 from support import Buildout
@@ -113,8 +114,10 @@ IDLE: list[tuple[str, Callable[[Option], bool]]] = [
     ("zeo-client = on", lambda option: option.name in FILE_STORAGE.options),
     ("demo-storage = off", lambda option: option.name in ("demo-file-storage", "demo-blob-storage")),
     ("profile = off", lambda option: option.name.startswith("profile_")),
+    ("http-address =", lambda option: option.name in OF_SERVER),
     ("sentry_dsn =", lambda option: option.name.startswith("sentry_") and option.name != "sentry_dsn"),
     ("event-log = disable", lambda option: bool(re.match("event-log-(?!level|custom)", option.name))),
+    ("access-log = disable", lambda option: option.name == "access-log-level"),
     ("access-log = stdout", lambda option: bool(re.match("access-log-(?!level|custom)", option.name))),
     ("wsgi-server = gunicorn", lambda option: option.name == "asyncore-use-poll"),
 ]

@@ -7,6 +7,7 @@ import os
 import random
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -133,10 +134,24 @@ def test_a_stubborn_server_is_ended(app: App) -> None:
     assert "have not ended within 1 seconds: MainThread, worker" in app.log.read_text()
 
 
+def test_a_stop_that_the_application_drops_while_it_is_imported(app: App, port: int) -> None:
+    with (app.directory / "application.py").open("a") as file:
+        file.write("begun()\ntry:\n    time.sleep(2)\nexcept BaseException:\n    pass\n")
+    app.write(f"listen = 127.0.0.1:{port}")
+    process = app.start()
+    wait_for((app.directory / "begun").exists)
+    process.send(signal.SIGTERM)
+    assert process.ended(10) == 0
+    assert "Serving on" not in process.output
+
+
 @pytest.mark.one_python
-def test_another_cheroot(app: App, port: int) -> None:
-    """dataflake.wsgi.cheroot waits for threads that wait for the next request."""
-    app.write(f"use = egg:dataflake.wsgi.cheroot#main\nhost = 127.0.0.1\nport = {port}")
+@pytest.mark.parametrize("server", ["use = egg:dataflake.wsgi.cheroot#main", "paste.server_runner = servers:bjoern"])
+def test_a_server_that_waits_for_clients(app: App, port: int, server: str) -> None:
+    """The threads of dataflake.wsgi.cheroot wait for the next request, and the loop in C of bjoern does."""
+    runner = "import bjoern as b\ndef bjoern(app, conf, host, port): b.run(app, host, int(port))"
+    (app.directory / "servers.py").write_text(runner)
+    app.write(f"#use =\n{server}\nhost = 127.0.0.1\nport = {port}")
     process = app.start("--graceful-timeout", "1")
     wait_for(lambda: not refused(port))
     clients = [Client(("127.0.0.1", port)) for _ in range(5)]
@@ -168,11 +183,23 @@ def test_a_thread_of_an_add_on_does_not_keep_the_process(app: App, port: int) ->
 
 
 @pytest.mark.parametrize("command", ["kill", "logreopen"])
-def test_another_process_gets_no_signal(instance: Instance, command: str) -> None:
-    """A program that only reads wsgi.ini, whose process id is in a pid file that was left over."""
-    with subprocess.Popen(["tail", "-f", instance.ini], stdout=subprocess.DEVNULL) as tail:
-        instance.pid_file.write_text(f"{tail.pid}\n")
+@pytest.mark.parametrize(
+    "other",
+    [
+        ("tail", "-f"),
+        # As strace has it, and other programs that run the server
+        ("sh", "-c", "sleep 60; :", sys.executable, "-m", "recipe.wsgi.serve"),
+        (sys.executable, "-c", "import time; time.sleep(60)", "-m", "recipe.wsgi.serve", "other.ini"),
+    ],
+    ids=["tail", "shell", "python"],
+)
+def test_another_process_gets_no_signal(instance: Instance, command: str, other: tuple[str, ...]) -> None:
+    """A program that only names wsgi.ini, whose process id is in a pid file that was left over."""
+    with subprocess.Popen([*other, instance.ini], stdout=subprocess.DEVNULL, start_new_session=True) as process:
+        wait_for(lambda: str(instance.ini) in Path(f"/proc/{process.pid}/cmdline").read_text())
+        instance.pid_file.write_text(f"{process.pid}\n")
         done = instance.call(command)
+        alive = process.poll() is None
+        os.killpg(process.pid, signal.SIGKILL)
         assert (done.returncode, "daemon process not running" in done.stderr) == (3, True)
-        assert tail.poll() is None
-        tail.kill()
+        assert alive

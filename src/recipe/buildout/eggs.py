@@ -180,14 +180,15 @@ def check_initialization(instance: Instance, part: Mapping[str, str], problems: 
     traced = _initialization(instance, part)
     source = instance.settings.scripts.initialization
     try:
-        compile(traced.text, "initialization", "exec")
+        # As in a script, where other lines precede it: an import from __future__ is a mistake there
+        compile(f"pass\n{traced.text}", "initialization", "exec")
     except (SyntaxError, ValueError) as error:
-        line = getattr(error, "lineno", None) or 1
+        line = (getattr(error, "lineno", None) or 2) - 1
         number, text = source_of(traced, line, source)
         # Python names other lines as well, such as that of the statement which needs an indented block
         reason = re.sub(
             r"line (\d+)",
-            lambda match: f"line {source_of(traced, int(match[1]), source)[0]}",
+            lambda match: f"line {source_of(traced, int(match[1]) - 1, source)[0]}",
             str(getattr(error, "msg", error)),
         )
         problems.error("initialization", f"is not Python: {reason}, line {number}: {text}")

@@ -243,6 +243,8 @@ def _handlers() -> Iterator[str]:
 def _handler(path: str, name: str, class_name: str, *arguments: str) -> Iterator[Finding]:
     try:
         class_ = _class(class_name)
+        if not callable(class_) or (isinstance(class_, type) and not hasattr(class_, "setLevel")):
+            raise _NoClassError(f"{class_name} is not a log handler")
     except _NoClassError as error:
         yield Finding(path, 0, str(error), handler=name, option="handler", final=True)
         return
@@ -254,7 +256,7 @@ def _handler(path: str, name: str, class_name: str, *arguments: str) -> Iterator
 
 
 class _NoClassError(Exception):
-    """There is no such class, and no other egg can bring it, since its module is there."""
+    """There is no such class of a handler, and no other egg can bring it, since its module is there."""
 
 
 def _class(name: str) -> Any:

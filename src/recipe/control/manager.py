@@ -5,6 +5,7 @@ manager that was started by a former release, or by 9.1.0, is a zdaemon.
 """
 
 import os
+import sys
 from _socket import AF_UNIX, socket  # importing `socket`, which wraps it, takes ten times as long
 
 from recipe.common.names import SOCKET
@@ -13,7 +14,7 @@ from recipe.control.record import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
 #: The module that runs zdaemon; its name on a command line identifies the process of a manager.
 KEEPER = "recipe.control.keeper"
@@ -174,12 +175,17 @@ def directory_of_running(server_file: str) -> str | None:
     return None
 
 
-def runs(pid: int, command: "Iterable[str]") -> bool:
-    """Whether the command line of the process `pid` has the words of `command`, in this order."""
+def runs(pid: int, command: list[str]) -> bool:
+    """Whether the process `pid` is a Python whose command line has the words of `command`.
+
+    Another program may have them, too: a shell, or ``strace``, on whose command line the server stands.
+    """
     try:
         with open(f"/proc/{pid}/cmdline", "rb") as file:
             words = os.fsdecode(file.read()).rstrip("\0").split("\0")
     except OSError:
         return False
-    following = iter(words)
-    return all(word in following for word in command)
+    program = os.path.basename(words[0])
+    is_python = program == os.path.basename(sys.executable) or program.startswith(("python", "pypy"))
+    starts = range(len(words) - len(command) + 1)
+    return is_python and any(words[i : i + len(command)] == command for i in starts)

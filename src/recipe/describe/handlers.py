@@ -46,6 +46,8 @@ def handler(name: str, log: EventLog | AccessLog, part: Mapping[str, str], probl
         for option in (f"{name}-{key}" for key in ("handler", "args", "kwargs", "max-size")):
             if part.get(option, "").strip():
                 problems.set_idle(option, f"does nothing with {name} = {log.file or 'disable'}")
+    if not log.file and name == "access-log":  # the level of the event log is that of the console, too
+        problems.set_idle(f"{name}-level", f"does nothing with {name} = disable", warn=False)
     if not log.max_size and not problems.is_wrong(f"{name}-max-size"):
         problems.set_idle(f"{name}-old-files", f"does nothing without {name}-max-size", warn=False)
     if not log.file:

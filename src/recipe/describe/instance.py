@@ -199,6 +199,13 @@ def _check_profile(settings: Settings, part: Mapping[str, str], projects: Collec
         problems.warn("profile_cachegrind_filename", "does nothing without pyprof2calltree; add it to eggs")
 
 
+#: Options of ``[server:main]``, which is not written without an address.
+OF_SERVER = (
+    "workers", "wsgi-server-options", "port-base", "http-fast-listen", "max-request-body-size",
+    "clear-untrusted-proxy-headers", "asyncore-use-poll", "http-header-max-length",
+)  # fmt: skip
+
+
 def _note_switched_off(instance: Instance, problems: Problems) -> None:
     """Note the options of filters that are not in the pipeline, and of scripts if there are none."""
     settings = instance.settings
@@ -208,6 +215,9 @@ def _note_switched_off(instance: Instance, problems: Problems) -> None:
             continue
         for option in options_of(group).values():
             problems.set_idle(option.name, f"does nothing without {switch}", warn=False)
+    if not settings.server.is_configured and not instance.is_zserver:
+        for name in OF_SERVER:
+            problems.set_idle(name, waitress_settings.NO_SERVER, warn=False)
     if settings.scripts.scripts == "":
         for name in ("dependent-scripts", "entry-points", "interpreter", "arguments"):
             problems.set_idle(name, "does nothing, since scripts is empty", warn=False)
@@ -233,7 +243,7 @@ def _check(settings: Settings, part: Mapping[str, str], problems: Problems) -> N
     server, layout = settings.server, settings.layout
     if server.ini_template and server.logging_template:
         problems.error("wsgi-ini-template", "cannot be combined with wsgi-logging-ini-template; remove one of them")
-    if not server.addresses and not server.ini_template:
+    if not server.is_configured:
         rest = "" if server.wsgi is False else "; only an external WSGI server can serve this instance"
         problems.warn("http-address", f"is empty, so no server is configured{rest}")
     if layout.import_directory != f"{layout.client_home}/import":

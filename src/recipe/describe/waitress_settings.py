@@ -14,6 +14,9 @@ from recipe.options.unknown import misspelt, not_an_option
 
 PREFIX = "waitress-"
 
+#: Why an option of the server has no effect if there is no server.
+NO_SERVER = "does nothing, since http-address is empty"
+
 # The settings that an option of the recipe covers, with this option
 COVERED = {
     "host": "http-address",
@@ -43,6 +46,8 @@ def settings(part: Mapping[str, str], settings: Settings, server: Description, p
         name = key.removeprefix(PREFIX).replace("-", "_")
         if isinstance(settings.server.wsgi, str):
             problems.set_idle(key, idle.not_written(Into.WSGI_INI, "wsgi"))
+        elif not settings.server.is_configured:
+            problems.set_idle(key, NO_SERVER)
         elif server is not WAITRESS and name not in SHARED:
             problems.set_idle(key, f"does nothing with wsgi-server = {server.name}")
         elif _check(key, name, text, problems):

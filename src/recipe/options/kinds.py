@@ -394,8 +394,8 @@ def encoding(text: str) -> str:
 
 def _encodes(encoding: str) -> bool:
     try:
-        "x".encode(encoding)
-    except (LookupError, ValueError):  # an unknown name; rot13, which encodes no text to bytes
+        "x".encode(encoding, "replace")  # as Zope does
+    except (LookupError, ValueError):  # an unknown name; rot13, which encodes no text to bytes; idna, which is strict
         return False
     return True
 

@@ -32,7 +32,7 @@ def read(part: Mapping[str, str], context: Context, problems: Problems) -> Setti
     }
     settings = Settings(**groups)
     idle.note(part, settings, problems)
-    for key, meant in hints(part, zserver):
+    for key, meant in hints(part):
         problems.warn(key, not_an_option(meant))
     return settings
 

@@ -153,6 +153,11 @@ class Server:
         applies=Applies.WSGI,
     )
 
+    @property
+    def is_configured(self) -> bool:
+        """Whether there is a server: without addresses, only a template may have one."""
+        return bool(self.addresses or self.ini_template)
+
 
 def _zserver(name: str, kind: Kind[Any], doc: str, instead: str = "", **more: Any) -> Any:
     return option(name, kind, doc, applies=Applies.ZSERVER, instead=instead, **more)

@@ -15,11 +15,10 @@ LIKENESS = 0.9  # the ratio (difflib) from which a key counts as a misspelt opti
 _NUMBER = re.compile(r"\d+")
 
 
-def hints(part: Mapping[str, str], zserver: bool = False) -> Iterator[tuple[str, str]]:
+def hints(part: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     """Yield each key of the part that is probably a misspelt option, and that option."""
     known = {name for option in declared() for name in option.names}
-    meant = {name for option in declared() if option.applies_to(zserver) for name in option.names}
-    yield from misspelt((key for key in part if key not in known | FOREIGN), meant)
+    yield from misspelt((key for key in part if key not in known | FOREIGN), known)
 
 
 def misspelt(keys: Iterable[str], names: Collection[str]) -> Iterator[tuple[str, str]]:

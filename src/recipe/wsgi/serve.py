@@ -98,10 +98,12 @@ def _run(options: argparse.Namespace, report: "StartReport") -> None:
         if supervision:
             _introduce(server, supervision, _patience(options))
         _wait_for_databases(ini, report)
+        signals.raise_if_stopped()
         if isinstance(server, ServerWithWorkers):
             _serve_by_workers(server, ini, report)
             return
         app = _load(ini, server, supervision)
+        signals.raise_if_stopped()
         print(f"Starting server in PID {process}.", flush=True)
         instance = supervision.supervisor if supervision else process
         with pidfile.written(databases.configured("pid_filename") or "", instance):

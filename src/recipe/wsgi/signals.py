@@ -84,6 +84,12 @@ def raise_stopped(_number: int) -> None:
         raise Stopped
 
 
+def raise_if_stopped() -> None:
+    """Raise `Stopped` if a signal to stop has arrived: code that the application imports may have dropped it."""
+    if _raised > -math.inf:
+        raise Stopped
+
+
 def ignore() -> None:
     """Ignore all signals that this module handles: the process ends, and its exit status will say how."""
     for number in (*STOP, *REOPEN):
@@ -97,6 +103,9 @@ ON_ITS_WAY = 1.0
 #: Seconds after which a signal to stop counts as lost: if Python's handler has not run, because the server is in C
 #: code, and if it has run, but the server may have dropped the exception.
 DEAF, SWALLOWED = 0.5, 5.0
+
+#: Seconds in which a server of another package installs handlers in C, and between two looks at them.
+INSTALLING, LOOK = 5.0, 0.2
 
 #: The lowest file descriptor that no convention assigns.
 HIGH = 10
@@ -127,15 +136,39 @@ def insisting(seconds: float) -> Iterator[None]:
         _interrupt()
 
     _insist = insist
+    threading.Thread(target=_watch_c_handler, name="insist", daemon=True).start()
     try:
         yield
     finally:
         _insist = None
 
 
+def _watch_c_handler() -> None:
+    """Insist when a server's handler in C has received SIGINT, which Python is not told of then.
+
+    libev's handler (bjoern) restores the default action after the first one, and waits for connections without a limit.
+    """
+    before = c_handler(signal.SIGINT)
+    limit = time.monotonic() + INSTALLING
+    while c_handler(signal.SIGINT) == before:
+        if not _insist or time.monotonic() > limit:
+            return
+        time.sleep(LOOK)
+    while _insist and not _is_default(signal.SIGINT):
+        time.sleep(LOOK)
+    if insist := _insist:
+        insist()
+
+
 def _interrupt() -> None:
-    if _insist:
+    # The default action would end the process as if it had crashed
+    if _insist and not _is_default(signal.SIGINT):
         os.kill(os.getpid(), signal.SIGINT)
+
+
+def _is_default(number: int) -> bool:
+    handler = c_handler(number)
+    return bool(handler) and not any(handler)
 
 
 def reopen_logs() -> None:

@@ -159,9 +159,15 @@ class LoggedBody:
     def __iter__(self) -> Iterator[bytes]:
         """Yield the application's blocks."""
         request = self._request
-        for block in self._body:
-            request.bytes += len(block)
-            yield block
+        try:
+            for block in self._body:
+                request.bytes += len(block)
+                yield block
+        except Exception:
+            if not request.bytes:
+                # The server has sent nothing yet
+                request.status = "500"
+            raise
 
     def close(self) -> None:
         """Close the application's body; PEP 3333 requires the server to call this."""
