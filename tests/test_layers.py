@@ -128,6 +128,8 @@ def test_a_server_brings_no_other_room_along(server: object) -> None:
     rooms = {name.split(".")[1] for name in names if name.startswith("recipe.")}
     assert rooms == {"common", "wsgi"}
     assert not [name for name in ("zc.buildout", "zc.recipe", "jinja2") if name in names]
+    # Only a server with workers needs it
+    assert "recipe.wsgi.processes" not in names
 
 
 #: Names that generated files, running processes or other distributions hold: each leads to the same thing as ever.

@@ -630,6 +630,18 @@ def test_a_worker_that_is_told_to_end_is_replaced(served: Served) -> None:
 
 
 @pytest.mark.parametrize("served", FORKING, indirect=True)
+def test_a_worker_that_ends_leaves_a_unix_socket_to_the_others(served: Served) -> None:
+    path = str(served.directory / "s")
+    served.configure("workers = 2\ngraceful_timeout = 2", f"fast-listen = unix:{path}")
+    process = served.serve()
+    first = get(path)
+    os.kill(int(first.split()[1]), signal.SIGTERM)
+    wait_for(lambda: first not in {get(path) for _ in range(10)})
+    end(process)
+    assert not os.path.exists(path)
+
+
+@pytest.mark.parametrize("served", FORKING, indirect=True)
 def test_a_worker_that_cannot_be_replaced_is_tried_again(served: Served) -> None:
     served.configure("workers = 2")
     process: Process = served.serve()
