@@ -32,9 +32,7 @@ def console(context: Context, args: list[str]) -> None:
 def identity(context: Context) -> list[str]:
     """Return the words of `command` by which the process of the server is known."""
     if context.facts.zserver_python:
-        from recipe.common.zserver import PROGRAM
-
-        return [PROGRAM, "serve", context.server_file]
+        return ["serve", context.server_file]
     return [*SERVER, context.server_file]
 
 
