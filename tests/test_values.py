@@ -476,8 +476,9 @@ def run_interpreter(part: dict[str, str], code: str, paths: Sequence[str] = ()) 
     return json.loads(done.stdout)
 
 
-# An absolute path may hold blanks, but a blank before a slash ends it
+# An absolute path may hold blanks, but a blank before a slash ends it, and so does the end of a line
 EXTRA_PATH = PATH.filter(lambda text: not re.search(r"\s/|//", text)).map(os.path.normpath)
+EXTRA_PATH = EXTRA_PATH.filter(lambda text: text == text.strip())
 
 
 @given(paths=st.lists(EXTRA_PATH, min_size=20, max_size=40))
