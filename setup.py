@@ -65,7 +65,6 @@ setup(
             "Paste",
             "PasteDeploy < 4",
             "python-dotenv",
-            "zdaemon",
             "ZEO < 7",
             "ZODB",
             "Zope >= 5.13",

@@ -490,7 +490,7 @@ def test_switch(buildout: Buildout, port: int) -> None:
 
 def test_switch_of_other_parts(buildout: Buildout) -> None:
     text = blocks()["switch-extra"]
-    code = "import Zope2, zdaemon, ZEO, dotenv, paste.deploy"
+    code = "import Zope2, ZEO, dotenv, paste.deploy"
     for eggs in ("[instance]", "\n    Zope", ""):
         buildout.write("[buildout]\nparts = zopepy\n" + text.replace("[instance]", eggs))
         buildout.run()

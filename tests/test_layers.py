@@ -44,7 +44,7 @@ PURE_OS = {
 IMPURE = {"glob", "io.open", "pathlib", "shutil", "socket", "subprocess", "tempfile"}
 
 HEAVY = (
-    "Zope2", "ZConfig", "ZODB", "ZEO", "zdaemon", "waitress", "paste.deploy", "sentry_sdk", "zc.buildout", "zc.recipe",
+    "Zope2", "ZConfig", "ZODB", "ZEO", "waitress", "paste.deploy", "sentry_sdk", "zc.buildout", "zc.recipe",
     "jinja2", "recipe.buildout", "recipe.options",
 )  # fmt: skip
 

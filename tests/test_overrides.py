@@ -106,6 +106,11 @@ werkzeug.serving:WSGIRequestHandler.log_request(self, code='-', size='-')
 werkzeug.serving:WSGIRequestHandler.run_wsgi(self)
 werkzeug.serving:make_server(host, port, app, threaded=False, processes=1, request_handler=None, passthrough_errors=False, ssl_context=None, fd=None)
 werkzeug.wsgi:get_input_stream(environ, safe_fallback=True, max_content_length=None)
+App.ZApplication:ZApplicationWrapper#_db
+ZODB.config:FileStorage.open(self)
+Zope2.Startup.datatypes:DBTab#databases
+Zope2.Startup.datatypes:DBTab.getDatabase(self, mount_path=None, name=None, is_root=0)
+Zope2.Startup.datatypes:DBTab.listMountPaths(self)
 ZEO.asyncio.client:ClientIO#connect_poll
 ZEO.asyncio.client:ClientIO#protocols
 ZEO.asyncio.client:ClientIO#register_failed_poll

@@ -70,6 +70,8 @@ class Generation:
         self.deadline = float("inf")
         #: its graceful timeout, in seconds
         self.patience = 0.0
+        #: whether it accepts requests
+        self.serves = False
         #: the pid file; its content is the process id of the supervisor
         self.pid_file = ""
 
@@ -152,6 +154,7 @@ class Supervisor:
         self._has_served = False
         self._gives_up = False  # whether the first server has reported that it cannot start
         self.status = 0  # the exit status
+        self._reload_wanted = False
         self._orphans: Sockets = {}  # the sockets of a server that has crashed
         self._waiting: list[socket.socket] = []  # the clients that wait for the end of a reload
         self._selector = selectors.DefaultSelector()
@@ -176,6 +179,7 @@ class Supervisor:
         """Keep the server running until a signal or a command; return the exit status."""
         while not self.stopping or self._generations():
             self._start_if_due()
+            self._reload_if_due()
             for key, _ in self._selector.select(self._timeout()):
                 key.data()
             self._reap()
@@ -223,9 +227,11 @@ class Supervisor:
 
     def _on_ready(self, generation: Generation, message: Mapping[str, Any]) -> None:
         """The server accepts requests."""
-        self._has_served = True
+        self._has_served = generation.serves = True
         if generation is self.successor:
             self._promote(generation)
+        else:
+            self._answer(done="")
 
     def _promote(self, generation: Generation) -> None:
         if self.current:
@@ -320,20 +326,29 @@ class Supervisor:
             generation.end()
 
     def reload(self, command: Sequence[str] = ()) -> str:
-        """Start a successor; return an error, or the empty text."""
+        """Start a successor soon; return an error, or the empty text."""
         if self.stopping:
             return "the server is stopping"
-        if self.successor:
+        if self.successor or self._reload_wanted:
             return "another reload is in progress"
+        if self.current and not self.current.serves:
+            return "the server has not started yet"
         self.command = list(command) or self.command
-        if not self.current:
-            self.due = self.failures = 0
-            return ""
+        self._reload_wanted = True
+        self.due = 0.0
+        return ""
+
+    def _reload_if_due(self) -> None:
+        """Start the successor, when the server that was replaced before has ended."""
+        if not self._reload_wanted or self.retired or self.stopping:
+            return
+        self._reload_wanted = False
+        if self.current is None or self.successor:
+            return
         try:
             self.successor = self._spawn(self.current, {})
         except OSError as error:
-            return f"cannot start {self.command[0]}: {error.strerror}"
-        return ""
+            self._answer(failed=f"cannot start {self.command[0]}: {error.strerror}")
 
     # --- signals ---
 

@@ -281,6 +281,8 @@ class StartReport:
     def loaded(self) -> None:
         """Report that a server of another package begins, which does not report when it accepts requests."""
         self._send("loaded")
+        if self.supervision:
+            self.supervision.ready()
 
     def waiting(self, text: str) -> None:
         """Report what the server waits for, and that this may take long."""
