@@ -14,6 +14,9 @@ import pytest
 from support import PYTHON, TESTS, Buildout, fetch, free_port, serving, toolchain
 from test_links import EITHER, egg, write, zipped
 
+#: Without Python's warnings, which some versions of setuptools cause.
+QUIET = {"PYTHONWARNINGS": "ignore"}
+
 HEAD = """
 [buildout]
 parts = {parts}
@@ -110,7 +113,7 @@ def sees(buildout: Buildout, name: str) -> dict[str, Any]:
         "Products.Five",
         "paste.deploy",
     ]
-    told = buildout.call(f"parts/{name}/bin/interpreter", str(TESTS / "visible.py"), *names).stdout
+    told = buildout.call(f"parts/{name}/bin/interpreter", str(TESTS / "visible.py"), *names, env=QUIET).stdout
     return dict(json.loads(told))
 
 
@@ -146,7 +149,7 @@ def test_eggs_are_compiled(both: Buildout) -> None:
 
 def test_scripts_of_eggs_are_the_same_for_parts_with_the_same_eggs(both: Buildout) -> None:
     assert tree(both).name == tree(both, "again").name
-    said = both.call("bin/say-many").stdout.split()
+    said = both.call("bin/say-many", env=QUIET).stdout.split()
     assert said[0] == "one"
     assert str(tree(both)) in both.read("bin/say-many")
     assert both.run("-v").stdout.count("Nothing has changed since the last run.") == 4
@@ -158,7 +161,7 @@ def test_a_part_is_taken_out_and_the_scripts_go_by_the_one_that_stays(both: Buil
         both.write(text.replace("parts = linked again plain relative", "parts = again"))
         both.run()
         assert os.listdir(both.directory / "parts") == ["again"]
-        assert both.call("bin/say-many").stdout.startswith("one ")
+        assert both.call("bin/say-many", env=QUIET).stdout.startswith("one ")
         assert str(tree(both, "again")) in both.read("bin/say-many")
     finally:
         both.write(text)

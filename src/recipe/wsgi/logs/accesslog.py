@@ -112,8 +112,10 @@ class LoggedRequest:
         close = getattr(body, "close", None)
 
         def closed() -> None:
-            self.bytes += file.count
-            self.log()
+            # waitress may call it twice, in two threads, if the client leaves
+            if vars(body).pop("close", None):
+                self.bytes += file.count
+                self.log()
             if close is not None:
                 close()
 
