@@ -127,9 +127,7 @@ def test_show(instance: Instance) -> None:
 
 def test_imports_little() -> None:
     code = (
-        "import sys, recipe.control;"
-        "print([m for m in ('Zope2', 'ZConfig', 'zc.buildout', 'ZODB')"
-        " if m in sys.modules])"
+        "import sys, recipe.control;print([m for m in ('Zope2', 'ZConfig', 'zc.buildout', 'ZODB') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

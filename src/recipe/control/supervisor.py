@@ -10,13 +10,13 @@ import os
 import selectors
 import signal
 import socket
-import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-from recipe.common.supervision import Channel, Order
+from recipe.control.commandsocket import CommandSocket
+from recipe.control.generation import CLOSING, Generation, Sockets
 
 #: Exit statuses after which the server is not started again.
 DONE = (0, 2)
@@ -25,117 +25,8 @@ DONE = (0, 2)
 #: time, and after so many failures in a row the supervisor gives up.
 SOON, MOST_FAILURES = 10.0, 10
 
-#: Seconds after its graceful timeout in which a server can close its databases.
-CLOSING = 30.0
-
-#: The longest command, in bytes.
-MOST_BYTES = 1_000_000
-
 STOP = (signal.SIGTERM, signal.SIGINT)
 REOPEN = (signal.SIGUSR1, signal.SIGUSR2)
-
-
-#: Listening sockets by address; those of an address are in the order in which the kernel numbers them.
-Sockets = dict[str, list[socket.socket]]
-
-
-class Generation:
-    """A process that serves, or is about to, or has to end."""
-
-    def __init__(self, command: Sequence[str], before: "Generation | None", adopted: "Sockets") -> None:
-        """Start the process beside the one `before`, or with the sockets of one that has crashed. Raises OSError."""
-        ours, theirs = socket.socketpair()
-        order = Order(
-            os.getpid(),
-            theirs.fileno(),
-            before is not None,
-            before.lend() if before else {},
-            {address: [sock.fileno() for sock in held] for address, held in adopted.items()},
-        )
-        inherited = [theirs.fileno(), *(number for numbers in order.adopted.values() for number in numbers)]
-        with theirs:
-            self.process = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                pass_fds=inherited,
-                env=os.environ | order.environment(),
-                # A terminal sends Ctrl-C to all processes of the session; the supervisor handles it
-                start_new_session=True,
-            )
-        self.channel = Channel(ours)
-        self.started = time.time()
-        #: those of the process, and, before it has reported them, those that it adopts
-        self.sockets: Sockets = adopted
-        #: when it is killed, because it has not ended in time (`time.monotonic()`)
-        self.deadline = float("inf")
-        #: its graceful timeout, in seconds
-        self.patience = 0.0
-        #: whether it accepts requests
-        self.serves = False
-        #: the pid file; its content is the process id of the supervisor
-        self.pid_file = ""
-
-    @property
-    def pid(self) -> int:
-        """The process id."""
-        return self.process.pid
-
-    def tell(self, word: str, **more: str) -> None:
-        """Send a word; a server that has ended, or knows of no supervisor, does not hear it."""
-        with suppress(OSError):
-            self.channel.send({"do": word} | more)
-
-    def send(self, number: int) -> None:
-        """Send a signal."""
-        self.process.send_signal(number)
-
-    def end(self) -> None:
-        """Send the signal after which it must end in time."""
-        self.send(signal.SIGTERM)
-        self.deadline = min(self.deadline, time.monotonic() + self.patience + CLOSING)
-
-    def bound(self, sockets: Sequence[tuple[str, int]], patience: float) -> None:
-        """Take its listening sockets, so that they stay open if it crashes."""
-        _close(self.sockets)
-        self.sockets = {}
-        for address, descriptor in sockets:
-            self.sockets.setdefault(address, []).append(socket.socket(fileno=descriptor))
-        self.patience = patience
-
-    def lend(self) -> dict[str, int]:
-        """Let another process listen on the same addresses; return the number of sockets of each."""
-        for held in self.sockets.values():
-            for sock in held:
-                if sock.family != socket.AF_UNIX:
-                    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        return {address: len(held) // len({sock.family for sock in held}) for address, held in self.sockets.items()}
-
-    def alone(self, taken: Mapping[str, int]) -> None:
-        """Let it know that the sockets of the process before it have been closed; `taken` is the number of each."""
-        for address, held in self.sockets.items():
-            families = [[sock for sock in held if sock.family == family] for family in {sock.family for sock in held}]
-            number = taken.get(address, 0)
-            self.sockets[address] = [sock for group in families for sock in _rotated(group, number)]
-        self.tell("alone")
-
-    def close(self) -> None:
-        """Close the connection and the sockets."""
-        self.channel.close()
-        _close(self.sockets)
-        self.sockets = {}
-
-
-def _rotated(group: list[socket.socket], number: int) -> list[socket.socket]:
-    """Return sockets in the kernel's order, after the `number` sockets before them have been closed by `_close`."""
-    start = -number % len(group)
-    return group[start:] + group[:start]
-
-
-def _close(sockets: Sockets) -> None:
-    """Close sockets, the last one first: the kernel moves the last one of an address to the place of a closed one."""
-    for held in sockets.values():
-        for sock in reversed(held):
-            sock.close()
 
 
 class Supervisor:
@@ -156,12 +47,15 @@ class Supervisor:
         self.status = 0  # the exit status
         self._reload_wanted = False
         self._orphans: Sockets = {}  # the sockets of a server that has crashed
-        self._waiting: list[socket.socket] = []  # the clients that wait for the end of a reload
         self._selector = selectors.DefaultSelector()
-        self._commands = commands
-        if commands is not None:
-            commands.setblocking(False)
-            self._selector.register(commands, selectors.EVENT_READ, self._accept)
+        known = {
+            "status": self._status_command,
+            "stop": self._stop_command,
+            "kill": self._kill_command,
+            "reload": self._reload_command,
+            "reopen_transcript": lambda _rest: "",
+        }
+        self._clients = CommandSocket(commands, self._selector, known) if commands else None
         self._handle_signals()
 
     def _handle_signals(self) -> None:
@@ -231,14 +125,14 @@ class Supervisor:
         if generation is self.successor:
             self._promote(generation)
         else:
-            self._answer(done="")
+            self._dismiss(done="")
 
     def _promote(self, generation: Generation) -> None:
         if self.current:
             self._retire(self.current, generation)
         self.current, self.successor = generation, None
         self.failures = 0
-        self._answer(done="")
+        self._dismiss(done="")
 
     def _retire(self, generation: Generation, successor: Generation) -> None:
         generation.deadline = time.monotonic() + generation.patience + CLOSING
@@ -258,15 +152,15 @@ class Supervisor:
 
     def _on_waiting(self, generation: Generation, message: Mapping[str, Any]) -> None:
         if generation is self.successor:
-            self._say(waiting=message["text"])
+            self._tell(waiting=message["text"])
 
     def _on_failed(self, generation: Generation, message: Mapping[str, Any]) -> None:
         self._gives_up = not self._has_served
         if generation is self.successor:
-            self._answer(failed=message["text"])
+            self._dismiss(failed=message["text"])
 
     def _on_unable(self, generation: Generation, message: Mapping[str, Any]) -> None:
-        self._answer(unable=message["text"])
+        self._dismiss(unable=message["text"])
 
     def _reap(self) -> None:
         for generation in self._generations():
@@ -287,7 +181,7 @@ class Supervisor:
         elif generation is self.successor:
             generation.close()
             self.successor = None
-            self._answer(failed="the new server ended without a message; see the event log")
+            self._dismiss(failed="the new server ended without a message; see the event log")
         else:
             self.current = None
             self._crashed(generation, code)
@@ -348,7 +242,7 @@ class Supervisor:
         try:
             self.successor = self._spawn(self.current, {})
         except OSError as error:
-            self._answer(failed=f"cannot start {self.command[0]}: {error.strerror}")
+            self._dismiss(failed=f"cannot start {self.command[0]}: {error.strerror}")
 
     # --- signals ---
 
@@ -365,50 +259,7 @@ class Supervisor:
 
     # --- commands ---
 
-    def _accept(self) -> None:
-        assert self._commands is not None
-        with suppress(OSError):
-            client, _ = self._commands.accept()
-            client.settimeout(1)  # a client sends its command at once, and takes the answer
-            received = bytearray()
-            self._selector.register(client, selectors.EVENT_READ, lambda: self._receive(client, received))
-
-    def _receive(self, client: socket.socket, received: bytearray) -> None:
-        try:
-            data = client.recv(65536)
-        except OSError:
-            data = b""
-        received += data
-        if data and b"\n" not in received and len(received) < MOST_BYTES:
-            return
-        self._selector.unregister(client)
-        word, _, rest = received.partition(b"\n")[0].decode("utf-8", "replace").partition(" ")
-        answer = getattr(self, f"_command_{word}", None)
-        self._reply(client, answer(client, rest) if answer else f"Unknown command {word!r}")
-
-    def _reply(self, client: socket.socket, text: str | None) -> None:
-        """Send the answer; None: the client waits for another one."""
-        if text is None:
-            self._waiting.append(client)
-            return
-        with suppress(OSError):
-            client.sendall(f"{text}\n".encode())
-        client.close()
-
-    def _say(self, **news: str) -> None:
-        """Send news, as JSON, to the clients that wait for the end of a reload."""
-        for client in self._waiting:
-            with suppress(OSError):
-                client.sendall(f"{json.dumps(news)}\n".encode())
-
-    def _answer(self, **result: str) -> None:
-        """Send the result of a reload."""
-        self._say(**result)
-        for client in self._waiting:
-            client.close()
-        self._waiting = []
-
-    def _command_status(self, _client: socket.socket, _rest: str) -> str:
+    def _status_command(self, _rest: str) -> str:
         server = self.current or self.successor
         values = {
             "application": server.pid if server else 0,
@@ -419,18 +270,25 @@ class Supervisor:
         }
         return "\n".join(f"{key}={value}" for key, value in values.items())
 
-    def _command_stop(self, _client: socket.socket, _rest: str) -> str:
+    def _stop_command(self, _rest: str) -> str:
         self.stop()
         return "Stopping"
 
-    def _command_kill(self, _client: socket.socket, rest: str) -> str:
+    def _kill_command(self, rest: str) -> str:
+        if rest and not rest.isdecimal():
+            return f"Bad signal {rest!r}"
         for generation in self._generations():
             generation.send(int(rest or signal.SIGTERM))
         return "Signal sent"
 
-    def _command_reopen_transcript(self, _client: socket.socket, _rest: str) -> str:
-        return ""
-
-    def _command_reload(self, client: socket.socket, rest: str) -> str | None:
+    def _reload_command(self, rest: str) -> str | None:
         error = self.reload(json.loads(rest)["command"] if rest else ())
         return json.dumps({"failed": error}) if error else None
+
+    def _tell(self, **news: str) -> None:
+        if self._clients:
+            self._clients.tell(**news)
+
+    def _dismiss(self, **result: str) -> None:
+        if self._clients:
+            self._clients.dismiss(**result)

@@ -1,0 +1,116 @@
+"""A process that the supervisor runs, and the listening sockets that it lends to the supervisor."""
+
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+
+from recipe.common.supervision import Channel, Order
+
+#: Seconds after its graceful timeout in which a server can close its databases.
+CLOSING = 30.0
+
+#: Listening sockets by address; those of an address are in the order in which the kernel numbers them.
+Sockets = dict[str, list[socket.socket]]
+
+
+class Generation:
+    """A process that serves, or is about to, or has to end."""
+
+    def __init__(self, command: Sequence[str], before: "Generation | None", adopted: "Sockets") -> None:
+        """Start the process beside the one `before`, or with the sockets of one that has crashed. Raises OSError."""
+        ours, theirs = socket.socketpair()
+        order = Order(
+            os.getpid(),
+            theirs.fileno(),
+            before is not None,
+            before.lend() if before else {},
+            {address: [sock.fileno() for sock in held] for address, held in adopted.items()},
+        )
+        inherited = [theirs.fileno(), *(number for numbers in order.adopted.values() for number in numbers)]
+        with theirs:
+            self.process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                pass_fds=inherited,
+                env=os.environ | order.environment(),
+                # A terminal sends Ctrl-C to all processes of the session; the supervisor handles it
+                start_new_session=True,
+            )
+        self.channel = Channel(ours)
+        self.started = time.time()
+        #: those of the process, and, before it has reported them, those that it adopts
+        self.sockets: Sockets = adopted
+        #: when it is killed, because it has not ended in time (`time.monotonic()`)
+        self.deadline = float("inf")
+        #: its graceful timeout, in seconds
+        self.patience = 0.0
+        #: whether it accepts requests
+        self.serves = False
+        #: the pid file; its content is the process id of the supervisor
+        self.pid_file = ""
+
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        return self.process.pid
+
+    def tell(self, word: str, **more: str) -> None:
+        """Send a word; a server that has ended, or knows of no supervisor, does not hear it."""
+        with suppress(OSError):
+            self.channel.send({"do": word} | more)
+
+    def send(self, number: int) -> None:
+        """Send a signal."""
+        self.process.send_signal(number)
+
+    def end(self) -> None:
+        """Send the signal after which it must end in time."""
+        self.send(signal.SIGTERM)
+        self.deadline = min(self.deadline, time.monotonic() + self.patience + CLOSING)
+
+    def bound(self, sockets: Sequence[tuple[str, int]], patience: float) -> None:
+        """Take its listening sockets, so that they stay open if it crashes."""
+        _close(self.sockets)
+        self.sockets = {}
+        for address, descriptor in sockets:
+            self.sockets.setdefault(address, []).append(socket.socket(fileno=descriptor))
+        self.patience = patience
+
+    def lend(self) -> dict[str, int]:
+        """Let another process listen on the same addresses; return the number of sockets of each."""
+        for held in self.sockets.values():
+            for sock in held:
+                if sock.family != socket.AF_UNIX:
+                    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        return {address: len(held) // len({sock.family for sock in held}) for address, held in self.sockets.items()}
+
+    def alone(self, taken: Mapping[str, int]) -> None:
+        """Let it know that the sockets of the process before it have been closed; `taken` is the number of each."""
+        for address, held in self.sockets.items():
+            families = [[sock for sock in held if sock.family == family] for family in {sock.family for sock in held}]
+            number = taken.get(address, 0)
+            self.sockets[address] = [sock for group in families for sock in _rotated(group, number)]
+        self.tell("alone")
+
+    def close(self) -> None:
+        """Close the connection and the sockets."""
+        self.channel.close()
+        _close(self.sockets)
+        self.sockets = {}
+
+
+def _rotated(group: list[socket.socket], number: int) -> list[socket.socket]:
+    """Return sockets in the kernel's order, after the `number` sockets before them have been closed by `_close`."""
+    start = -number % len(group)
+    return group[start:] + group[:start]
+
+
+def _close(sockets: Sockets) -> None:
+    """Close sockets, the last one first: the kernel moves the last one of an address to the place of a closed one."""
+    for held in sockets.values():
+        for sock in reversed(held):
+            sock.close()
