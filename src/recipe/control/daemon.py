@@ -112,7 +112,8 @@ def restart(context: Context, args: list[str]) -> int:
             _reload(context, directory, state)
             pid = state.pid
         except CannotReloadError as reason:
-            print(f"stopping the server first, since {reason}", flush=True)
+            if not context.facts.zserver_python:
+                print(f"stopping the server first, since {reason}", flush=True)
             _stop(context, directory)
             pid = _start(context)
     print(f"daemon process restarted, pid={pid}")
@@ -151,10 +152,10 @@ def _reload(context: Context, directory: str, state: State) -> None:
     """Let the supervisor replace the server. Raises CannotReloadError, or CommandError if the new server fails."""
     from recipe.control import serving
 
-    if not state.reloads:
-        raise CannotReloadError("it was started by another release")
     if context.facts.zserver_python:
         raise CannotReloadError("ZServer cannot be replaced while it runs")
+    if not state.reloads:
+        raise CannotReloadError("it was started by another release")
     order = {"command": serving.command(context)}
     for line in manager.follow(directory, f"reload {json.dumps(order)}"):
         [(word, text)] = json.loads(line).items()

@@ -48,6 +48,8 @@ class Generation:
         self.deadline = float("inf")
         #: its graceful timeout, in seconds
         self.patience = 0.0
+        #: whether it has sent a message
+        self.is_connected = False
         #: whether it accepts requests
         self.serves = False
         #: the pid file; its content is the process id of the supervisor

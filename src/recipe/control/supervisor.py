@@ -112,8 +112,12 @@ class Supervisor:
         if messages is None:
             self._selector.unregister(generation.channel)
             return
+        generation.is_connected = True
         for message in messages:
             getattr(self, f"_on_{message['event']}")(generation, message)
+
+    def _on_connected(self, generation: Generation, message: Mapping[str, Any]) -> None:
+        """The server has started."""
 
     def _on_bound(self, generation: Generation, message: Mapping[str, Any]) -> None:
         """The server has bound its sockets."""
@@ -266,8 +270,10 @@ class Supervisor:
             "manager": os.getpid(),
             "lasttime": server.started if server else 0.0,
             "backoff": self.failures,
-            "supervisor": 1,
         }
+        # The process id of the instance is that of the supervisor if the server knows of it, as ZServer does not
+        if server and server.is_connected:
+            values["supervisor"] = 1
         return "\n".join(f"{key}={value}" for key, value in values.items())
 
     def _stop_command(self, _rest: str) -> str:

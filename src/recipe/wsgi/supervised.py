@@ -30,6 +30,7 @@ class Supervision:
         self._words: SimpleQueue[str] = SimpleQueue()
         sockets.taken = order.taken
         sockets.adopted = {address: list(map(_adopt, held)) for address, held in order.adopted.items()}
+        self._send({"event": "connected"})
         threading.Thread(target=self._listen, name="supervision", daemon=True).start()
 
     @property
