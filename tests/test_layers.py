@@ -103,8 +103,8 @@ def test_pure_rooms_touch_no_disk(room: str) -> None:
 
 
 def imported(statement: str) -> set[str]:
-    """The modules that a fresh Python has after a statement."""
-    program = f"import sys; {statement}; print('\\n'.join(sys.modules))"
+    """The modules that a statement brings into a fresh Python; nspkg.pth files of eggs make some before that."""
+    program = f"import sys; before = {{*sys.modules}}; {statement}; print('\\n'.join({{*sys.modules}} - before))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     return set(done.stdout.split())
 

@@ -136,7 +136,7 @@ def test_what_is_on_the_path(both: Buildout) -> None:
     assert not (both.part("plain") / "lib").exists()
     assert (both.part("linked") / "lib").resolve() == tree(both)
     code = "import zope.interface._zope_interface_coptimizations as c; print(c.__file__)"
-    file = both.call("parts/linked/bin/interpreter", "-c", code).stdout
+    file = both.call("parts/linked/bin/interpreter", "-c", code, env=QUIET).stdout
     assert file.startswith(f"{tree(both)}/zope/interface/")
     assert file.strip().endswith(".so")
 
