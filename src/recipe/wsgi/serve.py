@@ -241,7 +241,9 @@ def _load(ini: Any, server: Any, supervision: "Supervision | None") -> Any:
 def _introduce(server: Any, supervision: "Supervision", patience: float) -> None:
     """Lend the supervisor the sockets of a server. Raises StartError if the server cannot take another one's place."""
     from recipe.wsgi.base import ReplaceableServer, ServerWithWorkers
+    from recipe.wsgi.sockets import close_adopted
 
+    close_adopted()
     if isinstance(server, ReplaceableServer):
         supervision.on_retire, supervision.on_orphaned, supervision.on_alone = server.retire, server.stop, server.alone
         supervision.bound(server.listeners, patience)

@@ -29,7 +29,7 @@ class Supervision:
         self.on_alone: Callable[[], None] = lambda: None
         self._words: SimpleQueue[str] = SimpleQueue()
         sockets.taken = order.taken
-        sockets.adopted = {address: list(map(_adopt, held)) for address, held in order.adopted.items()}
+        sockets.adopted = {address: list(map(sockets.adopt, held)) for address, held in order.adopted.items()}
         self._send({"event": "connected"})
         threading.Thread(target=self._listen, name="supervision", daemon=True).start()
 
@@ -112,8 +112,3 @@ class Supervision:
                     self._words.put(message["do"])
         self._words.put("serve")
         self.on_orphaned()
-
-
-def _adopt(descriptor: int) -> socket.socket:
-    os.set_inheritable(descriptor, False)
-    return socket.socket(fileno=descriptor)
