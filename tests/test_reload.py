@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,10 @@ from typing import Any
 import pytest
 
 from handmade import Client, Instance, get, refused
+from recipe.common.address import parse
 from recipe.common.servers import SERVERS
+from recipe.wsgi.shared_sockets import OwnSockets
+from recipe.wsgi.sockets import adopt, bind
 from storages import Site, assert_all_there, parts, reading, writing
 from support import Buildout, free_port
 from waiting import wait_for
@@ -286,3 +290,57 @@ def test_what_does_not_survive_a_fork_is_named(instance: Instance) -> None:
         wait_for(partial(has_more, answers, len(answers) + 20))
     assert errors == []
     assert state(instance)["pid"] == before["pid"]
+
+
+@pytest.mark.parametrize("file_remains", [True, False])
+def test_a_crashed_server_returns_to_its_unix_socket(instance: Instance, tmp_path: Path, file_remains: bool) -> None:
+    """After a reload the kernel knows the socket by a name that no longer exists."""
+    path = tmp_path / "s"
+    instance.write(f"fast-listen = unix:{path}")
+    before = started(instance)
+    assert instance.call("reload").returncode == 0
+    server = state(instance)["server"]
+    if not file_remains:
+        path.unlink()
+    os.kill(server, signal.SIGKILL)
+    wait_for(lambda: state(instance)["server"] not in (0, server) and path.exists())
+    assert get(str(path)) == f"pid {state(instance)['server']}"
+    assert instance.call("reload").returncode == 0
+    assert get(str(path)) == f"pid {state(instance)['server']}"
+    assert state(instance)["pid"] == before["pid"]
+    assert not [name for name in os.listdir(tmp_path) if name.startswith("s.")]
+
+
+def test_a_failed_reload_leaves_no_file_of_a_unix_socket(instance: Instance, tmp_path: Path) -> None:
+    """Even if the path is as long as one may be."""
+    path = str(tmp_path) + "/" + "s" * (106 - len(str(tmp_path)))
+    instance.write(f"fast-listen = unix:{path}")
+    started(instance)
+    (instance.directory / "broken.py").write_text("def factory(conf):\n    raise RuntimeError('my fault')\n")
+    sound = instance.ini.read_text()
+    instance.ini.write_text(sound.replace("application:factory", "broken:factory"))
+    assert "my fault" in instance.call("reload").stderr
+    assert [name for name in os.listdir(tmp_path) if name.startswith("s")] == [os.path.basename(path)]
+    instance.ini.write_text(sound)
+    assert instance.call("reload").returncode == 0
+    assert get(path) == f"pid {state(instance)['server']}"
+
+
+def test_an_adopted_socket_accepts_clients_again(port: int) -> None:
+    """The server before it has blocked new clients, and has then been killed."""
+    [listener] = bind(parse(f"127.0.0.1:{port}"), early=True, backlog=5, permissions=0o600)
+    listener.block_new_clients()
+    with adopt(os.dup(listener.socket.fileno())), socket.create_connection(("127.0.0.1", port), timeout=1):
+        listener.close()
+
+
+def test_sockets_are_grouped_by_the_address_that_they_have() -> None:
+    """A host name may stand for two addresses of a family: they are no siblings, and none is closed."""
+    found = [bind(parse(f"{host}:0"), early=False, backlog=5, permissions=0) for host in ("127.0.0.1", "127.0.0.2")]
+    listeners = [listener for [listener] in found]
+    both = [replace(listener, address=parse("localhost:0"), predecessors=1) for listener in listeners]
+    shared = OwnSockets(both, 2, 5)
+    names = [[listener.socket.getsockname()[0] for listener in shared.listeners_of(number)] for number in (0, 1)]
+    assert names == [["127.0.0.1", "127.0.0.2"]] * 2
+    for listener in shared.listeners:
+        listener.close()
