@@ -274,17 +274,18 @@ def test_workers_are_forked_from_a_loaded_application(instance: Instance, name: 
 def test_what_does_not_survive_a_fork_is_named(instance: Instance) -> None:
     code = instance.directory / "application.py"
     code.write_text(
-        code.read_text() + "\nimport socket, threading\nheld = socket.socket()\n"
+        code.read_text() + "\nimport select, socket, subprocess, threading\nheld = socket.socket()\n"
+        "pipe, epoll, child = os.pipe(), select.epoll(), subprocess.Popen(['sleep', '5'])\n"
         "threading.Thread(target=time.sleep, args=(600,), name='mail', daemon=True).start()\n"
     )
     instance.write(f"fast-listen = 127.0.0.1:{instance.port}\nworkers = 2")
     instance.describe(workers=2)
     before = started(instance)
     log = instance.log.read_text()
-    assert (
-        "Each worker loads the application itself, since this would not survive a fork: the thread mail; an op" in log
-    )
-    assert len(state(instance)["workers"]) == 2
+    text = "Each worker loads the application itself, since this would not survive a fork: the thread mail; a child pr"
+    assert text in log
+    assert all(text in log for text in ("; an open socket (", "; pipe:[", "; anon_inode:[eventpoll] ("))
+    assert len(state(instance)["workers"]) == 3  # with the child process
     with asking_at(instance.address) as (answers, errors):
         assert instance.call("reload").returncode == 0
         wait_for(partial(has_more, answers, len(answers) + 20))
@@ -344,3 +345,49 @@ def test_sockets_are_grouped_by_the_address_that_they_have() -> None:
     assert names == [["127.0.0.1", "127.0.0.2"]] * 2
     for listener in shared.listeners:
         listener.close()
+
+
+#: It opens a database when it is loaded, and not when `bin/instance` checks the configuration.
+WITH_STORAGE = """
+import threading, ZODB.config
+plain = factory
+
+def factory(global_conf, **settings):
+    global database
+    database = ZODB.config.databaseFromString("<zodb>\\n<filestorage>\\npath PATH\\n</filestorage>\\n</zodb>")
+    MORE
+    return plain(global_conf, **settings)
+"""
+WRITES = "with database.transaction() as connection: connection.root()[os.getpid()] = 1"
+THREAD = "threading.Thread(target=time.sleep, args=(600,), name='mail', daemon=True).start()"
+
+
+@pytest.mark.parametrize(
+    ("more", "settings", "why"),
+    [
+        (WRITES, "", "the application writes to its database while it is loaded"),
+        (THREAD, "", "these threads may keep its database: mail"),
+        (
+            "",
+            "use = egg:plone.recipe.zope2instance#gunicorn\nmax_requests = 9000",
+            "another process has the database open",
+        ),
+        ("", "", "the server that runs has this port under another address"),
+    ],
+    ids=["writes", "thread", "pool", "address"],
+)
+def test_what_needs_a_restart_is_named(instance: Instance, more: str, settings: str, why: str) -> None:
+    code = instance.directory / "application.py"
+    added = WITH_STORAGE.replace("PATH", str(instance.directory / "Data.fs")).replace("MORE", more or "pass")
+    code.write_text(code.read_text() + added)
+    instance.write(f"{settings}\nfast-listen = 127.0.0.1:{instance.port}")
+    before = started(instance)
+    if "address" in why:
+        instance.write(f"fast-listen = 0.0.0.0:{instance.port}")
+    done = instance.call("reload")
+    assert (done.returncode, state(instance)["server"]) == (1, before["server"])
+    assert f"{why}; run " in done.stderr
+    done = instance.call("restart")
+    assert done.returncode == 0, done.stderr
+    assert f"{why}\n" in done.stdout
+    assert state(instance)["server"] != before["server"]

@@ -158,6 +158,7 @@ def _serve_by_workers(server: Any, ini: Any, report: "StartReport") -> None:
     supervision = report.supervision
     if supervision and supervision.preload and server.settings.preload and server.settings.workers > 1:
         server.app = _preload(server, ini, supervision)
+        signals.raise_if_stopped()
     try:
         wanted = server.settings.workers if supervision and supervision.succeeds else 1
         readiness = channel.Readiness(report.ready, wanted, supervision.supervisor if supervision else 0)

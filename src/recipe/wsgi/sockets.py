@@ -27,6 +27,9 @@ MOST_PATH_BYTES = 107
 #: IPv4 and IPv6.
 FAMILIES = (socket.AF_INET, socket.AF_INET6)
 
+#: Why a successor cannot bind an address if the server before it listens there as, for example, ``*:8080``.
+OTHER_FORM = "the server that runs has this port under another address"
+
 #: Errors that mean that the machine lacks the family of an address.
 NO_SUCH_FAMILY = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT, errno.EPROTONOSUPPORT)
 
@@ -357,6 +360,8 @@ def _remove_stale(address: Address) -> None:
 
 def _bind_error(address: Address, error: OSError) -> StartError:
     match error.errno:
+        case errno.EADDRINUSE if f"{address.port}" in (other.rpartition(":")[2] for other in taken):
+            why = OTHER_FORM
         case errno.EADDRINUSE:
             why = "the address is in use; is another server running?"
         case errno.EACCES if not address.path:

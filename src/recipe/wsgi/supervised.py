@@ -10,6 +10,7 @@ from contextlib import suppress
 from queue import SimpleQueue
 from typing import Any, NoReturn
 
+from recipe.common.errors import LOCKED
 from recipe.common.supervision import Channel, read_order
 from recipe.wsgi import pidfile, signals, sockets
 from recipe.wsgi.sockets import Listener
@@ -89,7 +90,10 @@ class Supervision:
         self._send({"event": "waiting", "text": text})
 
     def failed(self, text: str) -> None:
-        """Report why the server cannot start."""
+        """Report why the server cannot start; a restart succeeds if the server that runs is the reason."""
+        if self.succeeds and any(reason in text for reason in (LOCKED, sockets.OTHER_FORM)):
+            self.unable(text)
+            return
         self._send({"event": "failed", "text": text})
 
     def unable(self, text: str) -> None:

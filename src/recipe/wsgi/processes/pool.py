@@ -184,7 +184,7 @@ class WorkerPool(ServerWithWorkers):
         signals.reopen_logs()
         signal.pthread_sigmask(signal.SIG_UNBLOCK, (*signals.STOP, *signals.REOPEN))
         try:
-            app = worker.with_databases(self.app) if self.app else worker.load_application(self.warm_up)
+            app = worker.with_databases(self.app) if self.app is not None else worker.load_application(self.warm_up)
             with worker.reporting_failure():
                 self.sockets.listen(number)
             self.server.listeners = self.sockets.listeners_of(number)
