@@ -391,3 +391,20 @@ def test_what_needs_a_restart_is_named(instance: Instance, more: str, settings: 
     assert done.returncode == 0, done.stderr
     assert f"{why}\n" in done.stdout
     assert state(instance)["server"] != before["server"]
+
+
+def test_clients_that_wait_for_a_synchronous_worker_are_answered(instance: Instance) -> None:
+    """One request is under way, and others wait in the backlog when the server is replaced."""
+    instance.write(
+        f"use = egg:plone.recipe.zope2instance#gunicorn\nworker_class = sync\nthreads = 1\n"
+        f"fast-listen = 127.0.0.1:{instance.port}"
+    )
+    before = started(instance)
+    [worker] = children(before["server"])
+    with Client(instance.address) as busy, Client(instance.address) as waiting, Client(instance.address) as last:
+        instance.begin(busy, 1)
+        for client in (waiting, last):
+            client.ask()
+        assert instance.call("reload").returncode == 0
+        assert {client.answer()[1] for client in (busy, waiting, last)} == {f"pid {worker}"}
+    assert state(instance)["pid"] == before["pid"]
