@@ -6,10 +6,11 @@ import json
 import os
 import signal
 import socket
+import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -20,8 +21,9 @@ import pytest
 from handmade import Client, Instance, get, refused
 from recipe.common.address import parse
 from recipe.common.servers import SERVERS
+from recipe.wsgi import sockets
 from recipe.wsgi.shared_sockets import OwnSockets
-from recipe.wsgi.sockets import adopt, bind
+from recipe.wsgi.sockets import adopt, bind, has_waiting_clients
 from storages import Site, assert_all_there, parts, reading, writing
 from support import Buildout, free_port
 from waiting import wait_for
@@ -408,3 +410,30 @@ def test_clients_that_wait_for_a_synchronous_worker_are_answered(instance: Insta
         assert instance.call("reload").returncode == 0
         assert {client.answer()[1] for client in (busy, waiting, last)} == {f"pid {worker}"}
     assert state(instance)["pid"] == before["pid"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux directs clients")
+def test_the_old_workers_do_not_take_the_clients_back(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One of them ends while the new workers start, and so the others direct the clients to themselves."""
+    address = parse(f"127.0.0.1:{port}")
+
+    def workers() -> OwnSockets:
+        shared = OwnSockets(bind(address, early=False, backlog=50, permissions=0), 2, 50)
+        shared.listen(0)
+        shared.set_serving(0, serves=True)
+        shared.distribute()
+        return shared
+
+    old = workers()
+    monkeypatch.setattr(sockets, "taken", {str(address): 2})
+    new = workers()
+    old.set_serving(1, serves=True)
+    old.distribute()
+    new.distribute()
+    with ExitStack() as clients:
+        for _ in range(20):
+            clients.enter_context(socket.create_connection(("127.0.0.1", port)))
+        assert has_waiting_clients(new.listeners_of(0))
+        assert not has_waiting_clients(old.listeners)
+    for listener in (*old.listeners, *new.listeners):
+        listener.close()

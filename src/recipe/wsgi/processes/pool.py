@@ -18,7 +18,7 @@ from typing import NamedTuple
 from recipe.common import databases
 from recipe.common.errors import StartError
 from recipe.common.polling import readable
-from recipe.wsgi import signals
+from recipe.wsgi import base, signals
 from recipe.wsgi.base import GracefulServer, ServerWithWorkers, WSGIApp
 from recipe.wsgi.processes import worker
 from recipe.wsgi.settings import Settings
@@ -251,7 +251,9 @@ class WorkerPool(ServerWithWorkers):
 
     def _stop_workers(self) -> None:
         """Block new clients, stop the workers, and return when they have ended; kill those that do not end in time."""
-        if not self._retired:
+        if self._retired:
+            time.sleep(base.HANDOVER)  # for clients that have begun to connect
+        else:
             self.block_new_clients()
         if self._stops:
             self._replace_where_clients_wait()
