@@ -6,10 +6,12 @@ import json
 import os
 import signal
 import socket
+import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,11 @@ from typing import Any
 import pytest
 
 from handmade import Client, Instance, get, refused
+from recipe.common.address import parse
 from recipe.common.servers import SERVERS
+from recipe.wsgi import sockets
+from recipe.wsgi.shared_sockets import OwnSockets
+from recipe.wsgi.sockets import adopt, bind, has_waiting_clients
 from storages import Site, assert_all_there, parts, reading, writing
 from support import Buildout, free_port
 from waiting import wait_for
@@ -270,19 +276,164 @@ def test_workers_are_forked_from_a_loaded_application(instance: Instance, name: 
 def test_what_does_not_survive_a_fork_is_named(instance: Instance) -> None:
     code = instance.directory / "application.py"
     code.write_text(
-        code.read_text() + "\nimport socket, threading\nheld = socket.socket()\n"
+        code.read_text() + "\nimport select, socket, subprocess, threading\nheld = socket.socket()\n"
+        "pipe, epoll, child = os.pipe(), select.epoll(), subprocess.Popen(['sleep', '5'])\n"
         "threading.Thread(target=time.sleep, args=(600,), name='mail', daemon=True).start()\n"
     )
     instance.write(f"fast-listen = 127.0.0.1:{instance.port}\nworkers = 2")
     instance.describe(workers=2)
     before = started(instance)
     log = instance.log.read_text()
-    assert (
-        "Each worker loads the application itself, since this would not survive a fork: the thread mail; an op" in log
-    )
-    assert len(state(instance)["workers"]) == 2
+    text = "Each worker loads the application itself, since this would not survive a fork: the thread mail; a child pr"
+    assert text in log
+    assert all(text in log for text in ("; an open socket (", "; pipe:[", "; anon_inode:[eventpoll] ("))
+    assert len(state(instance)["workers"]) == 3  # with the child process
     with asking_at(instance.address) as (answers, errors):
         assert instance.call("reload").returncode == 0
         wait_for(partial(has_more, answers, len(answers) + 20))
     assert errors == []
     assert state(instance)["pid"] == before["pid"]
+
+
+@pytest.mark.parametrize("file_remains", [True, False])
+def test_a_crashed_server_returns_to_its_unix_socket(instance: Instance, tmp_path: Path, file_remains: bool) -> None:
+    """After a reload the kernel knows the socket by a name that no longer exists."""
+    path = tmp_path / "s"
+    instance.write(f"fast-listen = unix:{path}")
+    before = started(instance)
+    assert instance.call("reload").returncode == 0
+    server = state(instance)["server"]
+    if not file_remains:
+        path.unlink()
+    os.kill(server, signal.SIGKILL)
+    wait_for(lambda: state(instance)["server"] not in (0, server) and path.exists())
+    assert get(str(path)) == f"pid {state(instance)['server']}"
+    assert instance.call("reload").returncode == 0
+    assert get(str(path)) == f"pid {state(instance)['server']}"
+    assert state(instance)["pid"] == before["pid"]
+    assert not [name for name in os.listdir(tmp_path) if name.startswith("s.")]
+
+
+def test_a_failed_reload_leaves_no_file_of_a_unix_socket(instance: Instance, tmp_path: Path) -> None:
+    """Even if the path is as long as one may be."""
+    path = str(tmp_path) + "/" + "s" * (106 - len(str(tmp_path)))
+    instance.write(f"fast-listen = unix:{path}")
+    started(instance)
+    (instance.directory / "broken.py").write_text("def factory(conf):\n    raise RuntimeError('my fault')\n")
+    sound = instance.ini.read_text()
+    instance.ini.write_text(sound.replace("application:factory", "broken:factory"))
+    assert "my fault" in instance.call("reload").stderr
+    assert [name for name in os.listdir(tmp_path) if name.startswith("s")] == [os.path.basename(path)]
+    instance.ini.write_text(sound)
+    assert instance.call("reload").returncode == 0
+    assert get(path) == f"pid {state(instance)['server']}"
+
+
+def test_an_adopted_socket_accepts_clients_again(port: int) -> None:
+    """The server before it has blocked new clients, and has then been killed."""
+    [listener] = bind(parse(f"127.0.0.1:{port}"), early=True, backlog=5, permissions=0o600)
+    listener.block_new_clients()
+    with adopt(os.dup(listener.socket.fileno())), socket.create_connection(("127.0.0.1", port), timeout=1):
+        listener.close()
+
+
+def test_sockets_are_grouped_by_the_address_that_they_have() -> None:
+    """A host name may stand for two addresses of a family: they are no siblings, and none is closed."""
+    found = [bind(parse(f"{host}:0"), early=False, backlog=5, permissions=0) for host in ("127.0.0.1", "127.0.0.2")]
+    listeners = [listener for [listener] in found]
+    both = [replace(listener, address=parse("localhost:0"), predecessors=1) for listener in listeners]
+    shared = OwnSockets(both, 2, 5)
+    names = [[listener.socket.getsockname()[0] for listener in shared.listeners_of(number)] for number in (0, 1)]
+    assert names == [["127.0.0.1", "127.0.0.2"]] * 2
+    for listener in shared.listeners:
+        listener.close()
+
+
+#: It opens a database when it is loaded, and not when `bin/instance` checks the configuration.
+WITH_STORAGE = """
+import threading, ZODB.config
+plain = factory
+
+def factory(global_conf, **settings):
+    global database
+    database = ZODB.config.databaseFromString("<zodb>\\n<filestorage>\\npath PATH\\n</filestorage>\\n</zodb>")
+    MORE
+    return plain(global_conf, **settings)
+"""
+WRITES = "with database.transaction() as connection: connection.root()[os.getpid()] = 1"
+THREAD = "threading.Thread(target=time.sleep, args=(600,), name='mail', daemon=True).start()"
+
+
+@pytest.mark.parametrize(
+    ("more", "settings", "why"),
+    [
+        (WRITES, "", "the application writes to its database while it is loaded"),
+        (THREAD, "", "these threads may keep its database: mail"),
+        (
+            "",
+            "use = egg:plone.recipe.zope2instance#gunicorn\nmax_requests = 9000",
+            "another process has the database open",
+        ),
+        ("", "", "the server that runs has this port under another address"),
+    ],
+    ids=["writes", "thread", "pool", "address"],
+)
+def test_what_needs_a_restart_is_named(instance: Instance, more: str, settings: str, why: str) -> None:
+    code = instance.directory / "application.py"
+    added = WITH_STORAGE.replace("PATH", str(instance.directory / "Data.fs")).replace("MORE", more or "pass")
+    code.write_text(code.read_text() + added)
+    instance.write(f"{settings}\nfast-listen = 127.0.0.1:{instance.port}")
+    before = started(instance)
+    if "address" in why:
+        instance.write(f"fast-listen = 0.0.0.0:{instance.port}")
+    done = instance.call("reload")
+    assert (done.returncode, state(instance)["server"]) == (1, before["server"])
+    assert f"{why}; run " in done.stderr
+    done = instance.call("restart")
+    assert done.returncode == 0, done.stderr
+    assert f"{why}\n" in done.stdout
+    assert state(instance)["server"] != before["server"]
+
+
+def test_clients_that_wait_for_a_synchronous_worker_are_answered(instance: Instance) -> None:
+    """One request is under way, and others wait in the backlog when the server is replaced."""
+    instance.write(
+        f"use = egg:plone.recipe.zope2instance#gunicorn\nworker_class = sync\nthreads = 1\n"
+        f"fast-listen = 127.0.0.1:{instance.port}"
+    )
+    before = started(instance)
+    [worker] = children(before["server"])
+    with Client(instance.address) as busy, Client(instance.address) as waiting, Client(instance.address) as last:
+        instance.begin(busy, 1)
+        for client in (waiting, last):
+            client.ask()
+        assert instance.call("reload").returncode == 0
+        assert {client.answer()[1] for client in (busy, waiting, last)} == {f"pid {worker}"}
+    assert state(instance)["pid"] == before["pid"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux directs clients")
+def test_the_old_workers_do_not_take_the_clients_back(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One of them ends while the new workers start, and so the others direct the clients to themselves."""
+    address = parse(f"127.0.0.1:{port}")
+
+    def workers() -> OwnSockets:
+        shared = OwnSockets(bind(address, early=False, backlog=50, permissions=0), 2, 50)
+        shared.listen(0)
+        shared.set_serving(0, serves=True)
+        shared.distribute()
+        return shared
+
+    old = workers()
+    monkeypatch.setattr(sockets, "taken", {str(address): 2})
+    new = workers()
+    old.set_serving(1, serves=True)
+    old.distribute()
+    new.distribute()
+    with ExitStack() as clients:
+        for _ in range(20):
+            clients.enter_context(socket.create_connection(("127.0.0.1", port)))
+        assert has_waiting_clients(new.listeners_of(0))
+        assert not has_waiting_clients(old.listeners)
+    for listener in (*old.listeners, *new.listeners):
+        listener.close()

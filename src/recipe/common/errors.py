@@ -8,6 +8,9 @@ from urllib.parse import unquote
 #: Errors of the operating system, for which a message in one line is sufficient.
 MACHINE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT)
 
+#: How the message ends if another process has opened a database that only one can open.
+LOCKED = "another process has the database open"
+
 
 class StartError(SystemExit):
     """The server cannot start; the text says why, in one line.
@@ -33,7 +36,7 @@ def explain(error: Exception) -> str | None:
     if isinstance(error, _class("ZConfig", "ConfigurationError")):
         return f"Zope refuses its configuration: {place_of(error)}"
     if isinstance(error, _class("zc.lockfile", "LockError")):
-        return f"{error}: another process has the database open"
+        return f"{error}: {LOCKED}"
     if isinstance(error, _class("ZEO.Exceptions", "ClientDisconnected")):
         return f"no ZEO server accepts this client ({error}); see the event log for the messages of the servers"
     if _is_unreachable_database(error):

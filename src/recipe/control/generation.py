@@ -88,14 +88,13 @@ class Generation:
             for sock in held:
                 if sock.family != socket.AF_UNIX:
                     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        return {address: len(held) // len({sock.family for sock in held}) for address, held in self.sockets.items()}
+        return {address: len(held) // len(_by_name(held)) for address, held in self.sockets.items()}
 
     def alone(self, taken: Mapping[str, int]) -> None:
         """Let it know that the sockets of the process before it have been closed; `taken` is the number of each."""
         for address, held in self.sockets.items():
-            families = [[sock for sock in held if sock.family == family] for family in {sock.family for sock in held}]
             number = taken.get(address, 0)
-            self.sockets[address] = [sock for group in families for sock in _rotated(group, number)]
+            self.sockets[address] = [sock for group in _by_name(held) for sock in _rotated(group, number)]
         self.tell("alone")
 
     def close(self) -> None:
@@ -103,6 +102,14 @@ class Generation:
         self.channel.close()
         _close(self.sockets)
         self.sockets = {}
+
+
+def _by_name(held: list[socket.socket]) -> list[list[socket.socket]]:
+    """Return the sockets that are bound to the same address; a host name may stand for several."""
+    groups: dict[object, list[socket.socket]] = {}
+    for sock in held:
+        groups.setdefault(sock.getsockname(), []).append(sock)
+    return list(groups.values())
 
 
 def _rotated(group: list[socket.socket], number: int) -> list[socket.socket]:

@@ -9,7 +9,7 @@ from recipe.wsgi.settings import Settings
 from recipe.wsgi.sockets import Listener
 
 #: Seconds in which a client that has begun to connect to a server is certain to be in its backlog.
-HANDOVER = 0.3
+HANDOVER = 1.0
 
 WSGIApp = Callable[..., Iterable[bytes]]
 

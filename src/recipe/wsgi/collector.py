@@ -14,6 +14,16 @@ from contextlib import contextmanager
 PORTION = 100_000
 
 
+def collect() -> None:
+    """Free what is garbage by now, and never traverse the rest again.
+
+    A later collection in a forked process would write to all objects, and so copy the memory that it shares.
+    """
+    gc.unfreeze()
+    gc.collect()
+    gc.freeze()
+
+
 @contextmanager
 def deferred() -> Iterator[None]:
     """Traverse new objects only, and in large portions, while the block runs."""

@@ -158,6 +158,7 @@ def _serve_by_workers(server: Any, ini: Any, report: "StartReport") -> None:
     supervision = report.supervision
     if supervision and supervision.preload and server.settings.preload and server.settings.workers > 1:
         server.app = _preload(server, ini, supervision)
+        signals.raise_if_stopped()
     try:
         wanted = server.settings.workers if supervision and supervision.succeeds else 1
         readiness = channel.Readiness(report.ready, wanted, supervision.supervisor if supervision else 0)
@@ -241,7 +242,9 @@ def _load(ini: Any, server: Any, supervision: "Supervision | None") -> Any:
 def _introduce(server: Any, supervision: "Supervision", patience: float) -> None:
     """Lend the supervisor the sockets of a server. Raises StartError if the server cannot take another one's place."""
     from recipe.wsgi.base import ReplaceableServer, ServerWithWorkers
+    from recipe.wsgi.sockets import close_adopted
 
+    close_adopted()
     if isinstance(server, ReplaceableServer):
         supervision.on_retire, supervision.on_orphaned, supervision.on_alone = server.retire, server.stop, server.alone
         supervision.bound(server.listeners, patience)

@@ -16,13 +16,19 @@ from recipe.common.errors import StartError, describe
 from recipe.common.polling import readable
 
 #: Socket options from <asm/socket.h>, which Python does not define.
-SO_ATTACH_FILTER, SO_ATTACH_REUSEPORT_CBPF = 26, 51
+SO_ATTACH_FILTER, SO_DETACH_FILTER, SO_ATTACH_REUSEPORT_CBPF = 26, 27, 51
 
 #: Instructions of classic BPF (<linux/filter.h>): load a number, a random one, remainder, skip unless equal, return.
 LOAD, RANDOM, MODULO, UNLESS, RETURN = 0x20, 0xFFFFF000 + 56, 0x94, 0x15, 0x06
 
+#: The most bytes in the path of a unix socket (unix(7)).
+MOST_PATH_BYTES = 107
+
 #: IPv4 and IPv6.
 FAMILIES = (socket.AF_INET, socket.AF_INET6)
+
+#: Why a successor cannot bind an address if the server before it listens there as, for example, ``*:8080``.
+OTHER_FORM = "the server that runs has this port under another address"
 
 #: Errors that mean that the machine lacks the family of an address.
 NO_SUCH_FAMILY = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT, errno.EPROTONOSUPPORT)
@@ -50,6 +56,9 @@ class Listener:
 
         Raises StartError if another process has taken the address since it was bound.
         """
+        if _listens(self.socket):  # perhaps in another process, which has done what follows
+            self.socket.listen(backlog)
+            return
         replaces_file = self.is_unix and not self._owns_file()
         if replaces_file and not self.predecessors:
             raise _bind_error(self.address, OSError(errno.EADDRINUSE, ""))
@@ -92,8 +101,8 @@ class Listener:
 
     def give_to(self, uid: int, gid: int) -> None:
         """Change the owner of a unix socket's file to the user of the server."""
-        if self.is_unix:
-            os.chown(self.socket.getsockname(), uid, gid, follow_symlinks=False)
+        if path := self._file():
+            os.chown(path, uid, gid, follow_symlinks=False)
 
     def close(self) -> None:
         """Close the socket and remove its file, unless another process has replaced the file."""
@@ -102,10 +111,17 @@ class Listener:
         self.socket.close()
 
     def _remove(self) -> None:
-        if self.is_unix and self._owns_file():
+        if path := self._file():
             # The directory may be read-only for this user; the next start replaces the file then
             with suppress(OSError):
-                os.unlink(self.address.path)
+                os.unlink(path)
+
+    def _file(self) -> str:
+        """Return the path of the file of a unix socket; empty if there is none, or another process has replaced it."""
+        with suppress(OSError):  # the socket has been closed
+            path, inode = _find_file(self.socket, self.address)
+            return path if inode == self.inode else ""
+        return ""
 
     def _owns_file(self) -> bool:
         try:
@@ -129,8 +145,8 @@ def bind(
     Raises StartError if an address cannot be bound; no socket is left open then.
     """
     predecessors = taken.get(str(address), 0)
-    if held := adopted.pop(str(address), None):
-        return [Listener(address, sock, _listens(sock), _inode(sock), predecessors) for sock in held]
+    if held := _take_adopted(address):
+        return [Listener(address, sock, _listens(sock), _find_file(sock, address)[1], predecessors) for sock in held]
     early = early and not predecessors
     if address.path:
         listeners = [_bind_unix(address, permissions, early, predecessors)]
@@ -171,19 +187,49 @@ def _listens(sock: socket.socket) -> bool:
     return bool(sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))
 
 
-def _inode(sock: socket.socket) -> int:
-    """Return the inode of the file of a unix socket; 0 if there is none."""
-    try:
-        return os.lstat(sock.getsockname()).st_ino if sock.family == socket.AF_UNIX else 0
-    except OSError:
-        return 0
+def adopt(descriptor: int) -> socket.socket:
+    """Return an inherited socket; it accepts clients, even if the server before this one has blocked them."""
+    os.set_inheritable(descriptor, False)
+    sock = socket.socket(fileno=descriptor)
+    with suppress(OSError):  # it has no filter
+        sock.setsockopt(socket.SOL_SOCKET, SO_DETACH_FILTER, 0)
+    return sock
 
 
-def has_waiting_clients(listeners: Sequence[Listener]) -> bool:
-    """Whether a client waits in the backlog of one of these."""
+def close_adopted() -> None:
+    """Close the adopted sockets that have not been bound, because their addresses are no longer configured."""
+    for held in adopted.values():
+        for sock in held:
+            sock.close()
+    adopted.clear()
+
+
+def _take_adopted(address: Address) -> list[socket.socket]:
+    """Return the adopted sockets of an address; none if clients cannot find them, because the file is gone."""
+    held = adopted.pop(str(address), [])
+    if address.path and held and not _find_file(held[0], address)[0]:
+        held.pop().close()
+    return held
+
+
+def _find_file(sock: socket.socket, address: Address) -> tuple[str, int]:
+    """Return the path and the inode of the file of a unix socket; the empty text and 0 if there is none.
+
+    The file of a successor has another name until it listens; the kernel knows that name only.
+    """
+    for path in (sock.getsockname(), address.path) if address.path else ():
+        with suppress(FileNotFoundError):
+            status = os.lstat(path)
+            if stat.S_ISSOCK(status.st_mode):
+                return path, status.st_ino
+    return "", 0
+
+
+def has_waiting_clients(listeners: Sequence[Listener], seconds: float = 0.0) -> bool:
+    """Whether a client waits in the backlog of one of these, or comes within some seconds."""
     # poll() reports a socket that does not listen yet as readable
     listening = [listener.socket.fileno() for listener in listeners if _listens(listener.socket)]
-    return readable(listening, 0)
+    return readable(listening, seconds)
 
 
 def distribute(group: Sequence[Listener], serving: Sequence[int]) -> bool:
@@ -269,7 +315,7 @@ def _attach(sock: socket.socket, option: int, instructions: Sequence[tuple[int, 
 
 def _bind_unix(address: Address, permissions: int, early: bool, predecessors: int) -> Listener:
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    path = f"{address.path}.{os.getpid()}" if predecessors else address.path
+    path = _temporary(address.path) if predecessors else address.path
     try:
         if not predecessors:
             _remove_stale(address)
@@ -282,6 +328,14 @@ def _bind_unix(address: Address, permissions: int, early: bool, predecessors: in
     except StartError:
         sock.close()
         raise
+
+
+def _temporary(path: str) -> str:
+    """Return a path in the same directory that is of this process, and not too long for a unix socket."""
+    directory, name = os.path.split(path)
+    suffix = f".{os.getpid()}"
+    room = MOST_PATH_BYTES - len(os.fsencode(os.path.join(directory, suffix)))
+    return os.path.join(directory, f"{name[-room:]}{suffix}")
 
 
 def _remove_stale(address: Address) -> None:
@@ -306,6 +360,8 @@ def _remove_stale(address: Address) -> None:
 
 def _bind_error(address: Address, error: OSError) -> StartError:
     match error.errno:
+        case errno.EADDRINUSE if f"{address.port}" in (other.rpartition(":")[2] for other in taken):
+            why = OTHER_FORM
         case errno.EADDRINUSE:
             why = "the address is in use; is another server running?"
         case errno.EACCES if not address.path:

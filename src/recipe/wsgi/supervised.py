@@ -10,6 +10,7 @@ from contextlib import suppress
 from queue import SimpleQueue
 from typing import Any, NoReturn
 
+from recipe.common.errors import LOCKED
 from recipe.common.supervision import Channel, read_order
 from recipe.wsgi import pidfile, signals, sockets
 from recipe.wsgi.sockets import Listener
@@ -29,7 +30,7 @@ class Supervision:
         self.on_alone: Callable[[], None] = lambda: None
         self._words: SimpleQueue[str] = SimpleQueue()
         sockets.taken = order.taken
-        sockets.adopted = {address: list(map(_adopt, held)) for address, held in order.adopted.items()}
+        sockets.adopted = {address: list(map(sockets.adopt, held)) for address, held in order.adopted.items()}
         self._send({"event": "connected"})
         threading.Thread(target=self._listen, name="supervision", daemon=True).start()
 
@@ -89,7 +90,10 @@ class Supervision:
         self._send({"event": "waiting", "text": text})
 
     def failed(self, text: str) -> None:
-        """Report why the server cannot start."""
+        """Report why the server cannot start; a restart succeeds if the server that runs is the reason."""
+        if self.succeeds and any(reason in text for reason in (LOCKED, sockets.OTHER_FORM)):
+            self.unable(text)
+            return
         self._send({"event": "failed", "text": text})
 
     def unable(self, text: str) -> None:
@@ -112,8 +116,3 @@ class Supervision:
                     self._words.put(message["do"])
         self._words.put("serve")
         self.on_orphaned()
-
-
-def _adopt(descriptor: int) -> socket.socket:
-    os.set_inheritable(descriptor, False)
-    return socket.socket(fileno=descriptor)

@@ -18,7 +18,7 @@ from typing import NamedTuple
 from recipe.common import databases
 from recipe.common.errors import StartError
 from recipe.common.polling import readable
-from recipe.wsgi import signals
+from recipe.wsgi import base, signals
 from recipe.wsgi.base import GracefulServer, ServerWithWorkers, WSGIApp
 from recipe.wsgi.processes import worker
 from recipe.wsgi.settings import Settings
@@ -184,7 +184,7 @@ class WorkerPool(ServerWithWorkers):
         signals.reopen_logs()
         signal.pthread_sigmask(signal.SIG_UNBLOCK, (*signals.STOP, *signals.REOPEN))
         try:
-            app = worker.with_databases(self.app) if self.app else worker.load_application(self.warm_up)
+            app = worker.with_databases(self.app) if self.app is not None else worker.load_application(self.warm_up)
             with worker.reporting_failure():
                 self.sockets.listen(number)
             self.server.listeners = self.sockets.listeners_of(number)
@@ -251,7 +251,9 @@ class WorkerPool(ServerWithWorkers):
 
     def _stop_workers(self) -> None:
         """Block new clients, stop the workers, and return when they have ended; kill those that do not end in time."""
-        if not self._retired:
+        if self._retired:
+            time.sleep(base.HANDOVER)  # for clients that have begun to connect
+        else:
             self.block_new_clients()
         if self._stops:
             self._replace_where_clients_wait()

@@ -19,6 +19,7 @@ from gunicorn import glogging
 from gunicorn.config import Config
 from gunicorn.instrument.statsd import Statsd
 from gunicorn.workers.base import Worker
+from gunicorn.workers.sync import SyncWorker
 
 from recipe.common.errors import StartError
 from recipe.common.spelling import hint
@@ -105,9 +106,22 @@ class GunicornServer(GracefulServer):
             # A signal may have arrived while the application was loaded
             self._worker.alive = not self._stops
             self._worker.init_process()
+            if self._stops:  # otherwise other workers accept those clients
+                self._answer_waiting()
         self.on_drain()
         if busy := getattr(self._worker, "nr_conns", 0):
             log.warning("Stopped with %d request(s) in progress", busy)
+
+    def _answer_waiting(self) -> None:
+        """Answer the clients that wait when gunicorn's sync worker stops; the threaded one does this by itself."""
+        if not isinstance(self._worker, SyncWorker):
+            return
+        limit = time.monotonic() + self.handover
+        while has_waiting_clients(self.listeners, max(0.0, limit - time.monotonic())):
+            for listener in self.listeners:
+                # Another worker may have accepted it
+                with suppress(BlockingIOError, ConnectionAbortedError):
+                    self._worker.accept(listener.socket)
 
     def wsgi(self) -> WSGIApp:
         """Return the application; gunicorn's worker calls this."""
