@@ -6,6 +6,8 @@ import json
 import os
 import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -286,3 +288,19 @@ def test_what_does_not_survive_a_fork_is_named(instance: Instance) -> None:
         wait_for(partial(has_more, answers, len(answers) + 20))
     assert errors == []
     assert state(instance)["pid"] == before["pid"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root's supervisor has clients of another user")
+def test_the_user_of_the_server_runs_no_command_as_root(instance: Instance) -> None:
+    before = started(instance)
+    directory = instance.var / "instance"
+    os.chown(directory / "zopectlsock", 65534, 65534)
+    order = json.dumps({"command": ["/bin/touch", str(instance.directory / "mine")]})
+    code = (
+        f"import os, socket; os.chdir({str(directory)!r}); os.setuid(65534); sock = socket.socket(socket.AF_UNIX)\n"
+        f"sock.connect('zopectlsock'); sock.sendall(b'reload ' + {order!r}.encode() + b'\\n'); print(sock.recv(999))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert "done" in done.stdout, done.stderr
+    assert not (instance.directory / "mine").exists()
+    assert state(instance)["server"] != before["server"]

@@ -156,7 +156,7 @@ def _reload(context: Context, directory: str, state: State) -> None:
         raise CannotReloadError("ZServer cannot be replaced while it runs")
     if not state.reloads:
         raise CannotReloadError("it was started by another release")
-    order = {"command": serving.command(context)}
+    order = {"command": serving.command(context), "environment": serving.background_environment(context)}
     for line in manager.follow(directory, f"reload {json.dumps(order)}"):
         [(word, text)] = json.loads(line).items()
         if word == "done":

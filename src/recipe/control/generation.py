@@ -20,7 +20,13 @@ Sockets = dict[str, list[socket.socket]]
 class Generation:
     """A process that serves, or is about to, or has to end."""
 
-    def __init__(self, command: Sequence[str], before: "Generation | None", adopted: "Sockets") -> None:
+    def __init__(
+        self,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        before: "Generation | None",
+        adopted: "Sockets",
+    ) -> None:
         """Start the process beside the one `before`, or with the sockets of one that has crashed. Raises OSError."""
         ours, theirs = socket.socketpair()
         order = Order(
@@ -36,7 +42,7 @@ class Generation:
                 command,
                 stdin=subprocess.DEVNULL,
                 pass_fds=inherited,
-                env=os.environ | order.environment(),
+                env={**environment, **order.environment()},
                 # A terminal sends Ctrl-C to all processes of the session; the supervisor handles it
                 start_new_session=True,
             )

@@ -53,6 +53,12 @@ def command(context: Context, *flags: str) -> list[str]:
     return command_line
 
 
+def background_environment(context: Context) -> dict[str, str]:
+    """Return the environment of a server in the background."""
+    # 9.1.0 sets the variable for a server that can be started again
+    return context.environment_for_python() | {"ZMANAGED": "1"}
+
+
 def _become_server(context: Context, args: list[str], environment: dict[str, str], *flags: str) -> None:
     if args:
         raise CommandError(f"unexpected argument: {args[0]}", 2)

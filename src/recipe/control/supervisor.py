@@ -35,6 +35,7 @@ class Supervisor:
     def __init__(self, command: Sequence[str], commands: socket.socket | None) -> None:
         """`commands` is a listening unix socket; None: there are no commands."""
         self.command = list(command)
+        self.environment = dict(os.environ)
         self.current: Generation | None = None
         self.successor: Generation | None = None
         self.retired: list[Generation] = []
@@ -53,7 +54,7 @@ class Supervisor:
             "stop": self._stop_command,
             "kill": self._kill_command,
             "reload": self._reload_command,
-            "reopen_transcript": lambda _rest: "",
+            "reopen_transcript": lambda _rest, _trusted: "",
         }
         self._clients = CommandSocket(commands, self._selector, known) if commands else None
         self._handle_signals()
@@ -103,7 +104,7 @@ class Supervisor:
         self._orphans = {}
 
     def _spawn(self, before: Generation | None, adopted: Sockets) -> Generation:
-        generation = Generation(self.command, before, adopted)
+        generation = Generation(self.command, self.environment, before, adopted)
         self._selector.register(generation.channel, selectors.EVENT_READ, lambda: self._hear(generation))
         return generation
 
@@ -223,7 +224,7 @@ class Supervisor:
         for generation in self._generations():
             generation.end()
 
-    def reload(self, command: Sequence[str] = ()) -> str:
+    def reload(self, command: Sequence[str] = (), environment: Mapping[str, str] | None = None) -> str:
         """Start a successor soon; return an error, or the empty text."""
         if self.stopping:
             return "the server is stopping"
@@ -232,6 +233,7 @@ class Supervisor:
         if self.current and not self.current.serves:
             return "the server has not started yet"
         self.command = list(command) or self.command
+        self.environment = dict(environment or self.environment)
         self._reload_wanted = True
         self.due = 0.0
         return ""
@@ -263,7 +265,7 @@ class Supervisor:
 
     # --- commands ---
 
-    def _status_command(self, _rest: str) -> str:
+    def _status_command(self, _rest: str, _trusted: bool) -> str:
         server = self.current or self.successor
         values = {
             "application": server.pid if server else 0,
@@ -276,19 +278,21 @@ class Supervisor:
             values["supervisor"] = 1
         return "\n".join(f"{key}={value}" for key, value in values.items())
 
-    def _stop_command(self, _rest: str) -> str:
+    def _stop_command(self, _rest: str, _trusted: bool) -> str:
         self.stop()
         return "Stopping"
 
-    def _kill_command(self, rest: str) -> str:
+    def _kill_command(self, rest: str, _trusted: bool) -> str:
         if rest and not rest.isdecimal():
             return f"Bad signal {rest!r}"
         for generation in self._generations():
             generation.send(int(rest or signal.SIGTERM))
         return "Signal sent"
 
-    def _reload_command(self, rest: str) -> str | None:
-        error = self.reload(json.loads(rest)["command"] if rest else ())
+    def _reload_command(self, rest: str, trusted: bool) -> str | None:
+        # The user of the server must not run commands as root
+        order = json.loads(rest) if rest and trusted else {}
+        error = self.reload(order.get("command", ()), order.get("environment"))
         return json.dumps({"failed": error}) if error else None
 
     def _tell(self, **news: str) -> None:
