@@ -24,16 +24,16 @@ class Generation:
         self,
         command: Sequence[str],
         environment: Mapping[str, str],
-        before: "Generation | None",
+        before: "Sequence[Generation]",
         adopted: "Sockets",
     ) -> None:
-        """Start the process beside the one `before`, or with the sockets of one that has crashed. Raises OSError."""
+        """Start the process beside those `before`, or with the sockets of one that has crashed. Raises OSError."""
         ours, theirs = socket.socketpair()
         order = Order(
             os.getpid(),
             theirs.fileno(),
-            before is not None,
-            before.lend() if before else {},
+            bool(before),
+            {address: number for generation in before for address, number in generation.lend().items()},
             {address: [sock.fileno() for sock in held] for address, held in adopted.items()},
         )
         inherited = [theirs.fileno(), *(number for numbers in order.adopted.values() for number in numbers)]
@@ -53,11 +53,13 @@ class Generation:
         #: when it is killed, because it has not ended in time (`time.monotonic()`)
         self.deadline = float("inf")
         #: its graceful timeout, in seconds
-        self.patience = 0.0
+        self.patience = float("inf")  # until it has reported it
         #: whether it has sent a message
         self.is_connected = False
         #: whether it accepts requests
         self.serves = False
+        #: whether it listens, and may serve when those before it have ended
+        self.waits = False
         #: the pid file; its content is the process id of the supervisor
         self.pid_file = ""
 
@@ -70,6 +72,11 @@ class Generation:
         """Send a word; a server that has ended, or knows of no supervisor, does not hear it."""
         with suppress(OSError):
             self.channel.send({"do": word} | more)
+
+    @property
+    def listens(self) -> bool:
+        """Whether clients can connect to each of its addresses."""
+        return bool(self.sockets) and all(any(map(_listens, held)) for held in self.sockets.values())
 
     def send(self, number: int) -> None:
         """Send a signal."""
@@ -98,10 +105,7 @@ class Generation:
 
     def alone(self, taken: Mapping[str, int]) -> None:
         """Let it know that the sockets of the process before it have been closed; `taken` is the number of each."""
-        for address, held in self.sockets.items():
-            families = [[sock for sock in held if sock.family == family] for family in {sock.family for sock in held}]
-            number = taken.get(address, 0)
-            self.sockets[address] = [sock for group in families for sock in _rotated(group, number)]
+        rotate(self.sockets, taken)
         self.tell("alone")
 
     def close(self) -> None:
@@ -111,10 +115,22 @@ class Generation:
         self.sockets = {}
 
 
+def rotate(sockets: Sockets, taken: Mapping[str, int]) -> None:
+    """Put sockets into the kernel's order, after those before them have been closed; `taken` is the number of each."""
+    for address, held in sockets.items():
+        families = [[sock for sock in held if sock.family == family] for family in {sock.family for sock in held}]
+        number = taken.get(address, 0)
+        sockets[address] = [sock for group in families for sock in _rotated(group, number)]
+
+
 def _rotated(group: list[socket.socket], number: int) -> list[socket.socket]:
     """Return sockets in the kernel's order, after the `number` sockets before them have been closed by `_close`."""
     start = -number % len(group)
     return group[start:] + group[:start]
+
+
+def _listens(sock: socket.socket) -> bool:
+    return bool(sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))
 
 
 def _close(sockets: Sockets) -> None:
