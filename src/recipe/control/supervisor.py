@@ -192,7 +192,8 @@ class Supervisor:
 
     def _reap(self) -> None:
         for generation in self._generations():
-            if generation.process.poll() is not None:
+            # `_crashed` may have killed a successor, and reaped it
+            if generation.process.poll() is not None and generation in self._generations():
                 self._ended(generation, generation.process.returncode)
 
     def _ended(self, generation: Generation, code: int) -> None:
