@@ -106,6 +106,8 @@ class Supervisor:
             self.due = time.monotonic() + SOON
             return
         self._orphans = {}
+        # The pipe of the command `start` is removed when that ends, and another user could make a file of its name
+        self.command = _without_report(self.command)
 
     def _spawn(self, before: Sequence[Generation], adopted: Sockets) -> Generation:
         generation = Generation(self.command, self.environment, before, adopted)
@@ -195,6 +197,17 @@ class Supervisor:
             # `_crashed` may have killed a successor, and reaped it
             if generation.process.poll() is not None and generation in self._generations():
                 self._ended(generation, generation.process.returncode)
+        if os.getpid() == 1:
+            self._reap_orphans()
+
+    def _reap_orphans(self) -> None:
+        """Reap the processes that a killed server has left to process 1 of a container."""
+        ours = [generation.pid for generation in self._generations()]
+        with suppress(ChildProcessError):  # there are no children
+            while ended := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+                if ended.si_pid in ours:
+                    return  # `_reap` takes its status, and comes here again
+                os.waitpid(ended.si_pid, 0)
 
     def _ended(self, generation: Generation, code: int) -> None:
         # What it has sent before its end
@@ -355,3 +368,11 @@ class Supervisor:
     def _dismiss(self, **result: str) -> None:
         if self._clients:
             self._clients.dismiss(**result)
+
+
+def _without_report(command: list[str]) -> list[str]:
+    """Return a command line without the option ``--report``."""
+    if "--report" not in command:
+        return command
+    place = command.index("--report")
+    return command[:place] + command[place + 2 :]

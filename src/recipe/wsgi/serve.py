@@ -8,6 +8,7 @@ import argparse
 import logging
 import os
 import signal
+import stat
 import sys
 import traceback
 import warnings
@@ -268,7 +269,11 @@ class StartReport:
         """Open the pipe early, while this process may still do so."""
         if self._path and self._file is None:
             try:
-                self._file = os.open(self._path, os.O_WRONLY | os.O_NONBLOCK)
+                # Another user may have put something else in its place, if root starts the server
+                self._file = os.open(self._path, os.O_WRONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
+                if not stat.S_ISFIFO(os.fstat(self._file).st_mode):
+                    os.close(self._file)
+                    self._file, self._path = None, ""
             except OSError:
                 self._path = ""  # nobody reads it: the daemon has started the server again
 
