@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import socket
+import subprocess
 import sys
 import threading
 import time
@@ -18,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from handmade import Client, Instance, get, refused
+from handmade import Client, Instance, Process, get, refused
 from recipe.common.address import parse
 from recipe.common.servers import SERVERS
 from recipe.wsgi import sockets
@@ -164,10 +165,10 @@ def test_the_new_server_has_the_new_files(instance: Instance, port: int) -> None
     other = free_port()
     instance.write(f"fast-listen = 127.0.0.1:{port} 127.0.0.1:{other}")
     code = instance.directory / "application.py"
-    code.write_text(code.read_text().replace('b"pid %d"', 'b"new %d"'))
+    code.write_text(code.read_text().replace('b"pid %d"', 'b"new  %d"'))
     assert instance.call("reload").returncode == 0
     server = state(instance)["server"]
-    assert get(instance.address) == get(("127.0.0.1", other)) == f"new {server}"
+    assert get(instance.address) == get(("127.0.0.1", other)) == f"new  {server}"
     instance.write(f"fast-listen = 127.0.0.1:{other}")
     assert instance.call("reload").returncode == 0
     wait_for(lambda: refused(port))
@@ -437,3 +438,122 @@ def test_the_old_workers_do_not_take_the_clients_back(port: int, monkeypatch: py
         assert not has_waiting_clients(old.listeners)
     for listener in (*old.listeners, *new.listeners):
         listener.close()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root's supervisor has clients of another user")
+def test_the_user_of_the_server_runs_no_command_as_root(instance: Instance) -> None:
+    before = started(instance)
+    directory = instance.var / "instance"
+    os.chown(directory / "zopectlsock", 65534, 65534)
+    order = json.dumps({"command": ["/bin/touch", str(instance.directory / "mine")]})
+    code = (
+        f"import os, socket; os.chdir({str(directory)!r}); os.setuid(65534); sock = socket.socket(socket.AF_UNIX)\n"
+        f"sock.connect('zopectlsock'); sock.sendall(b'reload ' + {order!r}.encode() + b'\\n'); print(sock.recv(999))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert "done" in done.stdout, done.stderr
+    assert not (instance.directory / "mine").exists()
+    assert state(instance)["server"] != before["server"]
+
+
+def loading(instance: Instance, before: dict[str, Any], seconds: str = "20") -> Process:
+    """Begin a reload whose server takes so long to load; return when that server loads."""
+    code = instance.directory / "application.py"
+    factory = "def factory(global_conf, **settings):\n"
+    code.write_text(code.read_text().replace(factory, f"{factory}    begun()\n    time.sleep({seconds})\n"))
+    process = instance.background("reload")
+    wait_for((instance.directory / "begun").exists)
+    code.write_text(code.read_text().replace(f"sleep({seconds})", "sleep(0)"))
+    return process
+
+
+def test_stop_lets_a_retired_server_finish(instance: Instance) -> None:
+    started(instance)
+    with Client(instance.address) as client:
+        instance.begin(client, 3)
+        assert instance.call("reload").returncode == 0
+        assert instance.call("stop").returncode == 0
+        assert client.answer()[1].startswith("pid ")
+
+
+def test_a_crash_while_the_successor_loads(instance: Instance) -> None:
+    """The next server has the sockets of the one that has crashed; the reload waits for it."""
+    before = started(instance)
+    reload = loading(instance, before, "2")
+    with asking_at(instance.address) as (answers, errors):
+        wait_for(partial(has_more, answers, 5))
+        os.kill(before["server"], signal.SIGKILL)
+        assert reload.ended() == 0, reload.output
+        wait_for(lambda: f"pid {state(instance)['server']}" in answers)
+    assert not [error for error in errors if "refused" in error.lower()]
+
+
+def test_a_crash_while_the_retired_server_ends(instance: Instance) -> None:
+    before = started(instance)
+    with Client(instance.address) as client:
+        instance.begin(client, 6)
+        assert instance.call("reload").returncode == 0
+        os.kill(state(instance)["server"], signal.SIGKILL)
+        wait_for(lambda: state(instance)["server"])
+        assert get(instance.address) == f"pid {state(instance)['server']}"
+        assert client.answer()[1] == f"pid {before['server']}"
+    wait_for(lambda: len(children(before["manager"])) == 1)
+    assert get(instance.address) == f"pid {state(instance)['server']}"
+
+
+def test_a_second_reload_takes_the_place_of_one_that_hangs(instance: Instance) -> None:
+    before = started(instance)
+    loading(instance, before, "600").kill()
+    assert instance.call("reload").returncode == 0
+    assert state(instance)["server"] != before["server"]
+    wait_for(lambda: len(children(before["manager"])) == 1)
+
+
+def test_kill_during_a_reload_stops_the_server(instance: Instance) -> None:
+    before = started(instance)
+    reload = loading(instance, before)
+    assert instance.call("kill").returncode == 0
+    assert reload.ended() == 1
+    assert reload.output == "instance: the server has been stopped\n"
+    wait_for(lambda: not is_there(before["manager"]))
+
+
+def test_a_reload_after_a_crash_starts_one_server(instance: Instance) -> None:
+    """The server has died soon after its start, and is started again after a second."""
+    before = started(instance)
+    os.kill(before["server"], signal.SIGKILL)
+    wait_for(lambda: state(instance)["pid"] is None)
+    done = instance.call("reload")
+    assert done.stdout == f"daemon process reloaded, pid={before['manager']}\n", done.stderr
+    assert children(before["manager"]) == [str(state(instance)["server"])]
+
+
+def test_wrong_commands_do_not_end_the_supervisor(instance: Instance) -> None:
+    before = started(instance)
+    for line in ("kill 999", "reload {", 'reload {"command": 5}', "kill 99999999999999999999"):
+        with socket.socket(socket.AF_UNIX) as sock:
+            sock.connect(str(instance.var / "instance" / "zopectlsock"))
+            sock.sendall(f"{line}\n".encode())
+            assert sock.recv(999).startswith(b"Bad command: ")
+    assert state(instance)["server"] == before["server"]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_the_pid_file_stays(instance: Instance, workers: int) -> None:
+    code = instance.directory / "application.py"
+    pid_file = f"import App.config\nApp.config.getConfiguration().pid_filename = {str(instance.pid_file)!r}\n"
+    code.write_text(pid_file + code.read_text())
+    instance.write(f"fast-listen = 127.0.0.1:{instance.port}\nworkers = {workers}")
+    before = started(instance)
+    for _ in range(2):
+        assert instance.call("reload").returncode == 0
+        wait_for(lambda: len(children(before["manager"])) == 1)
+        assert int(instance.pid_file.read_text()) == before["manager"]
+    assert instance.call("stop").returncode == 0
+    assert not instance.pid_file.exists()
+
+
+def test_the_server_ends_with_its_supervisor(instance: Instance) -> None:
+    before = started(instance)
+    os.kill(before["manager"], signal.SIGKILL)
+    wait_for(lambda: not is_there(before["server"]))

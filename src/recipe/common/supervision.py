@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 #: The environment variable that holds the `Order` of the server, as JSON.
 VARIABLE = "RECIPE_SUPERVISOR"
 
-#: Bytes, and descriptors, that are received at once.
+#: Bytes, and descriptors, that are sent or received at once; Linux has a limit of 253 descriptors (unix(7)).
 AT_ONCE, MOST_DESCRIPTORS = 65536, 250
 
 
@@ -62,8 +62,11 @@ class Channel:
     def send(self, message: Mapping[str, Any], descriptors: Sequence[int] = ()) -> None:
         """Send a message. Raises OSError if the other process has ended."""
         line = json.dumps(message).encode() + b"\n"
-        sent = socket.send_fds(self._socket, [line], descriptors) if descriptors else 0
-        self._socket.sendall(line[sent:])
+        for start in range(0, len(descriptors), MOST_DESCRIPTORS):
+            # With a byte each, since they need one; all arrive before the end of the line
+            sent = socket.send_fds(self._socket, [line[:1]], descriptors[start : start + MOST_DESCRIPTORS])
+            line = line[sent:]
+        self._socket.sendall(line)
 
     def receive(self) -> list[dict[str, Any]] | None:
         """Wait for messages, and return them; None: the other process has ended.

@@ -4,16 +4,19 @@ The answer is one text, and the connection ends. Or the client waits: then it re
 """
 
 import json
+import os
 import selectors
 import socket
+import struct
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 
 #: The longest command, in bytes.
 MOST_BYTES = 1_000_000
 
-#: A command: takes the rest of the line, and returns the answer; None: the client waits for news.
-Command = Callable[[str], str | None]
+#: A command: takes the rest of the line, and whether the client may run any command line; returns the answer. None: the
+#: client waits for news.
+Command = Callable[[str, bool], str | None]
 
 
 class CommandSocket:
@@ -59,10 +62,23 @@ class CommandSocket:
         self._selector.unregister(client)
         word, _, rest = received.partition(b"\n")[0].decode("utf-8", "replace").partition(" ")
         command = self._commands.get(word)
-        answer = command(rest) if command else f"Unknown command {word!r}"
+        try:
+            answer = command(rest, _is_trusted(client)) if command else f"Unknown command {word!r}"
+        except Exception as error:  # a wrong command must not end the supervisor
+            answer = f"Bad command: {error!r}"
         if answer is None:
             self._waiting.append(client)
             return
         with suppress(OSError):
             client.sendall(f"{answer}\n".encode())
         client.close()
+
+
+def _is_trusted(client: socket.socket) -> bool:
+    """Whether the client has the rights of this process: the socket of root's may belong to the user of the server."""
+    if os.geteuid():
+        return True  # the permissions of the socket admit nobody else
+    if not hasattr(socket, "SO_PEERCRED"):
+        return False
+    _pid, uid, _gid = struct.unpack("iII", client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+    return bool(uid == 0)

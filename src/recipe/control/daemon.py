@@ -110,7 +110,7 @@ def restart(context: Context, args: list[str]) -> int:
         _check(context, "not restarted")
         try:
             _reload(context, directory, state)
-            pid = state.pid
+            pid = state.manager
         except CannotReloadError as reason:
             if not context.facts.zserver_python:
                 print(f"stopping the server first, since {reason}", flush=True)
@@ -133,7 +133,7 @@ def reload(context: Context, args: list[str]) -> int:
             _reload(context, directory, state)
         except CannotReloadError as reason:
             raise CommandError(f"{reason}; run `{context.program} restart`") from None
-    print(f"daemon process reloaded, pid={state.pid}")
+    print(f"daemon process reloaded, pid={state.manager}")
     return 0
 
 
@@ -156,17 +156,18 @@ def _reload(context: Context, directory: str, state: State) -> None:
         raise CannotReloadError("ZServer cannot be replaced while it runs")
     if not state.reloads:
         raise CannotReloadError("it was started by another release")
-    order = {"command": serving.command(context)}
+    order = {"command": serving.command(context), "environment": serving.background_environment(context)}
     for line in manager.follow(directory, f"reload {json.dumps(order)}"):
         [(word, text)] = json.loads(line).items()
         if word == "done":
             return
         if word == "unable":
             raise CannotReloadError(text)
-        if word == "failed":
+        if word in ("failed", "ended"):
             *details, last = text.strip().splitlines()
             print("\n".join(details), end="\n" if details else "", file=sys.stderr)
-            raise CommandError(f"{last}; the server keeps running with its old configuration")
+            kept = "; the server keeps running with its old configuration" if word == "failed" else ""
+            raise CommandError(f"{last}{kept}")
         print(text, flush=True)
     raise CommandError("the daemon manager has ended")
 

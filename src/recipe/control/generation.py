@@ -20,14 +20,20 @@ Sockets = dict[str, list[socket.socket]]
 class Generation:
     """A process that serves, or is about to, or has to end."""
 
-    def __init__(self, command: Sequence[str], before: "Generation | None", adopted: "Sockets") -> None:
-        """Start the process beside the one `before`, or with the sockets of one that has crashed. Raises OSError."""
+    def __init__(
+        self,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        before: "Sequence[Generation]",
+        adopted: "Sockets",
+    ) -> None:
+        """Start the process beside those `before`, or with the sockets of one that has crashed. Raises OSError."""
         ours, theirs = socket.socketpair()
         order = Order(
             os.getpid(),
             theirs.fileno(),
-            before is not None,
-            before.lend() if before else {},
+            bool(before),
+            {address: number for generation in before for address, number in generation.lend().items()},
             {address: [sock.fileno() for sock in held] for address, held in adopted.items()},
         )
         inherited = [theirs.fileno(), *(number for numbers in order.adopted.values() for number in numbers)]
@@ -36,7 +42,7 @@ class Generation:
                 command,
                 stdin=subprocess.DEVNULL,
                 pass_fds=inherited,
-                env=os.environ | order.environment(),
+                env={**environment, **order.environment()},
                 # A terminal sends Ctrl-C to all processes of the session; the supervisor handles it
                 start_new_session=True,
             )
@@ -47,11 +53,13 @@ class Generation:
         #: when it is killed, because it has not ended in time (`time.monotonic()`)
         self.deadline = float("inf")
         #: its graceful timeout, in seconds
-        self.patience = 0.0
+        self.patience = float("inf")  # until it has reported it
         #: whether it has sent a message
         self.is_connected = False
         #: whether it accepts requests
         self.serves = False
+        #: whether it listens, and may serve when those before it have ended
+        self.waits = False
         #: the pid file; its content is the process id of the supervisor
         self.pid_file = ""
 
@@ -64,6 +72,11 @@ class Generation:
         """Send a word; a server that has ended, or knows of no supervisor, does not hear it."""
         with suppress(OSError):
             self.channel.send({"do": word} | more)
+
+    @property
+    def listens(self) -> bool:
+        """Whether clients can connect to each of its addresses."""
+        return bool(self.sockets) and all(any(map(_listens, held)) for held in self.sockets.values())
 
     def send(self, number: int) -> None:
         """Send a signal."""
@@ -92,9 +105,7 @@ class Generation:
 
     def alone(self, taken: Mapping[str, int]) -> None:
         """Let it know that the sockets of the process before it have been closed; `taken` is the number of each."""
-        for address, held in self.sockets.items():
-            number = taken.get(address, 0)
-            self.sockets[address] = [sock for group in _by_name(held) for sock in _rotated(group, number)]
+        rotate(self.sockets, taken)
         self.tell("alone")
 
     def close(self) -> None:
@@ -112,10 +123,21 @@ def _by_name(held: list[socket.socket]) -> list[list[socket.socket]]:
     return list(groups.values())
 
 
+def rotate(sockets: Sockets, taken: Mapping[str, int]) -> None:
+    """Put sockets into the kernel's order, after those before them have been closed; `taken` is the number of each."""
+    for address, held in sockets.items():
+        number = taken.get(address, 0)
+        sockets[address] = [sock for group in _by_name(held) for sock in _rotated(group, number)]
+
+
 def _rotated(group: list[socket.socket], number: int) -> list[socket.socket]:
     """Return sockets in the kernel's order, after the `number` sockets before them have been closed by `_close`."""
     start = -number % len(group)
     return group[start:] + group[:start]
+
+
+def _listens(sock: socket.socket) -> bool:
+    return bool(sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))
 
 
 def _close(sockets: Sockets) -> None:

@@ -9,6 +9,7 @@ of the socket for commands; SOCKET is a path of the socket that is short enough 
 import os
 import socket
 import sys
+from contextlib import suppress
 
 from recipe.control.errors import CommandError
 from recipe.control.supervisor import Supervisor
@@ -26,6 +27,10 @@ def main(args: list[str]) -> int:
 
 def _in_background(args: list[str]) -> int:
     _place, path, umask, directory, *command = args
+    try:
+        os.chdir(directory)
+    except OSError as error:
+        raise CommandError(f"cannot change to {directory}: {error.strerror}") from None
     commands = socket.socket(socket.AF_UNIX)
     os.umask(0o077)
     try:
@@ -35,11 +40,11 @@ def _in_background(args: list[str]) -> int:
         raise CommandError(f"cannot create the control socket: {error.strerror or error}") from None
     _go_into_background()
     os.umask(int(umask, 8))
-    os.chdir(directory)
     try:
         return Supervisor(command, commands).run()
     finally:
-        os.unlink(path)
+        with suppress(OSError):
+            os.unlink(path)
 
 
 def _go_into_background() -> None:

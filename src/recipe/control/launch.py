@@ -76,8 +76,7 @@ def _start_manager(context: Context, directory: str, report: str) -> None:
         keeper = [directory, path, context.umask or "022", facts.instance_home, *server]
         result = subprocess.run(
             [*context.python(), "-m", manager.KEEPER, *keeper],
-            # 9.1.0 sets the variable for a server that can be started again
-            env=context.environment_for_python() | {"ZMANAGED": "1"},
+            env=serving.background_environment(context),
             stdin=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             pass_fds=() if socket_path.descriptor is None else (socket_path.descriptor,),

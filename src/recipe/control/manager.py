@@ -59,7 +59,7 @@ def state(directory: str) -> State | None:
     values = dict(line.split("=", 1) for line in response.splitlines() if "=" in line)
     server, manager = int(values.get("application", 0)), int(values.get("manager", 0))
     return State(
-        pid=manager if server and "supervisor" in values else server,
+        pid=manager if server and "connected" in values else server,
         server=server,
         manager=manager,
         since=float(values.get("lasttime", 0)),
@@ -171,7 +171,9 @@ def directory_of_running(server_file: str) -> str | None:
         except OSError:
             continue
         if KEEPER in words and server_file in words:
-            return words[words.index(KEEPER) + 1]
+            directory = words[words.index(KEEPER) + 1]
+            if directory != "foreground":
+                return directory
     return None
 
 

@@ -21,12 +21,16 @@ def foreground(context: Context, args: list[str]) -> None:
     # An option -W of Python (deprecation-warnings) takes precedence over the variable
     environment.setdefault("PYTHONWARNINGS", "default")
     # A developer who presses Ctrl-C does not want to wait for the timeout of a production site
-    _become_server(context, args, environment, "--debug", "--graceful-timeout", PATIENCE)
+    command_line = command(context, "--debug", "--graceful-timeout", PATIENCE)
+    _become(args, command_line, environment)
 
 
 def console(context: Context, args: list[str]) -> None:
-    """Become the server, with the debug mode in zope.conf; also as process 1 of a container."""
-    _become_server(context, args, context.environment_for_python())
+    """Become the server, or its supervisor if it has workers; also as process 1 of a container."""
+    command_line = command(context)
+    if context.facts.workers > 1:
+        command_line = [*context.python(), "-m", "recipe.control.keeper", "foreground", *command_line]
+    _become(args, command_line, context.environment_for_python())
 
 
 def identity(context: Context) -> list[str]:
@@ -53,12 +57,15 @@ def command(context: Context, *flags: str) -> list[str]:
     return command_line
 
 
-def _become_server(context: Context, args: list[str], environment: dict[str, str], *flags: str) -> None:
+def background_environment(context: Context) -> dict[str, str]:
+    """Return the environment of a server in the background."""
+    # 9.1.0 sets the variable for a server that can be started again
+    return context.environment_for_python() | {"ZMANAGED": "1"}
+
+
+def _become(args: list[str], command_line: list[str], environment: dict[str, str]) -> None:
     if args:
         raise CommandError(f"unexpected argument: {args[0]}", 2)
-    command_line = command(context, *flags)
-    if context.facts.workers > 1:
-        command_line = [*context.python(), "-m", "recipe.control.keeper", "foreground", *command_line]
     sys.stdout.flush()
     # Blocked until the server has its handlers: a signal during the start of Python would print a traceback, or kill it
     held = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2]

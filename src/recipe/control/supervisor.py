@@ -15,8 +15,9 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
+from recipe.common.polling import readable
 from recipe.control.commandsocket import CommandSocket
-from recipe.control.generation import CLOSING, Generation, Sockets
+from recipe.control.generation import CLOSING, Generation, Sockets, rotate
 
 #: Exit statuses after which the server is not started again.
 DONE = (0, 2)
@@ -24,6 +25,8 @@ DONE = (0, 2)
 #: A server that ends within this time (seconds) has failed. The pause before the next start is a second longer each
 #: time, and after so many failures in a row the supervisor gives up.
 SOON, MOST_FAILURES = 10.0, 10
+
+NO_MESSAGE = "the new server ended without a message; see the event log"
 
 STOP = (signal.SIGTERM, signal.SIGINT)
 REOPEN = (signal.SIGUSR1, signal.SIGUSR2)
@@ -35,6 +38,7 @@ class Supervisor:
     def __init__(self, command: Sequence[str], commands: socket.socket | None) -> None:
         """`commands` is a listening unix socket; None: there are no commands."""
         self.command = list(command)
+        self.environment = dict(os.environ)
         self.current: Generation | None = None
         self.successor: Generation | None = None
         self.retired: list[Generation] = []
@@ -53,7 +57,7 @@ class Supervisor:
             "stop": self._stop_command,
             "kill": self._kill_command,
             "reload": self._reload_command,
-            "reopen_transcript": lambda _rest: "",
+            "reopen_transcript": lambda _rest, _trusted: "",
         }
         self._clients = CommandSocket(commands, self._selector, known) if commands else None
         self._handle_signals()
@@ -96,25 +100,36 @@ class Supervisor:
         if self.current or self.successor or self.stopping or time.monotonic() < self.due:
             return
         try:
-            self.current = self._spawn(None, self._orphans)
-        except OSError:
+            self.current = self._spawn(self.retired, self._orphans)
+        except OSError as error:
+            self._dismiss(ended=f"cannot start {self.command[0]}: {error.strerror}")
             self.due = time.monotonic() + SOON
             return
         self._orphans = {}
+        # The pipe of the command `start` is removed when that ends, and another user could make a file of its name
+        self.command = _without_report(self.command)
 
-    def _spawn(self, before: Generation | None, adopted: Sockets) -> Generation:
-        generation = Generation(self.command, before, adopted)
+    def _spawn(self, before: Sequence[Generation], adopted: Sockets) -> Generation:
+        generation = Generation(self.command, self.environment, before, adopted)
         self._selector.register(generation.channel, selectors.EVENT_READ, lambda: self._hear(generation))
         return generation
 
-    def _hear(self, generation: Generation) -> None:
+    def _hear(self, generation: Generation) -> bool:
+        """Take the server's messages; return whether more may come."""
         messages = generation.channel.receive()
         if messages is None:
-            self._selector.unregister(generation.channel)
-            return
+            self._forget(generation)
+            return False
         generation.is_connected = True
         for message in messages:
-            getattr(self, f"_on_{message['event']}")(generation, message)
+            # A server with newer files may have other events
+            if handler := getattr(self, f"_on_{message['event']}", None):
+                handler(generation, message)
+        return True
+
+    def _forget(self, generation: Generation) -> None:
+        with suppress(KeyError, ValueError):
+            self._selector.unregister(generation.channel)
 
     def _on_connected(self, generation: Generation, message: Mapping[str, Any]) -> None:
         """The server has started."""
@@ -126,9 +141,10 @@ class Supervisor:
     def _on_ready(self, generation: Generation, message: Mapping[str, Any]) -> None:
         """The server accepts requests."""
         self._has_served = generation.serves = True
+        generation.pid_file = message["pid_file"]
         if generation is self.successor:
             self._promote(generation)
-        else:
+        elif generation is self.current:
             self._dismiss(done="")
 
     def _promote(self, generation: Generation) -> None:
@@ -145,14 +161,22 @@ class Supervisor:
         self.current = None
 
     def _on_warm(self, generation: Generation, message: Mapping[str, Any]) -> None:
-        """The successor has loaded the application. If it is `alone`, the other one has to end before it serves."""
+        """The server has loaded the application. If it is `alone`, the one before has to end before it serves."""
         generation.pid_file = message["pid_file"]
-        if message["alone"] and self.current:
-            generation.tell("listen")
+        # It listens before the other one ends, so that clients wait
+        generation.tell("listen" if message["alone"] else "serve")
+
+    def _on_listening(self, generation: Generation, message: Mapping[str, Any]) -> None:
+        """Clients of the successor wait."""
+        if self.current and generation is self.successor:
             self._retire(self.current, generation)
-        if message["alone"] and self.retired:
-            return  # until the last one has been reaped
-        generation.tell("serve")
+        generation.waits = True
+        self._let_serve(generation)
+
+    def _let_serve(self, generation: Generation) -> None:
+        if generation.waits and not self.retired:
+            generation.waits = False
+            generation.tell("serve")
 
     def _on_waiting(self, generation: Generation, message: Mapping[str, Any]) -> None:
         if generation is self.successor:
@@ -160,49 +184,86 @@ class Supervisor:
 
     def _on_failed(self, generation: Generation, message: Mapping[str, Any]) -> None:
         self._gives_up = not self._has_served
-        if generation is self.successor:
+        if generation is self.successor and self.current:
             self._dismiss(failed=message["text"])
+        elif generation not in self.retired:
+            self._dismiss(ended=message["text"])
 
     def _on_unable(self, generation: Generation, message: Mapping[str, Any]) -> None:
         self._dismiss(unable=message["text"])
 
     def _reap(self) -> None:
         for generation in self._generations():
-            if generation.process.poll() is not None:
+            # `_crashed` may have killed a successor, and reaped it
+            if generation.process.poll() is not None and generation in self._generations():
                 self._ended(generation, generation.process.returncode)
+        if os.getpid() == 1:
+            self._reap_orphans()
+
+    def _reap_orphans(self) -> None:
+        """Reap the processes that a killed server has left to process 1 of a container."""
+        ours = [generation.pid for generation in self._generations()]
+        with suppress(ChildProcessError):  # there are no children
+            while ended := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+                if ended.si_pid in ours:
+                    return  # `_reap` takes its status, and comes here again
+                os.waitpid(ended.si_pid, 0)
 
     def _ended(self, generation: Generation, code: int) -> None:
-        with suppress(KeyError, ValueError):
-            self._selector.unregister(generation.channel)
+        # What it has sent before its end
+        while readable([generation.channel.fileno()], 0) and self._hear(generation):
+            pass
+        self._forget(generation)
         if generation in self.retired:
             self.retired.remove(generation)
-            taken = generation.lend()
-            generation.close()
-            if heir := self.current or self.successor:
-                heir.alone(taken)
-                if heir is self.successor and not self.retired:
-                    heir.tell("serve")
-        elif generation is self.successor:
-            generation.close()
+            self._close(generation)
+        elif generation is self.successor and self.current:
             self.successor = None
-            self._dismiss(failed="the new server ended without a message; see the event log")
+            generation.close()
+            self._dismiss(failed=NO_MESSAGE)
         else:
-            self.current = None
+            if generation is self.current:
+                self.current = None
+            else:
+                self.successor = None
             self._crashed(generation, code)
 
     def _crashed(self, generation: Generation, code: int) -> None:
-        if self.successor:
-            self._orphans = {}
+        """The server that clients connect to has ended."""
+        if self.stopping:
             generation.close()
-            self.successor.tell("serve")
-        elif self.stopping or code in DONE or self._gives_up:
+        elif code in DONE or self._gives_up:
+            self.status = code if code >= 0 else 1
             generation.close()
-            self.status = 0 if self.stopping else code if code >= 0 else 1
-            self.stopping = True
+            self.stop()
+        elif self.successor and self.successor.listens:
+            self._close(generation)
         else:
+            if self.successor:
+                self._kill_successor()  # its sockets refuse clients; the next server has those that listen
             self._orphans, generation.sockets = generation.sockets, {}
             generation.close()
+            if not generation.serves:
+                self._dismiss(ended=NO_MESSAGE)
             self._govern(time.time() - generation.started)
+
+    def _close(self, generation: Generation) -> None:
+        """Close the sockets of a server that has ended while the next one listens beside it."""
+        taken = generation.lend()
+        generation.close()
+        if heir := self.current or self.successor:
+            heir.alone(taken)
+            self._let_serve(heir)
+        else:
+            rotate(self._orphans, taken)
+
+    def _kill_successor(self) -> None:
+        if successor := self.successor:
+            successor.send(signal.SIGKILL)
+            successor.process.wait()
+            self._forget(successor)
+            successor.close()
+            self.successor = None
 
     def _govern(self, lived: float) -> None:
         """Pause before the next start if the server failed soon; give up if it did so too often."""
@@ -219,32 +280,37 @@ class Supervisor:
 
     def stop(self) -> None:
         """End all servers, and then this process; end them immediately if called again."""
+        # The retired ones end already, and a second signal would cut off their requests
+        ending = self._generations() if self.stopping else [*filter(None, (self.current, self.successor))]
         self.stopping = True
-        for generation in self._generations():
+        self._dismiss(ended="the server has been stopped")
+        for generation in ending:
             generation.end()
 
-    def reload(self, command: Sequence[str] = ()) -> str:
-        """Start a successor soon; return an error, or the empty text."""
+    def reload(self, command: Sequence[str] = (), environment: Mapping[str, str] | None = None) -> dict[str, str]:
+        """Start a successor soon, in place of one that does not serve yet; return news for the client if that fails."""
         if self.stopping:
-            return "the server is stopping"
-        if self.successor or self._reload_wanted:
-            return "another reload is in progress"
-        if self.current and not self.current.serves:
-            return "the server has not started yet"
+            return {"ended": "the server is stopping"}
+        if (server := self.current or self.successor) and not server.serves:
+            return {"unable": "the server has not started yet"}
+        self._dismiss(ended="another reload has taken the place of this one")
+        self._kill_successor()
         self.command = list(command) or self.command
+        self.environment = dict(environment or self.environment)
         self._reload_wanted = True
         self.due = 0.0
-        return ""
+        return {}
 
     def _reload_if_due(self) -> None:
         """Start the successor, when the server that was replaced before has ended."""
         if not self._reload_wanted or self.retired or self.stopping:
             return
         self._reload_wanted = False
-        if self.current is None or self.successor:
+        # A server that was started meanwhile, after a crash, has the new configuration already
+        if self.current is None or not self.current.serves:
             return
         try:
-            self.successor = self._spawn(self.current, {})
+            self.successor = self._spawn([self.current], {})
         except OSError as error:
             self._dismiss(failed=f"cannot start {self.command[0]}: {error.strerror}")
 
@@ -259,11 +325,12 @@ class Supervisor:
                     self.reload()
                 elif number in REOPEN:
                     for generation in self._generations():
-                        generation.send(number)
+                        if generation.is_connected:  # before that, it has no handler
+                            generation.send(number)
 
     # --- commands ---
 
-    def _status_command(self, _rest: str) -> str:
+    def _status_command(self, _rest: str, _trusted: bool) -> str:
         server = self.current or self.successor
         values = {
             "application": server.pid if server else 0,
@@ -271,25 +338,28 @@ class Supervisor:
             "lasttime": server.started if server else 0.0,
             "backoff": self.failures,
         }
+        values["supervisor"] = 1
         # The process id of the instance is that of the supervisor if the server knows of it, as ZServer does not
         if server and server.is_connected:
-            values["supervisor"] = 1
+            values["connected"] = 1
         return "\n".join(f"{key}={value}" for key, value in values.items())
 
-    def _stop_command(self, _rest: str) -> str:
+    def _stop_command(self, _rest: str, _trusted: bool) -> str:
         self.stop()
         return "Stopping"
 
-    def _kill_command(self, rest: str) -> str:
+    def _kill_command(self, rest: str, _trusted: bool) -> str:
         if rest and not rest.isdecimal():
             return f"Bad signal {rest!r}"
         for generation in self._generations():
             generation.send(int(rest or signal.SIGTERM))
         return "Signal sent"
 
-    def _reload_command(self, rest: str) -> str | None:
-        error = self.reload(json.loads(rest)["command"] if rest else ())
-        return json.dumps({"failed": error}) if error else None
+    def _reload_command(self, rest: str, trusted: bool) -> str | None:
+        # The user of the server must not run commands as root
+        order = json.loads(rest) if rest and trusted else {}
+        error = self.reload(order.get("command", ()), order.get("environment"))
+        return json.dumps(error) if error else None
 
     def _tell(self, **news: str) -> None:
         if self._clients:
@@ -298,3 +368,11 @@ class Supervisor:
     def _dismiss(self, **result: str) -> None:
         if self._clients:
             self._clients.dismiss(**result)
+
+
+def _without_report(command: list[str]) -> list[str]:
+    """Return a command line without the option ``--report``."""
+    if "--report" not in command:
+        return command
+    place = command.index("--report")
+    return command[:place] + command[place + 2 :]

@@ -28,6 +28,11 @@ def written(path: str, process: int) -> Iterator[None]:
         remove()
 
 
+def path() -> str:
+    """Return the path of the file; empty if there is none."""
+    return _path
+
+
 def remove() -> None:
     """Remove the file that `written` has written; not in a fork, and not if another process has written it since."""
     if _path and _writer == os.getpid() and _read(_path) == _pid:

@@ -8,6 +8,7 @@ import argparse
 import logging
 import os
 import signal
+import stat
 import sys
 import traceback
 import warnings
@@ -39,10 +40,10 @@ def main(args: list[str] | None = None) -> int:
     and are raised after they have been logged.
     """
     options = _options(args)
+    signals.reopen_logs()  # before the supervisor gets to know of this process, and passes such signals on
     report = StartReport(options.report)
     status = 0
     try:
-        signals.reopen_logs()
         signals.install(signals.raise_stopped)
         # The control script has blocked them until the handlers are installed
         signal.pthread_sigmask(signal.SIG_UNBLOCK, (*signals.STOP, *signals.REOPEN))
@@ -96,7 +97,7 @@ def _run(options: argparse.Namespace, report: "StartReport") -> None:
         ini.configure_logging()
         supervision = report.supervision
         if supervision:
-            _introduce(server, supervision, _patience(options))
+            _introduce(server, supervision)
         _wait_for_databases(ini, report)
         signals.raise_if_stopped()
         if isinstance(server, ServerWithWorkers):
@@ -239,15 +240,15 @@ def _load(ini: Any, server: Any, supervision: "Supervision | None") -> Any:
         return ini.load()
 
 
-def _introduce(server: Any, supervision: "Supervision", patience: float) -> None:
+def _introduce(server: Any, supervision: "Supervision") -> None:
     """Lend the supervisor the sockets of a server. Raises StartError if the server cannot take another one's place."""
     from recipe.wsgi.base import ReplaceableServer, ServerWithWorkers
     from recipe.wsgi.sockets import close_adopted
 
     close_adopted()
     if isinstance(server, ReplaceableServer):
-        supervision.on_retire, supervision.on_orphaned, supervision.on_alone = server.retire, server.stop, server.alone
-        supervision.bound(server.listeners, patience)
+        supervision.on_retire, supervision.on_alone = server.retire, server.alone
+        supervision.bound(server.listeners, server.settings.graceful_timeout)
         if isinstance(server, ServerWithWorkers):
             server.be_supervised(server.settings.warm_up if supervision.succeeds else ())
     elif supervision.succeeds:
@@ -271,7 +272,11 @@ class StartReport:
         """Open the pipe early, while this process may still do so."""
         if self._path and self._file is None:
             try:
-                self._file = os.open(self._path, os.O_WRONLY | os.O_NONBLOCK)
+                # Another user may have put something else in its place, if root starts the server
+                self._file = os.open(self._path, os.O_WRONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
+                if not stat.S_ISFIFO(os.fstat(self._file).st_mode):
+                    os.close(self._file)
+                    self._file, self._path = None, ""
             except OSError:
                 self._path = ""  # nobody reads it: the daemon has started the server again
 

@@ -23,11 +23,12 @@ class Supervision:
         self._order = order = read_order()
         os.set_inheritable(order.channel, False)
         self._channel = Channel(socket.socket(fileno=order.channel))
-        #: called in a thread when a successor serves, or when the supervisor has ended
+        #: called in a thread when a successor serves
         self.on_retire: Callable[[], None] = lambda: None
-        self.on_orphaned: Callable[[], None] = lambda: None
+        self._retired = False
         #: called in a thread when the sockets of the server before this one have been closed
         self.on_alone: Callable[[], None] = lambda: None
+        self._waiting = ""  # what has been reported last
         self._words: SimpleQueue[str] = SimpleQueue()
         sockets.taken = order.taken
         sockets.adopted = {address: list(map(sockets.adopt, held)) for address, held in order.adopted.items()}
@@ -74,20 +75,23 @@ class Supervision:
     def warm(self, alone: bool, pid_file: str, listen: Callable[[], None]) -> None:
         """Report that the application is loaded, and wait until this server may serve.
 
-        If it is to serve `alone`, the other server ends first; `listen` is called before that.
+        If it is to serve `alone`, the other server ends first; `listen` is called before that. Raises StartError.
         """
         self._send({"event": "warm", "alone": alone, "pid_file": pid_file})
         while (word := self._words.get()) != "serve":
             if word == "listen":
                 listen()
+                self._send({"event": "listening"})
 
     def ready(self) -> None:
         """Report that the server accepts requests."""
-        self._send({"event": "ready"})
+        self._send({"event": "ready", "pid_file": pidfile.path()})
 
     def waiting(self, text: str) -> None:
-        """Report what the server waits for."""
-        self._send({"event": "waiting", "text": text})
+        """Report what the server waits for, once."""
+        if text != self._waiting:
+            self._waiting = text
+            self._send({"event": "waiting", "text": text})
 
     def failed(self, text: str) -> None:
         """Report why the server cannot start; a restart succeeds if the server that runs is the reason."""
@@ -105,14 +109,17 @@ class Supervision:
             self._channel.send(message, descriptors)
 
     def _listen(self) -> None:
-        while messages := self._channel.receive():
+        while (messages := self._channel.receive()) is not None:
             for message in messages:
                 if message["do"] == "retire":
                     pidfile.leave_to(message["pid_file"])
+                    self._retired = True
                     self.on_retire()
                 elif message["do"] == "alone":
                     self.on_alone()
                 else:
                     self._words.put(message["do"])
+        # The supervisor has ended. A server that is retired ends already; a second signal would cut off its requests
+        if not self._retired:
+            os.kill(os.getpid(), signal.SIGTERM)
         self._words.put("serve")
-        self.on_orphaned()
