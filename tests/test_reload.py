@@ -407,3 +407,14 @@ def test_the_server_ends_with_its_supervisor(instance: Instance) -> None:
     before = started(instance)
     os.kill(before["manager"], signal.SIGKILL)
     wait_for(lambda: not is_there(before["server"]))
+
+
+def test_an_address_in_another_form_needs_a_restart(instance: Instance, port: int) -> None:
+    before = started(instance)
+    instance.write(f"fast-listen = 0.0.0.0:{port}")
+    done = instance.call("reload")
+    assert "the address is in use; is another server running?; run `instance restart`" in done.stderr
+    assert state(instance)["server"] == before["server"]
+    done = instance.call("restart")
+    assert done.returncode == 0, done.stderr
+    assert "stopping the server first, since cannot listen on" in done.stdout

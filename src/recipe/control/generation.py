@@ -8,10 +8,8 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
+from recipe.common.names import CLOSING
 from recipe.common.supervision import Channel, Order
-
-#: Seconds after its graceful timeout in which a server can close its databases.
-CLOSING = 30.0
 
 #: Listening sockets by address; those of an address are in the order in which the kernel numbers them.
 Sockets = dict[str, list[socket.socket]]

@@ -15,9 +15,10 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
+from recipe.common.names import CLOSING
 from recipe.common.polling import readable
 from recipe.control.commandsocket import CommandSocket
-from recipe.control.generation import CLOSING, Generation, Sockets, rotate
+from recipe.control.generation import Generation, Sockets, rotate
 
 #: Exit statuses after which the server is not started again.
 DONE = (0, 2)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from recipe.common import databases
+from recipe.common.errors import StartError
 from recipe.wsgi import collector
 from recipe.wsgi.base import WSGIApp
 from recipe.wsgi.supervised import Supervision
@@ -19,6 +20,10 @@ def load(ini: Any, supervision: Supervision, paths: Sequence[str], listen: Calla
     with databases.read_only() as opened, collector.deferred():
         app: WSGIApp = ini.load()
         warm_up(app, paths)
+    if opened and not databases.can_reopen():
+        text = "custom_zodb.py opens the databases, which cannot be opened again"
+        supervision.unable(text)
+        raise StartError(text)
     if opened:
         databases.close_all()
     pid_file = databases.configured("pid_filename") or ""

@@ -14,6 +14,15 @@ from recipe.common.supervision import Channel, read_order
 from recipe.wsgi import pidfile, signals, sockets
 from recipe.wsgi.sockets import Listener
 
+#: Errors that end with the server that runs, and what to report.
+OBSTACLES = {
+    "LockError": "the new server needs a file that the old one has locked",
+    "ReadOnlyError": "the application writes to a FileStorage while it is loaded",
+}
+
+#: The error for an address that is written in another way than before.
+IN_USE = "the address is in use"
+
 
 class Supervision:
     """The connection to the supervisor that the environment names."""
@@ -93,8 +102,18 @@ class Supervision:
             self._send({"event": "waiting", "text": text})
 
     def failed(self, text: str) -> None:
-        """Report why the server cannot start."""
-        self._send({"event": "failed", "text": text})
+        """Report why the server cannot start; if it could, had the one before it ended, report that."""
+        reason = self._obstacle(text.strip()) if self.succeeds else ""
+        self._send({"event": "unable" if reason else "failed", "text": reason or text})
+
+    def _obstacle(self, text: str) -> str:
+        last = text.rpartition("\n")[2]
+        for error, reason in OBSTACLES.items():
+            if last.partition(":")[0].endswith(error):
+                return reason
+        address, in_use, _ = last.partition(f": {IN_USE}")
+        ports = [name.rpartition(":")[2] for name in self._order.taken]
+        return last if in_use and address.rpartition(":")[2] in ports else ""
 
     def unable(self, text: str) -> None:
         """Report why this server cannot take the place of another one."""
