@@ -418,3 +418,20 @@ def test_an_address_in_another_form_needs_a_restart(instance: Instance, port: in
     done = instance.call("restart")
     assert done.returncode == 0, done.stderr
     assert "stopping the server first, since cannot listen on" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        ("zc.lockfile.LockError('file')", "the new server needs a file that the old one has locked"),
+        ("ZODB.POSException.ReadOnlyError()", "the application writes to a FileStorage while it is loaded"),
+    ],
+)
+def test_what_the_running_server_prevents_needs_a_restart(instance: Instance, error: str, reason: str) -> None:
+    before = started(instance)
+    code = instance.directory / "broken.py"
+    code.write_text(f"import zc.lockfile, ZODB.POSException\ndef factory(conf):\n    raise {error}\n")
+    instance.ini.write_text(instance.ini.read_text().replace("application:factory", "broken:factory"))
+    done = instance.call("reload")
+    assert done.stderr == f"instance: {reason}; run `instance restart`\n"
+    assert state(instance)["server"] == before["server"]

@@ -14,8 +14,9 @@ from recipe.common.supervision import Channel, read_order
 from recipe.wsgi import pidfile, signals, sockets
 from recipe.wsgi.sockets import Listener
 
-#: Errors that end with the server that runs, and what to report.
+#: What the report of an error contains that does not occur without the server that runs, and why it does.
 OBSTACLES = {
+    "another process has the database open": "the new server needs a file that the old one has locked",
     "LockError": "the new server needs a file that the old one has locked",
     "ReadOnlyError": "the application writes to a FileStorage while it is loaded",
 }
@@ -108,8 +109,8 @@ class Supervision:
 
     def _obstacle(self, text: str) -> str:
         last = text.rpartition("\n")[2]
-        for error, reason in OBSTACLES.items():
-            if last.partition(":")[0].endswith(error):
+        for mark, reason in OBSTACLES.items():
+            if mark in last:
                 return reason
         address, in_use, _ = last.partition(f": {IN_USE}")
         ports = [name.rpartition(":")[2] for name in self._order.taken]
