@@ -435,3 +435,17 @@ def test_what_the_running_server_prevents_needs_a_restart(instance: Instance, er
     done = instance.call("reload")
     assert done.stderr == f"instance: {reason}; run `instance restart`\n"
     assert state(instance)["server"] == before["server"]
+
+
+@pytest.mark.parametrize("is_killed", [False, True])
+def test_a_successor_that_ends_leaves_no_socket(instance: Instance, tmp_path: Path, is_killed: bool) -> None:
+    path = str(tmp_path / "s")
+    instance.write(f"fast-listen = unix:{path}")
+    before = started(instance)
+    reload = loading(instance, before, "600")
+    assert [name for name in os.listdir(tmp_path) if name.startswith("s.")]
+    [successor] = {*map(int, children(before["manager"]))} - {before["server"]}
+    os.kill(successor, signal.SIGKILL if is_killed else signal.SIGTERM)
+    assert reload.ended() == 1
+    assert not [name for name in os.listdir(tmp_path) if name.startswith("s.")]
+    assert get(path) == f"pid {before['server']}"
