@@ -22,6 +22,7 @@ import pytest
 from handmade import Client, Instance, Process, get, refused
 from recipe.common.address import parse
 from recipe.common.servers import SERVERS
+from recipe.common.supervision import Channel
 from recipe.wsgi import sockets
 from recipe.wsgi.shared_sockets import OwnSockets
 from recipe.wsgi.sockets import adopt, bind, has_waiting_clients
@@ -526,6 +527,8 @@ def test_a_reload_after_a_crash_starts_one_server(instance: Instance) -> None:
     done = instance.call("reload")
     assert done.stdout == f"daemon process reloaded, pid={before['manager']}\n", done.stderr
     assert children(before["manager"]) == [str(state(instance)["server"])]
+    # The pipe of `start` is not there any more
+    assert "--report" not in Path(f"/proc/{state(instance)['server']}/cmdline").read_text()
 
 
 def test_wrong_commands_do_not_end_the_supervisor(instance: Instance) -> None:
@@ -557,3 +560,67 @@ def test_the_server_ends_with_its_supervisor(instance: Instance) -> None:
     before = started(instance)
     os.kill(before["manager"], signal.SIGKILL)
     wait_for(lambda: not is_there(before["server"]))
+
+
+def test_an_address_in_another_form_needs_a_restart(instance: Instance, port: int) -> None:
+    before = started(instance)
+    instance.write(f"fast-listen = 0.0.0.0:{port}")
+    done = instance.call("reload")
+    assert "the address is in use; is another server running?; run `instance restart`" in done.stderr
+    assert state(instance)["server"] == before["server"]
+    done = instance.call("restart")
+    assert done.returncode == 0, done.stderr
+    assert "stopping the server first, since cannot listen on" in done.stdout
+
+
+@pytest.mark.parametrize("is_killed", [False, True])
+def test_a_successor_that_ends_leaves_no_socket(instance: Instance, tmp_path: Path, is_killed: bool) -> None:
+    path = str(tmp_path / "s")
+    instance.write(f"fast-listen = unix:{path}")
+    before = started(instance)
+    reload = loading(instance, before, "600")
+    assert [name for name in os.listdir(tmp_path) if name.startswith("s.")]
+    [successor] = {*map(int, children(before["manager"]))} - {before["server"]}
+    os.kill(successor, signal.SIGKILL if is_killed else signal.SIGTERM)
+    assert reload.ended() == 1
+    assert not [name for name in os.listdir(tmp_path) if name.startswith("s.")]
+    assert get(path) == f"pid {before['server']}"
+
+
+def test_the_successor_dies_while_the_retired_server_ends(built: tuple[Buildout, dict[str, int]]) -> None:
+    """The next server waits for the FileStorage as the successor has; its clients wait, too."""
+    buildout, ports = built
+    buildout.call("bin/filestorage", "start")
+    before = status(buildout, "filestorage")
+    old, manager = int(str(before["server"])), int(str(before["manager"]))
+    os.kill(manager, signal.SIGHUP)
+    os.kill(old, signal.SIGSTOP)
+    seen = {None, old}
+    try:
+        for _ in range(2):
+            wait_for(lambda: status(buildout, "filestorage")["server"] not in seen)
+            server = int(str(status(buildout, "filestorage")["server"]))
+            seen.add(server)
+            if len(seen) == 3:
+                os.kill(server, signal.SIGKILL)
+    finally:
+        os.kill(old, signal.SIGCONT)
+    Site(f"http://127.0.0.1:{ports['filestorage']}").write("after", "after")
+    assert status(buildout, "filestorage")["server"] == server
+    buildout.call("bin/filestorage", "stop")
+
+
+def test_a_message_with_many_sockets() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        addresses = [str(number) for number in range(600)]
+        Channel(ours).send({"event": "bound", "sockets": addresses}, [ours.fileno()] * 600)
+        channel = Channel(theirs)
+        messages: list[dict[str, Any]] = []
+        while not messages:
+            messages = channel.receive() or []
+        descriptors = dict(messages[0]["sockets"])
+        assert list(descriptors) == addresses
+        assert len(set(descriptors.values())) == 600
+        for descriptor in descriptors.values():
+            os.close(descriptor)

@@ -22,5 +22,8 @@ DIRECTORY_VARIABLE = "BUILDOUT_DIRECTORY"
 #: The default of the graceful timeout, in seconds.
 GRACEFUL_TIMEOUT = 30.0
 
+#: Seconds after the graceful timeout in which a server can close its databases.
+CLOSING = 30.0
+
 #: The default pipeline. Other parts of a buildout may read it, so a part sets it before its options are read.
 PIPELINE = ("translogger", "egg:Zope#httpexceptions", "zope")

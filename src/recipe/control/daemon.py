@@ -8,7 +8,7 @@ import os
 import sys
 import time
 
-from recipe.common.names import SOCKET
+from recipe.common.names import CLOSING, SOCKET
 from recipe.control import manager
 from recipe.control.context import Context
 from recipe.control.errors import CommandError
@@ -16,9 +16,6 @@ from recipe.control.manager import State
 
 #: Exit status if the server does not run. LSB and systemd define it for `status`; other commands use it, too.
 NOT_RUNNING = 3
-
-#: Seconds after the graceful timeout in which a server can close its databases.
-CLOSING = 30
 
 #: Seconds between two checks of a condition.
 PAUSE = 0.1

@@ -7,11 +7,10 @@ import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from itertools import chain
 
+from recipe.common.names import CLOSING
 from recipe.common.supervision import Channel, Order
-
-#: Seconds after its graceful timeout in which a server can close its databases.
-CLOSING = 30.0
 
 #: Listening sockets by address; those of an address are in the order in which the kernel numbers them.
 Sockets = dict[str, list[socket.socket]]
@@ -107,6 +106,14 @@ class Generation:
         """Let it know that the sockets of the process before it have been closed; `taken` is the number of each."""
         rotate(self.sockets, taken)
         self.tell("alone")
+
+    def discard(self) -> None:
+        """Close all, and remove the file of a unix socket that was never used."""
+        for sock in chain(*self.sockets.values()):
+            if sock.family == socket.AF_UNIX and not _listens(sock):
+                with suppress(OSError):
+                    os.unlink(sock.getsockname())
+        self.close()
 
     def close(self) -> None:
         """Close the connection and the sockets."""

@@ -49,7 +49,7 @@ def launch(context: Context, directory: str) -> int:
 def _report_pipe(context: Context) -> Iterator[tuple[int, str]]:
     """Create the pipe on which the server reports; yield the descriptor to read from, and the path to write to.
 
-    The pipe has a path because zdaemon closes inherited descriptors.
+    The pipe has a path because the manager, which runs for longer than this process, passes no descriptors on.
     """
     try:
         with tempfile.TemporaryDirectory(prefix="zopectl-") as directory:
@@ -88,7 +88,7 @@ def _start_manager(context: Context, directory: str, report: str) -> None:
 
 
 def _remove_stale(path: str) -> None:
-    """Remove the socket of a manager that has died; zdaemon would do so, but wait and print a message."""
+    """Remove the socket of a manager that has died. Raises CommandError."""
     try:
         os.unlink(path)
     except FileNotFoundError:

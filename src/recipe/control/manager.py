@@ -16,14 +16,14 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-#: The module that runs zdaemon; its name on a command line identifies the process of a manager.
+#: The module that runs the manager; its name on a command line identifies the process.
 KEEPER = "recipe.control.keeper"
 
-#: The longest path of a unix socket, in bytes: sun_path has 108 on Linux and 104 on BSD and macOS, and
-#: zdaemon first binds a temporary path, which is longer by a dot and a process id.
+#: The longest path of a unix socket, in bytes: sun_path has 108 on Linux and 104 on BSD and macOS. zdaemon first bound
+#: a temporary path, longer by a dot and a process id; by the same limit, the socket of such a release is found.
 MAX_PATH_BYTES = 90
 
-#: The manager serves one client at a time. It sends this to a client that has not sent its command yet when
+#: A zdaemon serves one client at a time. It sends this to a client that has not sent its command yet when
 #: the next client connects; the client tries again.
 SUPERSEDED = "Command superseded"
 

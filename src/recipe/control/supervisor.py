@@ -15,9 +15,10 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
+from recipe.common.names import CLOSING
 from recipe.common.polling import readable
 from recipe.control.commandsocket import CommandSocket
-from recipe.control.generation import CLOSING, Generation, Sockets, rotate
+from recipe.control.generation import Generation, Sockets, rotate
 
 #: Exit statuses after which the server is not started again.
 DONE = (0, 2)
@@ -116,6 +117,8 @@ class Supervisor:
 
     def _hear(self, generation: Generation) -> bool:
         """Take the server's messages; return whether more may come."""
+        if generation not in self._generations():
+            return False  # killed by a command that came at the same time
         messages = generation.channel.receive()
         if messages is None:
             self._forget(generation)
@@ -156,7 +159,8 @@ class Supervisor:
 
     def _retire(self, generation: Generation, successor: Generation) -> None:
         generation.deadline = time.monotonic() + generation.patience + CLOSING
-        generation.tell("retire", pid_file=successor.pid_file)
+        if not self.stopping:  # otherwise it ends already
+            generation.tell("retire", pid_file=successor.pid_file)
         self.retired.append(generation)
         self.current = None
 
@@ -219,7 +223,7 @@ class Supervisor:
             self._close(generation)
         elif generation is self.successor and self.current:
             self.successor = None
-            generation.close()
+            generation.discard()
             self._dismiss(failed=NO_MESSAGE)
         else:
             if generation is self.current:
@@ -262,7 +266,7 @@ class Supervisor:
             successor.send(signal.SIGKILL)
             successor.process.wait()
             self._forget(successor)
-            successor.close()
+            successor.discard()
             self.successor = None
 
     def _govern(self, lived: float) -> None:

@@ -21,6 +21,9 @@ from recipe.wsgi.logs import reopen
 STOP = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 REOPEN = (signal.SIGUSR1, signal.SIGUSR2)
 
+#: Seconds in which several signals to stop count as one.
+TOGETHER = 0.5
+
 #: The handlers that this module has installed.
 _handlers: list[Callable[[int, FrameType | None], None]] = []
 
@@ -46,12 +49,16 @@ def on_stop(callback: Callable[[], None]) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    received: list[int] = []
+    received: list[float] = []  # when (`time.monotonic()`)
     before = {number: signal.getsignal(number) for number in STOP}
 
     def handle(number: int) -> None:
-        received.append(number)
-        callback()
+        now = time.monotonic()
+        # systemd sends a signal to all processes of a unit, and the supervisor passes it on to them
+        is_same = received and now - received[-1] < TOGETHER
+        if not is_same:
+            received.append(now)
+            callback()
 
     install(handle)
     try:

@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from itertools import chain
 from queue import SimpleQueue
 from typing import Any, NoReturn
 
@@ -44,6 +45,10 @@ class Supervision:
         """Lend the supervisor the listening sockets; `patience` is the graceful timeout in seconds."""
         addresses = [str(listener.address) for listener in listeners]
         descriptors = [listener.socket.fileno() for listener in listeners]
+        # The configuration may have fewer addresses than before
+        for sock in chain(*sockets.adopted.values()):
+            sock.close()
+        sockets.adopted = {}
         self._send({"event": "bound", "sockets": addresses, "patience": patience}, descriptors)
 
     @property
