@@ -566,7 +566,7 @@ def test_an_address_in_another_form_needs_a_restart(instance: Instance, port: in
     before = started(instance)
     instance.write(f"fast-listen = 0.0.0.0:{port}")
     done = instance.call("reload")
-    assert "the address is in use; is another server running?; run `instance restart`" in done.stderr
+    assert "the server that runs has this port under another address; run `instance restart`" in done.stderr
     assert state(instance)["server"] == before["server"]
     done = instance.call("restart")
     assert done.returncode == 0, done.stderr
