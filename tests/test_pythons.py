@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 
@@ -43,6 +44,9 @@ def test_an_instance_is_built_serves_is_controlled_restarted_and_rebuilt(buildou
         assert found, text
         return int(found[1])
 
+    def server_pid() -> int:
+        return int(json.loads(control("status", "--json"))["server"])
+
     try:
         first = pid(control("start"))
         assert wait_for_http(url).status == 200
@@ -52,16 +56,18 @@ def test_an_instance_is_built_serves_is_controlled_restarted_and_rebuilt(buildou
         log.rename(log.with_suffix(".1"))
         control("logreopen")
         wait_for(log.exists)
-        second = pid(control("restart"))
-        assert second != first
+        before = server_pid()
+        assert pid(control("restart")) == first
+        second = server_pid()
+        assert second != before
         assert fetch(url).status == 200
 
         # What runs does not notice
         buildout.instance(PART.format(port=port, threads=5))
         buildout.run()
-        assert pid(control("status")) == second
-        third = pid(control("restart"))
-        assert third != second
+        assert server_pid() == second
+        assert pid(control("reload")) == first
+        assert server_pid() != second
         assert "threads = 5" in buildout.read("parts/instance/etc/wsgi.ini")
         assert fetch(url).status == 200
         assert "Updating instance" in buildout.run().stdout

@@ -248,7 +248,7 @@ def test_each_worker_has_connections_of_its_own(
         assert backends(postgresql, first)
         assert backends(postgresql, second)
         assert not backends(postgresql, first) & backends(postgresql, second)
-        assert not backends(postgresql, status()["pid"])
+        assert not backends(postgresql, status()["server"])
         kill(first)
         wait_for(lambda: len(set(status()["workers"]) - {first}) == 2)
         [third] = set(status()["workers"]) - {second}

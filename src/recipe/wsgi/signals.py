@@ -24,6 +24,9 @@ REOPEN = (signal.SIGUSR1, signal.SIGUSR2)
 #: Seconds in which several signals to stop count as one.
 TOGETHER = 0.5
 
+#: The signals to stop that have arrived.
+_arrived: list[int] = []
+
 #: The handlers that this module has installed.
 _handlers: list[Callable[[int, FrameType | None], None]] = []
 
@@ -32,6 +35,7 @@ def install(callback: Callable[[int], None]) -> None:
     """Call `callback` with the number of each signal to stop, in the main thread."""
 
     def handler(number: int, _frame: FrameType | None) -> None:
+        _arrived.append(number)
         callback(number)
 
     _handlers.append(handler)
@@ -95,6 +99,11 @@ def raise_if_stopped() -> None:
     """Raise `Stopped` if a signal to stop has arrived: code that the application imports may have dropped it."""
     if _raised > -math.inf:
         raise Stopped
+
+
+def has_arrived() -> bool:
+    """Whether a signal to stop has arrived."""
+    return bool(_arrived)
 
 
 def ignore() -> None:

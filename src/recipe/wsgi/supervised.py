@@ -7,7 +7,6 @@ import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from itertools import chain
 from queue import SimpleQueue
 from typing import Any, NoReturn
 
@@ -45,10 +44,6 @@ class Supervision:
         """Lend the supervisor the listening sockets; `patience` is the graceful timeout in seconds."""
         addresses = [str(listener.address) for listener in listeners]
         descriptors = [listener.socket.fileno() for listener in listeners]
-        # The configuration may have fewer addresses than before
-        for sock in chain(*sockets.adopted.values()):
-            sock.close()
-        sockets.adopted = {}
         self._send({"event": "bound", "sockets": addresses, "patience": patience}, descriptors)
 
     @property
@@ -124,7 +119,7 @@ class Supervision:
                     self.on_alone()
                 else:
                     self._words.put(message["do"])
-        # The supervisor has ended. A server that is retired ends already; a second signal would cut off its requests
-        if not self._retired:
+        # The supervisor has ended. A server that ends already would drop its requests at a second signal
+        if not (self._retired or signals.has_arrived()):
             os.kill(os.getpid(), signal.SIGTERM)
         self._words.put("serve")
