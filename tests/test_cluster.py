@@ -7,6 +7,7 @@ killed: none of them sees an error, and what was written is there.
 from __future__ import annotations
 
 import csv
+import json
 import os
 import shutil
 import signal
@@ -55,8 +56,9 @@ class Cluster:
         self.buildout.call(f"bin/{name}", command, env=self.env)
 
     def pid(self, name: str) -> int:
-        """The process that serves; 0 while a new one is just writing its id."""
-        return int(self.buildout.read(f"var/{name}.pid") or 0)
+        """The process that serves; 0 while there is none."""
+        status = self.buildout.call(f"bin/{name}", "status", "--json", check=False).stdout
+        return int(json.loads(status).get("server") or 0)
 
     def wait_until_up(self, name: str) -> None:
         """Wait until HAProxy sends requests to an instance."""

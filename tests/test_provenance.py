@@ -131,6 +131,7 @@ OWN_SAMPLES = {
     "template-cache": "x",
     "rel-storage": "type mysql",
     "sentry_event_level": "FATAL",
+    "warm-up": "/ /x",
 }
 
 #: What else a part needs so that an option has an effect.

@@ -599,7 +599,7 @@ HELD_ABOVE = {
 NOT_FREE = {
     kinds.BOOLEAN, kinds.COUNT, kinds.NUMBER, kinds.INTEGER, kinds.SIZE, kinds.SIZE_TEXT, kinds.OCTAL, kinds.LEVEL,
     kinds.INTERVAL, kinds.RATE, kinds.ZLIB, kinds.LOG_FORMAT, kinds.SLUGS, kinds.DOTTED_NAME,
-    kinds.ENTRY_POINTS, kinds.ZEO_ADDRESSES, kinds.WARNINGS,
+    kinds.ENTRY_POINTS, kinds.ZEO_ADDRESSES, kinds.WARNINGS, kinds.URL_PATHS,
 }  # fmt: skip
 
 #: Options that take names of things that must be there, or code.

@@ -631,7 +631,8 @@ def test_a_worker_that_is_told_to_end_is_replaced(served: Served) -> None:
     end(process)
 
 
-@pytest.mark.parametrize("served", FORKING, indirect=True)
+# Of the servers that take clients until their process ends, one that is told to end by hand may lose the last client
+@pytest.mark.parametrize("served", battery("waitress", "gunicorn"), indirect=True)
 def test_a_worker_that_ends_leaves_a_unix_socket_to_the_others(served: Served) -> None:
     path = str(served.directory / "s")
     served.configure("workers = 2\ngraceful_timeout = 2", f"fast-listen = unix:{path}")

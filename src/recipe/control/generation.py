@@ -43,7 +43,7 @@ class Generation:
                 pass_fds=inherited,
                 env={**environment, **order.environment()},
                 # A terminal sends Ctrl-C to all processes of the session; the supervisor handles it
-                start_new_session=True,
+                start_new_session=os.isatty(0),
             )
         self.channel = Channel(ours)
         self.started = time.time()

@@ -190,6 +190,8 @@ class WaitressServer(GracefulServer):
             # A thread that is still running would write to a file descriptor that is closed by then
             for server in self._servers if not tasks.threads else ():
                 server.trigger.close()
+            # They hold the application, which may do something when it is deleted
+            self._servers = []
 
     def stop(self) -> None:
         """Stop as `GracefulServer` does."""
