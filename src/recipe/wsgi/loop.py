@@ -39,8 +39,10 @@ class LoopServer(GracefulServer):
     def __init__(self, settings: Settings, listeners: list[Listener]) -> None:
         """Raise StartError, and close the sockets, if there are more than the server can serve."""
         super().__init__(settings, listeners)
-        if len(listeners) > 1 and not self.several_addresses:
-            names = ", ".join(url(listener.socket) for listener in listeners)
+        # An address has several sockets, one for each worker, if those of another process are adopted
+        addresses = dict.fromkeys(url(listener.socket) for listener in listeners)
+        if len(addresses) > 1 and not self.several_addresses:
+            names = ", ".join(addresses)
             self.close()
             raise StartError(f"[server:main]: {self.name} can listen on one address only, not on {names}")
         self._failure: BaseException | None = None

@@ -3,6 +3,7 @@
 import os
 import stat
 import threading
+import time
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from typing import Any
@@ -15,6 +16,9 @@ from recipe.wsgi.warmup import warm_up
 #: The names of threads that start again in a forked process, or the beginnings of their names.
 FORK_SAFE = ("log-reopener", "supervision")
 FORK_SAFE_BEGINNINGS = ("log-writer-", "raven-sentry.", "sentry.")
+
+#: Seconds that threads and descriptors get to disappear when the databases have been closed.
+ENDING = 1.0
 
 
 def load(ini: Any, paths: Sequence[str], sockets: Collection[int]) -> tuple[WSGIApp, list[str]]:
@@ -34,7 +38,10 @@ def _settle(sockets: Collection[int], before: Collection[int]) -> list[str]:
     if not databases.can_reopen():
         return ["a database that custom_zodb.py opens"]
     databases.close_all()
-    obstacles = [*_threads(), *_children(), *_open(sockets, before)]
+    # A thread of a database that has been closed may still be about to end
+    limit = time.monotonic() + ENDING
+    while (obstacles := [*_threads(), *_children(), *_open(sockets, before)]) and time.monotonic() < limit:
+        time.sleep(0.05)
     if not obstacles:
         collector.collect()
     return obstacles
