@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from handmade import Instance
 from support import Buildout, free_port
 
 
@@ -38,3 +40,12 @@ def buildout(tmp_path: Path) -> Buildout:
 def port() -> int:
     """A free TCP port on 127.0.0.1."""
     return free_port()
+
+
+@pytest.fixture
+def instance(tmp_path: Path, port: int) -> Iterator[Instance]:
+    """An instance that serves the small application."""
+    instance = Instance(tmp_path, port)
+    instance.serve_application()
+    yield instance
+    instance.close()

@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,15 +20,6 @@ from waiting import wait_for
 
 #: Seconds for what takes one on a quiet machine, and must not take the 30 of the graceful timeout.
 SOON = 10
-
-
-@pytest.fixture
-def instance(tmp_path: Path, port: int) -> Iterator[Instance]:
-    """An instance that serves the small application."""
-    instance = Instance(tmp_path, port)
-    instance.serve_application()
-    yield instance
-    instance.close()
 
 
 # --- the command line -----------------------------------------------------------------------

@@ -33,15 +33,6 @@ from support import free_port
 from waiting import wait_for
 
 
-@pytest.fixture
-def instance(tmp_path: Path, port: int) -> Iterator[Instance]:
-    """An instance that serves the small application."""
-    instance = Instance(tmp_path, port)
-    instance.serve_application()
-    yield instance
-    instance.close()
-
-
 def started(instance: Instance, *options: str, **env: str) -> int:
     """Start the server; return its process id."""
     done = instance.call(*options, "start", timeout=60, stdin="", **env)

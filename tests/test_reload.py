@@ -85,15 +85,6 @@ def test_nothing_is_refused_or_lost(built: tuple[Buildout, dict[str, int]], name
     assert not pid_file.exists()
 
 
-@pytest.fixture
-def instance(tmp_path: Path, port: int) -> Iterator[Instance]:
-    """An instance that serves the small application."""
-    instance = Instance(tmp_path, port)
-    instance.serve_application()
-    yield instance
-    instance.close()
-
-
 def started(instance: Instance) -> dict[str, Any]:
     assert instance.call("start").returncode == 0
     return state(instance)

@@ -90,14 +90,6 @@ def catches(pid: int, number: signal.Signals) -> bool:
     return False
 
 
-@pytest.fixture
-def instance(tmp_path: Path, port: int) -> Iterator[Instance]:
-    instance = Instance(tmp_path, port)
-    instance.serve_application()
-    yield instance
-    instance.close()
-
-
 def test_a_killed_server_is_not_started_again(instance: Instance) -> None:
     """Of ten signals, none is taken for a crash by the daemon manager."""
     assert instance.call("start").returncode == 0

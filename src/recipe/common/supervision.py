@@ -26,7 +26,7 @@ class Order(NamedTuple):
     channel: int
     #: whether another server of this instance still serves
     succeeds: bool = False
-    #: the number of sockets, for each family, with which that server listens on an address
+    #: the number of sockets with which that server listens on an address (of a host name: on each of its addresses)
     taken: Mapping[str, int] = {}
     #: the sockets, by address, of a server that has crashed, or of this process before it has executed itself anew
     adopted: Mapping[str, Sequence[int]] = {}

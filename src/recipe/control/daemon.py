@@ -155,7 +155,10 @@ def _reload(context: Context, directory: str, state: State) -> None:
         raise CannotReloadError("it was started by another release")
     order = {"command": serving.command(context), "environment": serving.background_environment(context)}
     for line in manager.follow(directory, f"reload {json.dumps(order)}"):
-        [(word, text)] = json.loads(line).items()
+        try:
+            [(word, text)] = json.loads(line).items()
+        except ValueError:  # for example an environment that is too long
+            raise CommandError(f"the daemon manager does not accept the command: {line}") from None
         if word == "done":
             return
         if word == "unable":
@@ -201,7 +204,7 @@ def logreopen(context: Context, args: list[str]) -> int:
 
 
 def reopen_transcript(context: Context, args: list[str]) -> int:
-    """Let the daemon manager reopen its log file."""
+    """Do nothing, if the server runs: only a zdaemon has a log file to reopen."""
     _no_arguments(args)
     if manager.ask(_socket_directory(context), "reopen_transcript") is None:
         raise CommandError("daemon manager not running", NOT_RUNNING)

@@ -12,10 +12,8 @@ import sys
 from contextlib import suppress
 
 from recipe.control.errors import CommandError
+from recipe.control.manager import FOREGROUND
 from recipe.control.supervisor import Supervisor
-
-#: The first argument for a server in the foreground.
-FOREGROUND = "foreground"
 
 
 def main(args: list[str]) -> int:

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 #: The module that runs the manager; its name on a command line identifies the process.
 KEEPER = "recipe.control.keeper"
 
+#: The first argument of `KEEPER` for a server in the foreground.
+FOREGROUND = "foreground"
+
 #: The longest path of a unix socket, in bytes: sun_path has 108 on Linux and 104 on BSD and macOS. zdaemon first bound
 #: a temporary path, longer by a dot and a process id; by the same limit, the socket of such a release is found.
 MAX_PATH_BYTES = 90
@@ -172,7 +175,7 @@ def directory_of_running(server_file: str) -> str | None:
             continue
         if KEEPER in words and server_file in words:
             directory = words[words.index(KEEPER) + 1]
-            if directory != "foreground":
+            if directory != FOREGROUND:
                 return directory
     return None
 

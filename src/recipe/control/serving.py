@@ -7,6 +7,7 @@ import sys
 from recipe.control.context import Context
 from recipe.control.errors import CommandError
 from recipe.control.facts import Facts
+from recipe.control.manager import FOREGROUND, KEEPER
 
 #: The words on the command line of a WSGI server that follow Python, and precede wsgi.ini.
 SERVER = ("-m", "recipe.wsgi.serve")
@@ -29,7 +30,7 @@ def console(context: Context, args: list[str]) -> None:
     """Become the server, or its supervisor if it has workers; also as process 1 of a container."""
     command_line = command(context)
     if context.facts.workers > 1:
-        command_line = [*context.python(), "-m", "recipe.control.keeper", "foreground", *command_line]
+        command_line = [*context.python(), "-m", KEEPER, FOREGROUND, *command_line]
     _become(args, command_line, context.environment_for_python())
 
 
