@@ -1,4 +1,4 @@
-"""The workers of a server: processes that are forked before the application is loaded.
+"""The workers of a server: processes that are forked from one that has loaded the application, or has not (`preload`).
 
 Each worker runs the server. The workers share the listening sockets, or have siblings of them. The pool replaces
 workers that end, and passes signals on to them.
@@ -88,7 +88,7 @@ class WorkerPool(ServerWithWorkers):
         """Serve until a signal to stop; raises SystemExit in a worker."""
         reopeners = {number: signal.signal(number, self._pass_on) for number in signals.REOPEN}
         try:
-            with signals.on_stop(self._stop):
+            with signals.on_stop(self.stop):
                 self._watch()
                 self._stop_workers()
         finally:
@@ -215,10 +215,9 @@ class WorkerPool(ServerWithWorkers):
         if os.getppid() != master and not self.is_supervised:  # the pool's process has ended, and all workers end
             self.server.block_new_clients()
 
-    def _stop(self) -> None:
+    def stop(self) -> None:
+        """Stop as `ReplaceableServer` does."""
         self._stops += 1
-
-    stop = _stop
 
     def be_supervised(self, paths: Sequence[str]) -> None:
         """Do as `ServerWithWorkers` says."""
